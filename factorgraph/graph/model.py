@@ -1,0 +1,173 @@
+"""The resolved graph: names bound, indices unrolled, equal expressions shared, shapes known. Frozen.
+
+Values carry tensors; a function node owns parameters and may be applied many times; a factor adds one number per example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.errors import Path
+from factorgraph.spec.expressions import Span
+from factorgraph.structure import Factor, Function, Parameter, Shape
+
+if TYPE_CHECKING:
+    import networkx
+
+    from factorgraph.spec.schema import Spec
+
+Id = str  # the canonical text of a value with its slots: "Y", "Z[1]", "decoder(Z[1])", "Y - decoder(Z)"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a thing is written: an address, and the characters inside its expression."""
+
+    path: Path
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A named slot. A derived one is its ``definition``'s value under a name."""
+
+    id: Id
+    name: str
+    slots: Mapping[str, int]  # {} or {"t": 1}
+    kind: Literal["observed", "latent", "noise", "derived"]
+    shape: Shape
+    written: Written
+    domain: Literal["real", "nonnegative", "binary", "one_hot", "simplex"] = "real"
+    given: Literal["always", "training"] = "always"
+    distribution: tuple[str, float, float] | None = None  # of noise: (type, low, high)
+    stands_for: Id | None = None
+    definition: Id | None = None
+
+    @property
+    def arguments(self) -> tuple[Id, ...]:
+        return () if self.definition is None else (self.definition,)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number; it fits any shape, its own is ()."""
+
+    id: Id
+    value: float
+    written: Written
+    shape: Shape = ()
+    arguments: tuple[Id, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``+ - *`` unit by unit, ``negate``; ``sum`` and ``mean`` over the slots of an index; ``join`` along the first axis."""
+
+    id: Id
+    operator: Literal["+", "-", "*", "negate", "sum", "mean", "join"]
+    arguments: tuple[Id, ...]
+    shape: Shape
+    written: Written
+
+
+@dataclass(frozen=True)
+class Application:
+    """A function node applied to one value; several written arguments are one ``join`` before it."""
+
+    id: Id
+    function: str  # id of a FunctionNode
+    method: Literal["forward", "transpose"]
+    arguments: tuple[Id, ...]
+    shape: Shape
+    written: Written
+
+
+Value = Variable | Constant | Operation | Application
+
+
+@dataclass(frozen=True)
+class FunctionNode:
+    """One function with its parameters: ``decoder``, ``decoder[1]`` (slot 1 of ``per``), ``encoder.activation``.
+
+    A function that is written with ``activation`` or ``gain`` becomes a chain of nodes: ``encoder``, then ``encoder.activation``,
+    then ``encoder.gain``. ``spelled`` is the name in the spec, the same for all of a chain.
+    """
+
+    id: str
+    spelled: str
+    leaf: Function
+    parameters: Mapping[str, Parameter]
+    given: Shape  # of the first application
+    result: Shape
+    written: Written
+    role: Literal["encoder", "decoder", ""] = ""
+
+
+@dataclass(frozen=True)
+class FactorNode:
+    """One factor at one slot of its free indices: ``reconstruction``, ``slowness[1]``."""
+
+    id: str
+    name: str
+    slots: Mapping[str, int]
+    leaf: Factor
+    weight: float
+    arguments: tuple[Id, ...]
+    parameters: Mapping[str, Parameter]
+    written: Written
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a spec means. ``values`` is in an order in which arguments come before what uses them."""
+
+    spec: Spec
+    values: Mapping[Id, Value]
+    functions: Mapping[str, FunctionNode]
+    factors: Mapping[str, FactorNode]
+    warnings: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def variables(self) -> Mapping[Id, Variable]:
+        return {key: each for key, each in self.values.items() if isinstance(each, Variable)}
+
+    def of_kind(self, kind: str) -> tuple[Variable, ...]:
+        """Variables of one kind: observed, latent, noise, derived."""
+        return tuple(each for each in self.variables.values() if each.kind == kind)
+
+    def slots_of(self, name: str) -> tuple[Variable, ...]:
+        """Every slot of the variable that the spec calls ``name``."""
+        return tuple(each for each in self.variables.values() if each.name == name)
+
+    def depends(self, id: Id, on: frozenset[Id]) -> bool:
+        """Whether a value's tensor changes with any of the variables in ``on``."""
+        return not on.isdisjoint(self.ancestors(id))
+
+    def ancestors(self, id: Id) -> frozenset[Id]:
+        """The value and everything that it is computed from."""
+        return self._ancestors[id]
+
+    @cached_property
+    def _ancestors(self) -> Mapping[Id, frozenset[Id]]:
+        known: dict[Id, frozenset[Id]] = {}
+        for key, value in self.values.items():
+            known[key] = frozenset({key}).union(*(known[each] for each in value.arguments))
+        return known
+
+    @cached_property
+    def network(self) -> networkx.DiGraph[str]:
+        """Values and factors as one networkx graph; node data ``item`` holds the object."""
+        import networkx
+
+        net: networkx.DiGraph[str] = networkx.DiGraph()
+        for key, item in self._items():
+            net.add_node(key, item=item)
+            net.add_edges_from((each, key) for each in item.arguments)
+        return net
+
+    def _items(self) -> Iterator[tuple[str, Value | FactorNode]]:
+        yield from self.values.items()
+        yield from ((f"factor {key}", each) for key, each in self.factors.items())

@@ -1,0 +1,68 @@
+"""What a solver sees: tensors and callables, never factors.
+
+A problem is ``minimise smooth(z) + rest(z)`` over ``z`` of shape (batch, *shape), each row on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """``z' H z / 2 + b' z + c``: the smooth part in closed form, ``z`` flattened to (batch, units)."""
+
+    hessian: Tensor  # (units, units), the same for every row, symmetric
+    linear: Tensor  # (batch, units)
+    constant: Tensor  # (batch,)
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The part without a gradient, domain included: ``prox(v, t)`` is argmin_z t rest(z) + |z - v|^2 / 2.
+
+    ``l1`` holds the weight of abs(z) per unit, broadcastable to ``z``, when the rest is nothing else: it gives a duality gap.
+    """
+
+    value: Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch,)
+    prox: Callable[[Tensor, Tensor], Tensor]
+    l1: Tensor | None = None
+    nonnegative: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One minimisation for each row of a batch."""
+
+    start: Tensor  # (batch, *shape)
+    smooth: Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch,)
+    gradient: Callable[[Tensor], Tensor]  # (batch, *shape) -> the same shape
+    bound: Tensor | None = None  # (), at least the Lipschitz constant of the gradient
+    rest: Rest | None = None
+    quadratic: Quadratic | None = None
+    choices: Tensor | None = None  # (choices, *shape): every value of a finite domain
+    take: Callable[[Tensor], Problem] | None = None  # the same problem for some rows; ``start`` is taken too
+
+    def energy(self, z: Tensor) -> Tensor:
+        """(batch, *shape) -> (batch,)"""
+        smooth = self.smooth(z)
+        return smooth if self.rest is None else smooth + self.rest.value(z)
+
+
+CONVERGED, OUT_OF_STEPS, NOT_FINITE = 0, 1, 2  # the status of a row
+SENTENCES = ("converged", "out of steps", "not finite")
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """What a solver found. A failed solve is a value with a status, never an exception."""
+
+    z: Tensor  # (batch, *shape)
+    status: Tensor  # (batch,) int64: CONVERGED, OUT_OF_STEPS or NOT_FINITE
+    steps: Tensor  # (batch,) int64: steps that each row took
+    certificate: Tensor  # (batch,) relative duality gap where there is one, else relative fixed-point residual; 0 when exact

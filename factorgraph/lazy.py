@@ -1,0 +1,27 @@
+"""The one lazy doorway to the heavy third-party libraries.
+
+``from factorgraph.lazy import torch`` costs nothing until the first attribute is read, so that reading, checking and drawing a
+spec never pays for torch. Type checkers see the real modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["np", "torch"]
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+else:
+
+    class _Lazy(ModuleType):
+        """A module that is imported when its first attribute is read."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module(self.__name__), name)
+
+    np = _Lazy("numpy")
+    torch = _Lazy("torch")

@@ -1,0 +1,200 @@
+"""Leaves and their promises: what the planner knows about a factor, a function or a solver without looking inside.
+
+A leaf is a frozen pydantic class: its fields are its part of the spec's schema, its methods are the mathematics, its class line is
+the list of promises, its docstring is what ``factorgraph explain`` prints. Every promise has a law in ``tests/laws``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from factorgraph.spec.expressions import Expression
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Shape = tuple[int, ...]  # of one sample; the batch axis is never written
+Parameters = Mapping[str, "Tensor"]  # the learned tensors of one leaf, by local name
+
+
+class Leaf(BaseModel):
+    """A piece that users name by ``type``. The folder that it lies in is its registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    type: str
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit. The message is a sentence for users; whoever knows the address adds it."""
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """How a leaf is drawn: ``label`` in the diagram; ``formula`` with ``{0}``, ``{1}`` for its arguments."""
+
+    label: str
+    formula: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A learned tensor that a leaf declares and the model owns.
+
+    ``start``: *normal* with ``scale`` as its deviation, *constant* ``scale``, or *data*: rows of training data as columns.
+    """
+
+    shape: Shape
+    start: Literal["normal", "constant", "data"] = "normal"
+    scale: float = 0.0
+    rate: float = 1.0  # times the learning rate
+
+
+# --- promises ------------------------------------------------------------------------------------------------------------------
+
+
+class Differentiable(ABC):
+    """Has a gradient almost everywhere in every argument."""
+
+
+class Smooth(Differentiable):
+    """Its gradient is Lipschitz in the stacked arguments; ``curvature`` bounds the constant."""
+
+    @abstractmethod
+    def curvature(self) -> float:
+        """A bound of the largest eigenvalue of the Hessian over the stacked arguments."""
+
+
+class Quadratic(Smooth):
+    """A quadratic function of its stacked arguments: its Hessian is constant."""
+
+
+class Proximal(ABC):
+    """Has a proximal map in closed form, unit by unit or group by group."""
+
+    @abstractmethod
+    def prox(self, v: Tensor, t: Tensor) -> Tensor:
+        """argmin_z t E(z) + |z - v|^2 / 2. ``v`` (batch, *shape); ``t`` broadcasts to it."""
+
+
+class Affine(Differentiable):
+    """A function ``A x + b``: it has an adjoint, and its norm a bound."""
+
+    @abstractmethod
+    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+        """The adjoint ``A' y``, without the bias. ``y`` (batch, *output) -> (batch, *input)."""
+
+    @abstractmethod
+    def norm_bound(self, parameters: Parameters) -> Tensor:
+        """A number at least the spectral norm of ``A`` and at most ten times it, without host synchronisation."""
+
+
+# --- families ------------------------------------------------------------------------------------------------------------------
+
+
+class Factor(Leaf, ABC):
+    """One term of the energy: a number per example, summed over units, never averaged and never halved."""
+
+    convex: ClassVar[bool] = False
+    glyph: ClassVar[Glyph]
+
+    def arguments(self) -> tuple[Expression, ...]:
+        """What the factor touches, in the order of its fields: the edges of the graph."""
+        found: list[Expression] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Expression):
+                found.append(value)
+            elif isinstance(value, tuple):
+                found += [each for each in value if isinstance(each, Expression)]
+        return tuple(found)
+
+    def check(self, *shapes: Shape) -> None:
+        """Raise :class:`ShapeError` unless the arguments fit each other. Default: all shapes are equal; a number, (), fits any."""
+        sized = [shape for shape in shapes if shape != ()]
+        if any(shape != sized[0] for shape in sized):
+            raise ShapeError("compares " + " with ".join(str(list(shape)) for shape in shapes))
+
+    def parameters(self, *shapes: Shape) -> dict[str, Parameter]:
+        """The tensors that this factor learns; most learn none."""
+        return {}
+
+    @abstractmethod
+    def energy(self, *arguments: Tensor) -> Tensor:
+        """(batch, *shape) each -> (batch,). A factor that declares parameters gets their mapping as the last argument."""
+
+
+class Function(Leaf, ABC):
+    """A deterministic map; costs no energy; may learn. Several arguments are joined along the first axis before it sees them."""
+
+    @abstractmethod
+    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
+        """The shape of the result for an input shape. ``wanted``: what the result is compared with, added to or multiplied with,
+        for functions whose size may be left out. ``None``: not known yet. Raises :class:`ShapeError`."""
+
+    def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
+        """The tensors that this function learns, for the shapes that it maps between."""
+        return {}
+
+    @abstractmethod
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """(batch, *given) -> (batch, *result)."""
+
+    def project(self, parameters: Parameters) -> None:
+        """Put the parameters back on their constraints, in place, after each step of learning."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is known of the problem of minimising over a block, in the words in which solvers state their needs."""
+
+    differentiable: bool  # every smooth term has a gradient
+    bounded: bool  # every smooth term's gradient has a Lipschitz bound
+    convex: bool  # every term is convex in the block
+    quadratic: bool  # the smooth part is quadratic with a Hessian that no sample changes
+    proximal: bool  # there is a rest, and all of it is proximal
+    plain: bool  # there is no rest
+    domain: str = "real"
+    size: int = 0  # units a sample in the block
+
+    def has(self) -> frozenset[str]:
+        names = ("differentiable", "bounded", "convex", "quadratic", "proximal", "plain")
+        return frozenset(name for name in names if getattr(self, name))
+
+
+class Solver(Leaf, ABC):
+    """A rule that minimises a problem over a block. The planner takes the accepting one that uses most of the structure."""
+
+    needs: ClassVar[frozenset[str]]  # of Structure.has(): all must hold
+    uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
+    domains: ClassVar[frozenset[str]] = frozenset({"real"})
+    largest: ClassVar[int | None] = None  # units it can hold, None: any number
+
+
+class Loss(Leaf, ABC):
+    """How the energy surface is shaped: the functional over energies that parameters descend."""
+
+
+class Source(Leaf, ABC):
+    """Where samples come from."""
+
+
+class Metric(Leaf, ABC):
+    """A number measured on a trained model and held-out data."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What ``explain`` and ``list`` say of a leaf: read off its class, never written twice."""
+
+    type: str
+    family: str
+    summary: str
+    text: str
+    promises: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
