@@ -63,11 +63,15 @@ class Differentiable(ABC):
 
 
 class Smooth(Differentiable):
-    """Its gradient is Lipschitz in the stacked arguments; ``curvature`` bounds the constant."""
+    """Its gradient is Lipschitz; ``curvature`` bounds the constant, argument by argument."""
 
     @abstractmethod
     def curvature(self) -> float:
-        """A bound of the largest eigenvalue of the Hessian over the stacked arguments."""
+        """A bound of the norm of every block of the Hessian: one argument by itself, and by each other argument.
+
+        With arguments ``A_i z + b_i`` the gradient in ``z`` has the constant ``curvature() * (sum_i |A_i|)^2``: 2 |A|^2 where one
+        argument of a squared distance depends on ``z``, 2 (|A| + |B|)^2 where both do.
+        """
 
 
 class Quadratic(Smooth):
@@ -87,7 +91,7 @@ class Affine(Differentiable):
 
     @abstractmethod
     def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
-        """The adjoint ``A' y``, without the bias. ``y`` (batch, *output) -> (batch, *input)."""
+        """The adjoint ``A' y``, without the bias. ``y`` (batch, *result) -> (batch, *given), or flattened, as in ``forward``."""
 
     @abstractmethod
     def norm_bound(self, parameters: Parameters) -> Tensor:
@@ -143,10 +147,10 @@ class Function(Leaf, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
-        """(batch, *given) -> (batch, *result)."""
+        """(batch, *given) -> (batch, *result), or flattened to (batch, units): whoever applies it gives it the graph's shape."""
 
     def project(self, parameters: Parameters) -> None:
-        """Put the parameters back on their constraints, in place, after each step of learning."""
+        """Put the parameters back on their constraints, in place: once when they are made, then after each step of learning."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,13 @@ class Structure:
     domain: str = "real"
     size: int = 0  # units a sample in the block
 
+    @property
+    def settled(self) -> bool:
+        """Whether no term is left that has neither a gradient nor a proximal map."""
+        return self.proximal or self.plain
+
     def has(self) -> frozenset[str]:
-        names = ("differentiable", "bounded", "convex", "quadratic", "proximal", "plain")
+        names = ("differentiable", "bounded", "convex", "quadratic", "proximal", "plain", "settled")
         return frozenset(name for name in names if getattr(self, name))
 
 
@@ -174,6 +183,17 @@ class Solver(Leaf, ABC):
     uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
+
+    @classmethod
+    def accepts(cls, structure: Structure) -> bool:
+        """Whether the solver can minimise a problem of this structure."""
+        fits = cls.largest is None or structure.size <= cls.largest
+        return fits and structure.domain in cls.domains and cls.needs <= structure.has()
+
+    @classmethod
+    def profit(cls, structure: Structure) -> int:
+        """How much of the structure it uses: of all that accept, the planner takes the one with the largest number."""
+        return len(cls.uses & structure.has())
 
 
 class Loss(Leaf, ABC):

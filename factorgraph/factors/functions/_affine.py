@@ -1,0 +1,99 @@
+"""What functions with a matrix have in common: their options, their start, and the projection onto their constraints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from factorgraph.lazy import torch
+from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROWS, COLUMNS = 0, 1  # the axis of the matrix along which rows, columns are counted
+
+
+class AffineFunction(Function, Affine):
+    """A function ``A x + b`` that learns ``matrix`` (outputs, inputs, ...) and ``bias``.
+
+    A row is what one output unit reads, a column what one input unit writes. ``gain`` and ``activation`` are functions of their
+    own behind this one: whoever builds the graph reads them, the leaf does not.
+    """
+
+    bias: bool = Field(default=True, description="adds a learned number to every output")
+    gain: bool = Field(default=False, description="multiplies every output by a learned factor, after the activation")
+    activation: str | None = Field(default=None, description="the type of a function that is applied to every output")
+    unit_norm: Literal["rows", "columns"] | None = Field(default=None, description="keeps the norm of each at 1")
+    max_row_norm: PositiveFloat | None = Field(default=None, description="keeps the norm of each row at or below this")
+    max_column_norm: PositiveFloat | None = Field(default=None, description="keeps the norm of each column at or below this")
+    init: Literal["auto", "data"] | PositiveFloat = Field(
+        default="auto", description="how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms"
+    )
+    rate: PositiveFloat = Field(default=1.0, description="times the learning rate")
+
+    @model_validator(mode="after")
+    def _one_constraint(self) -> AffineFunction:
+        if self.unit_norm and (self.max_row_norm or self.max_column_norm):
+            raise ValueError("unit_norm and a bound on norms exclude each other: keep one of them")
+        return self
+
+    def matrix_parameter(self, shape: Shape) -> Parameter:
+        """The declaration of a matrix of a shape (outputs, inputs, ...)."""
+        if self.init == "data":
+            return Parameter(shape, "data", 1.0, self.rate)
+        if self.init != "auto":
+            return Parameter(shape, "normal", self.init, self.rate)
+        size = 1
+        for length in shape[1:]:
+            size *= length
+        if self.unit_norm == "columns":
+            size = size // shape[1] * shape[0]
+        return Parameter(shape, "normal", size**-0.5, self.rate)  # rows, or unit columns, of norm about 1
+
+    def bias_parameter(self, shape: Shape) -> Parameter:
+        return Parameter(shape, "constant", 0.0, self.rate)
+
+    def project(self, parameters: Parameters) -> None:
+        matrix = parameters["matrix"]
+        with torch.no_grad():
+            if self.unit_norm is not None:
+                normalise_(matrix, ROWS if self.unit_norm == "rows" else COLUMNS)
+            if self.max_row_norm is not None:
+                bound_(matrix, ROWS, self.max_row_norm)
+            if self.max_column_norm is not None:  # after the rows: it only makes them shorter
+                bound_(matrix, COLUMNS, self.max_column_norm)
+
+
+def normalise_(matrix: Tensor, axis: int) -> None:
+    """Divide each row (axis 0) or column (axis 1) by its norm, in place; one of zeros becomes a fixed unit vector.
+
+    What is not finite stays so: hiding it is not a projection's business.
+    """
+    others = _others(matrix, axis)
+    largest = matrix.abs().amax(others, keepdim=True)
+    matrix.copy_(torch.where(largest == 0, _spread(matrix, axis), matrix))
+    matrix.div_(torch.where(largest == 0, 1, largest))  # first by the largest entry, so that squares neither overflow nor vanish
+    matrix.div_(torch.linalg.vector_norm(matrix, dim=others, keepdim=True))
+
+
+def bound_(matrix: Tensor, axis: int, limit: float) -> None:
+    """Scale down, in place, the rows (axis 0) or columns (axis 1) whose norm is above the limit."""
+    others = _others(matrix, axis)
+    largest = matrix.abs().amax(others, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
+    norms = largest * torch.linalg.vector_norm(matrix / largest, dim=others, keepdim=True)
+    matrix.mul_((limit / norms.clamp_min(torch.finfo(matrix.dtype).tiny)).clamp_max(1))
+
+
+def _others(matrix: Tensor, axis: int) -> tuple[int, ...]:
+    return tuple(each for each in range(matrix.dim()) if each != axis)
+
+
+def _spread(matrix: Tensor, axis: int) -> Tensor:
+    """The shape of the matrix; each row or column a different unit vector, as far as there are so many."""
+    flat = matrix.movedim(axis, 0).flatten(1)
+    here = torch.arange(flat.shape[0], device=matrix.device)[:, None] % flat.shape[1]
+    there = torch.arange(flat.shape[1], device=matrix.device)
+    unit = (here == there).to(matrix.dtype).reshape(matrix.movedim(axis, 0).shape)
+    return unit.movedim(0, axis)

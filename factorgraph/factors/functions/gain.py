@@ -1,0 +1,38 @@
+"""A learned factor per unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Gain(Function, Affine):
+    r"""Multiplies every unit by a learned number of its own: what ``gain: true`` puts behind a function.
+
+    .. math:: f(x)_i = g_i x_i
+
+    Promises: affine; its norm is the largest magnitude of g.
+    Shapes:   x (batch, *shape) -> (batch, *shape); scale g (*shape), starts at 1.
+    Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, section 2, the diagonal gain of the encoder.
+    """
+
+    type: Literal["gain"] = "gain"
+
+    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
+        return given
+
+    def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
+        return {"scale": Parameter(result, "constant", 1.0)}
+
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return x * parameters["scale"]
+
+    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+        return y * parameters["scale"]
+
+    def norm_bound(self, parameters: Parameters) -> Tensor:
+        return parameters["scale"].detach().abs().amax()

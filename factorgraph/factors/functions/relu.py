@@ -1,0 +1,30 @@
+"""Rectification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.lazy import torch
+from factorgraph.structure import Differentiable, Function, Parameters, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Relu(Function, Differentiable):
+    r"""Passes what is positive and silences the rest.
+
+    .. math:: f(x)_i = \max(x_i, 0)
+
+    Promises: differentiable but at 0, where the gradient is taken as 0.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Nair & Hinton, ICML 2010, section 2.
+    """
+
+    type: Literal["relu"] = "relu"
+
+    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
+        return given
+
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return torch.relu(x)

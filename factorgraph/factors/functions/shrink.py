@@ -1,0 +1,40 @@
+"""Shrinkage with learned thresholds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.lazy import torch
+from factorgraph.structure import Differentiable, Function, Parameter, Parameters, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+START = 0.1  # of every threshold: codes start sparse, and few units of standardised data start silent
+
+
+class Shrink(Function, Differentiable):
+    r"""Silences what is small and moves the rest towards zero by its threshold, one for each unit.
+
+    .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
+
+    Promises: differentiable but where |x| is the threshold.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), learned, kept at 0 or above.
+    Source:   Gregor & LeCun, ICML 2010, equation 2.
+    """
+
+    type: Literal["shrink"] = "shrink"
+
+    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
+        return given
+
+    def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
+        return {"threshold": Parameter(result, "constant", START)}
+
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        threshold = parameters["threshold"].clamp_min(0)
+        return x - torch.clamp(x, -threshold, threshold)
+
+    def project(self, parameters: Parameters) -> None:
+        with torch.no_grad():
+            parameters["threshold"].clamp_min_(0)
