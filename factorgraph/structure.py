@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from factorgraph.spec.expressions import Expression
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Shape = tuple[int, ...]  # of one sample; the batch axis is never written
@@ -86,6 +87,10 @@ class Proximal(ABC):
         """argmin_z t E(z) + |z - v|^2 / 2. ``v`` (batch, *shape); ``t`` broadcasts to it."""
 
 
+class Absolute(Proximal):
+    """Is the sum of magnitudes: its conjugate is the indicator of a box, which gives solvers a duality gap."""
+
+
 class Affine(Differentiable):
     """A function ``A x + b``: it has an adjoint, and its norm a bound."""
 
@@ -136,10 +141,26 @@ class Factor(Leaf, ABC):
 class Function(Leaf, ABC):
     """A deterministic map; costs no energy; may learn. Several arguments are joined along the first axis before it sees them."""
 
+    outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``
+    methods: ClassVar[tuple[str, ...]] = ()  # other maps with the same parameters, beside the transpose: ``pool.unpool(...)``
+    joins: ClassVar[bool] = True  # False: several arguments stay apart, and ``method_shape`` gives the result's shape
+
     @abstractmethod
     def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
         """The shape of the result for an input shape. ``wanted``: what the result is compared with, added to or multiplied with,
         for functions whose size may be left out. ``None``: not known yet. Raises :class:`ShapeError`."""
+
+    def input_shape(self, result: Shape) -> Shape | None:
+        """The shape of the input where that of the result fixes it, as for a map unit by unit. ``None``: it does not."""
+        return None
+
+    def method_shape(self, method: str, given: tuple[Shape, ...]) -> Shape | None:
+        """The shape of what a method of ``methods`` (or *forward*, of arguments that stay apart) makes of its arguments."""
+        raise ShapeError(f"has no {method}")
+
+    def part_shape(self, output: str, result: Shape) -> Shape:
+        """The shape of one of ``outputs``, for the shape of the whole result."""
+        raise ShapeError(f"has no part {output}")
 
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         """The tensors that this function learns, for the shapes that it maps between."""
@@ -202,6 +223,22 @@ class Loss(Leaf, ABC):
 
 class Source(Leaf, ABC):
     """Where samples come from."""
+
+
+class Optimizer(Leaf, ABC):
+    """How parameters descend a loss."""
+
+    @abstractmethod
+    def build(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
+        """The optimizer of torch over parameter groups; a group that states its own ``lr`` keeps it."""
+
+
+class Schedule(Leaf, ABC):
+    """How the learning rate changes in the course of a phase."""
+
+    @abstractmethod
+    def factor(self, progress: float) -> float:
+        """What multiplies the learning rate when this share of the phase, 0 to 1, is done."""
 
 
 class Metric(Leaf, ABC):

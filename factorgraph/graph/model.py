@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from factorgraph.errors import Path
+from factorgraph.errors import Issue, Path
 from factorgraph.spec.expressions import Span
 from factorgraph.structure import Factor, Function, Parameter, Shape
 
@@ -75,14 +75,19 @@ class Operation:
 
 @dataclass(frozen=True)
 class Application:
-    """A function node applied to one value; several written arguments are one ``join`` before it."""
+    """A function node applied to one value; several written arguments are one ``join`` before it.
+
+    ``method``: *forward*, *transpose*, or another map that the leaf offers by name (its ``methods``). With ``output`` the value
+    is that part of its only argument, which is itself an application of the function: ``pool(H).what`` of ``pool(H)``.
+    """
 
     id: Id
     function: str  # id of a FunctionNode
-    method: Literal["forward", "transpose"]
+    method: str
     arguments: tuple[Id, ...]
     shape: Shape
     written: Written
+    output: str | None = None
 
 
 Value = Variable | Constant | Operation | Application
@@ -122,13 +127,19 @@ class FactorNode:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a spec means. ``values`` is in an order in which arguments come before what uses them."""
+    """What a spec means. ``values`` is in an order in which arguments come before what uses them.
+
+    ``entries``: the values of expressions that belong to no factor, by address: ``("inference", "fast", "by")``. A procedure's
+    ``start`` and ``by`` have one value for each slot of the variable that they are for, in its order; others one for each slot
+    of their own. In a procedure with ``per`` the slot's number comes after its name: ``("inference", "lista", 1, "start")``.
+    """
 
     spec: Spec
     values: Mapping[Id, Value]
     functions: Mapping[str, FunctionNode]
     factors: Mapping[str, FactorNode]
-    warnings: tuple[str, ...] = field(default=())
+    entries: Mapping[Path, tuple[Id, ...]] = field(default_factory=dict)
+    warnings: tuple[Issue, ...] = field(default=())
 
     @cached_property
     def variables(self) -> Mapping[Id, Variable]:
