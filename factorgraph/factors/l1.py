@@ -8,13 +8,13 @@ from pydantic import Field
 
 from factorgraph.factors._sums import per_example
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Factor, Glyph, Proximal
+from factorgraph.structure import Absolute, Factor, Glyph
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class L1(Factor, Proximal):
+class L1(Factor, Absolute):
     r"""Pays for every active unit in proportion to its magnitude.
 
     .. math:: E(z) = \sum_i |z_i|, \qquad \operatorname{prox}_{tE}(v)_i = \operatorname{sign}(v_i)\max(|v_i| - t, 0)

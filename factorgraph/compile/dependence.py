@@ -1,0 +1,84 @@
+"""How a value of the graph changes with a block of variables: the algebra that solvers live on.
+
+Composition is a walk from the block to the value: an affine map of an affine map is affine, anything through a merely
+differentiable function is differentiable, and a product of two things that both move is no longer affine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import reduce
+
+from factorgraph.graph.model import Application, Constant, FunctionNode, Graph, Id, Operation, Value, Variable
+from factorgraph.structure import Affine, Differentiable
+
+
+class Kind(IntEnum):
+    """From the most structure to none."""
+
+    CONSTANT = 0  # does not move with the block
+    ITSELF = 1  # is a variable of the block
+    AFFINE = 2
+    DIFFERENTIABLE = 3
+    OPAQUE = 4  # no gradient
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """``fixed``: where it is affine, no sample changes its coefficients. ``through``: functions met, nearest to the block first."""
+
+    kind: Kind
+    fixed: bool = True
+    through: tuple[str, ...] = ()
+
+
+CONSTANT = Dependence(Kind.CONSTANT)
+
+
+def dependences(graph: Graph, block: frozenset[Id]) -> Mapping[Id, Dependence]:
+    """The dependence of every value of the graph on the variables in ``block``."""
+    known: dict[Id, Dependence] = {}
+    for key, value in graph.values.items():
+        known[key] = _of(value, key in block, known, graph)
+    return known
+
+
+def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Graph) -> Dependence:
+    if in_block:
+        return Dependence(Kind.ITSELF)
+    if isinstance(value, Variable):
+        return CONSTANT if value.definition is None else known[value.definition]
+    if isinstance(value, Constant):
+        return CONSTANT
+    parts = [known[each] for each in value.arguments]
+    if all(part.kind is Kind.CONSTANT for part in parts):
+        return CONSTANT
+    if isinstance(value, Application):
+        return _through(graph.functions[value.function], value, parts[0])
+    return _combined(value, parts, graph)
+
+
+def _through(node: FunctionNode, value: Application, part: Dependence) -> Dependence:
+    through = (*part.through, node.id + (".transpose" if value.method == "transpose" else ""))
+    if isinstance(node.leaf, Affine):
+        kind = max(Kind.AFFINE, part.kind)
+    elif isinstance(node.leaf, Differentiable):
+        kind = max(Kind.DIFFERENTIABLE, part.kind)
+    else:
+        kind = Kind.OPAQUE
+    return Dependence(kind, part.fixed, through)
+
+
+def _combined(value: Operation, parts: list[Dependence], graph: Graph) -> Dependence:
+    kind = max(Kind.AFFINE, *(part.kind for part in parts))
+    fixed = all(part.fixed for part in parts)
+    through = reduce(lambda a, b: a + b, (part.through for part in parts))
+    if value.operator == "*":
+        moving = [part for part in parts if part.kind is not Kind.CONSTANT]
+        if len(moving) > 1:
+            return Dependence(max(Kind.DIFFERENTIABLE, kind), False, through)
+        still = next(each for each, part in zip(value.arguments, parts, strict=True) if part.kind is Kind.CONSTANT)
+        fixed = fixed and not any(isinstance(graph.values[each], Variable) for each in graph.ancestors(still))
+    return Dependence(kind, fixed, through)

@@ -1,0 +1,119 @@
+"""The plan: which energy each procedure minimises, by which solver, and why. A value that is stored with the run and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Term:
+    """One factor as a block sees it."""
+
+    factor: str  # id of a FactorNode
+    part: Literal["smooth", "rest", "unsolvable"]
+    promise: str  # "Quadratic after Affine decoder", in words for explain
+    bound: str  # its share of the gradient's Lipschitz constant, or of the threshold, in symbols
+    weight: float
+    bounded: bool = True
+    quadratic: bool = False
+    convex: bool = True
+
+
+@dataclass(frozen=True)
+class ProcedurePlan:
+    """What a procedure does. ``block`` are value ids; ``factors`` the ids of the factors that count."""
+
+    id: str  # "optimal", "code[0]"
+    name: str
+    slots: Mapping[str, int]
+    method: str
+    block: tuple[str, ...]
+    factors: tuple[str, ...]
+    units: int
+    terms: tuple[Term, ...] = ()
+    domain: str = "real"
+    solver: Mapping[str, Any] | None = None  # the solver leaf's own fields
+    kernel: Literal["gram", "gradient", ""] = ""
+    reason: str = ""
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """What a side of a phase trains, under which factors, with which procedures."""
+
+    phase: str
+    player: str
+    parameters: tuple[str, ...]
+    procedures: tuple[str, ...]
+    losses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that was decided before anything ran."""
+
+    procedures: Mapping[str, ProcedurePlan]
+    phases: tuple[PhasePlan, ...] = ()
+    changed: Mapping[str, Mapping[str, ProcedurePlan]] = field(default_factory=dict)  # by phase, where it sets addresses
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+
+
+def from_json(text: str) -> Plan:
+    """The plan that was stored. Raises ``ValueError``, ``KeyError`` or ``TypeError`` on anything else."""
+    data = json.loads(text)
+    if data.pop("format") != FORMAT:
+        raise ValueError("the plan has another format")
+    return Plan(
+        procedures=_procedures(data["procedures"]),
+        phases=tuple(PhasePlan(**{key: _tupled(value) for key, value in each.items()}) for each in data["phases"]),
+        changed={phase: _procedures(each) for phase, each in data["changed"].items()},
+    )
+
+
+def _procedures(data: Mapping[str, Any]) -> dict[str, ProcedurePlan]:
+    return {key: _procedure(each) for key, each in data.items()}
+
+
+def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
+    terms = tuple(Term(**term) for term in data["terms"])
+    rest = {key: _tupled(value) for key, value in data.items() if key != "terms"}
+    return ProcedurePlan(**rest, terms=terms)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def describe(plan: ProcedurePlan, where: str) -> str:
+    """One procedure as ``explain`` prints it."""
+    block = ", ".join(plan.block)
+    lines = [f"inference {plan.id}, over {block} ({plan.units} units{_domain(plan.domain)})".ljust(72) + f" {where}".rstrip()]
+    for part in ("smooth", "rest", "unsolvable"):
+        for position, term in enumerate(each for each in plan.terms if each.part == part):
+            head = part if position == 0 else ""
+            lines.append(f"  {head:8}{term.factor:18} {term.promise:44} {term.bound}".rstrip())
+    lines.append(f"  method  {plan.method}")
+    if plan.solver is not None:
+        lines.append(f"  solver  {plan.solver['type']:18} {plan.reason}")
+        lines += [f"          {each}" for each in plan.others]
+        lines.append(f"  kernel  {plan.kernel:18} {KERNELS[plan.kernel]}")
+    return "\n".join(lines)
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "real" else f", {domain}"
+
+
+KERNELS = {
+    "gram": "the Hessian is formed once for a batch: one matrix product a step",
+    "gradient": "each step differentiates the energy: forming the Hessian would cost more",
+    "": "",
+}

@@ -1,0 +1,88 @@
+"""Running a named procedure: what a way to infer is handed, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from factorgraph import registry
+from factorgraph.compile.plan import ProcedurePlan
+from factorgraph.compile.problems import Block
+from factorgraph.compile.program import Assignment, Program, Tensors
+from factorgraph.graph.model import Id
+from factorgraph.inference.loop import solve
+from factorgraph.inference.methods._method import Method
+from factorgraph.lazy import torch
+from factorgraph.structure import Solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a procedure found. ``status``, ``steps`` and ``certificate`` are (batch,), ``None`` where nothing was searched."""
+
+    values: Mapping[Id, Tensor]  # (batch, *shape) each
+    status: Tensor | None = None
+    steps: Tensor | None = None
+    certificate: Tensor | None = None
+
+
+class Inference:
+    """A planned procedure over a program; it keeps nothing between calls."""
+
+    def __init__(self, program: Program, plan: ProcedurePlan, method: Method, reads: Mapping[str, Mapping[Id, Id]]):
+        self.plan = plan
+        self.method = method
+        self.reads = reads  # field ("start", "by") -> variable -> the value that it is given
+        self.block = Block(program, plan)
+        self.solver = _solver(plan)
+
+    def __deepcopy__(self, memo: object) -> Inference:
+        return self
+
+    def __call__(self, given: Assignment, tensors: Tensors) -> Found:
+        return self.method.infer(Procedure(self, given, tensors))
+
+
+class Procedure:
+    """One call of an inference: what a method may ask for."""
+
+    def __init__(self, inference: Inference, given: Assignment, tensors: Tensors):
+        self.inference, self.given, self.tensors = inference, given, tensors
+
+    def read(self, field: str) -> Found:
+        """The values of the expressions that the spec wrote in a field, for each variable of the block."""
+        return Found(self._read(self.inference.reads.get(field, {})))
+
+    def minimise(self, steps: int, tolerance: float) -> Found:
+        """The block's variables at the least energy that the plan's solver finds."""
+        block, solver = self.inference.block, self.inference.solver
+        assert solver is not None, "the planner gives a solver to every procedure that searches"
+        with torch.no_grad():
+            minimum = solve(solver, block.problem(self._start(), self.given, self.tensors), steps, tolerance)
+        return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
+
+    def _start(self) -> Tensor:
+        like = next(iter(self.given.values()))
+        block = self.inference.block
+        zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
+        found = self._read(self.inference.reads.get("start", {}))
+        start = block.join({**zeros, **found}).detach()
+        return start.clamp_min(0) if self.inference.plan.domain == "nonnegative" else start
+
+    def _read(self, wanted: Mapping[Id, Id]) -> dict[Id, Tensor]:
+        known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors)
+        like = next(iter(self.given.values()))
+        shapes = {each.id: each.shape for each in self.inference.block.variables}
+        return {key: known[each].expand(like.shape[0], *shapes[key]) for key, each in wanted.items()}
+
+
+def _solver(plan: ProcedurePlan) -> Solver | None:
+    if plan.solver is None:
+        return None
+    solver = registry.leaves("solvers")[plan.solver["type"]].model_validate(dict(plan.solver))
+    assert isinstance(solver, Solver), "the family holds solvers"
+    return solver

@@ -1,0 +1,37 @@
+"""What every way to infer has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from factorgraph.spec.expressions import Expression
+from factorgraph.structure import Leaf
+
+if TYPE_CHECKING:
+    from factorgraph.compile.procedures import Found, Procedure
+
+
+def _listed(value: Any) -> Any:
+    """One name may stand for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Values = Annotated[tuple[Expression, ...], BeforeValidator(_listed)]
+
+
+class Method(Leaf, ABC):
+    """A way to fill in latent variables, apart from the model that gives them meaning."""
+
+    searches: ClassVar[bool] = False  # minimises an energy, and so needs a solver from the planner
+
+    of: Values = Field(description="the variables that are inferred")
+    only: Names | None = Field(default=None, description="the factors that count; all, if left out")
+    without: Names = Field(default=(), description="factors that do not count")
+
+    @abstractmethod
+    def infer(self, procedure: Procedure) -> Found:
+        """The variables of the block, from what the procedure can read."""
