@@ -1,0 +1,96 @@
+"""numpy's own files, read without running anything: sizes are checked before memory is taken, objects are refused."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import factorgraph.errors as errors
+from factorgraph.data.bounds import check_size
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+
+if TYPE_CHECKING:
+    from factorgraph.data.model import Array
+
+ENDINGS = frozenset({".npy", ".npz"})
+THE_ONE = "array"  # the name of what an .npy file holds
+NUMBERS = "biuf"  # kinds of numpy types: bool, integers, floating point
+MOST_ARRAYS = 1000  # in one file
+BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError)
+
+
+def read(path: Path, at: errors.Path = ()) -> dict[str, Array]:
+    """The arrays of a file by name. Raises DataError FG515 (unreadable, not numbers) or FG508 (too large)."""
+    if path.suffix.lower() not in ENDINGS:
+        why = f"{path} is not a file of arrays"
+        raise DataError(issue("FG523", why, at, allowed=", ".join(sorted(ENDINGS)), fix="save it with numpy.save or numpy.savez"))
+    try:
+        return _npy(path, at) if path.suffix.lower() == ".npy" else _npz(path, at)
+    except BROKEN as why:
+        raise DataError(issue("FG515", f"{path} cannot be read: {why}", at, fix="save it anew with numpy.save")) from None
+
+
+def _npy(path: Path, at: errors.Path) -> dict[str, Array]:
+    with path.open("rb") as stream:
+        shape, kind = _head(stream)
+        _check(path, THE_ONE, shape, kind, at)
+        stream.seek(0)
+        return {THE_ONE: np.lib.format.read_array(stream, allow_pickle=False)}
+
+
+def _npz(path: Path, at: errors.Path) -> dict[str, Array]:
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+        if len(members) > MOST_ARRAYS:
+            raise ValueError(f"it holds {len(members)} arrays; {MOST_ARRAYS} are the limit")
+        total = 0
+        for member in members:
+            with archive.open(member) as stream:
+                shape, kind = _head(stream)
+            _check(path, member.filename[:-4], shape, kind, at)
+            total += member.file_size
+        check_size(total, (), f"bytes in {path}", at, bytes_each=1)
+        for member in members:
+            with archive.open(member) as stream:
+                found[member.filename[:-4]] = np.lib.format.read_array(stream, allow_pickle=False)
+    return found
+
+
+def _head(stream: BinaryIO | Any) -> tuple[tuple[int, ...], Any]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, kind = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"version {version} of the format is not read here")
+    return shape, kind
+
+
+def _check(path: Path, name: str, shape: tuple[int, ...], kind: Any, at: errors.Path) -> None:
+    if kind.hasobject:
+        why = f"{name} in {path} holds Python objects; reading such files can run code, so it is not done"
+        raise DataError(issue("FG515", why, at, fix="save it as numbers: numpy.save(file, array.astype('float32'))"))
+    if kind.kind not in NUMBERS:
+        why = f"{name} in {path} holds {kind}, not numbers"
+        raise DataError(issue("FG515", why, at, allowed="floating-point numbers, whole numbers, truth values", fix="save it as numbers"))
+    check_size(shape[0] if shape else 1, tuple(shape[1:]), f"rows of {name}", at, bytes_each=max(kind.itemsize, 4))
+
+
+def check_finite(name: str, x: Array, at: errors.Path) -> None:
+    """Raise DataError FG507, naming the first row, unless every value is a number that float32 can hold."""
+    if x.dtype.kind != "f":
+        return
+    for start in range(0, len(x), 4096):
+        part = x[start : start + 4096]
+        with np.errstate(over="ignore", invalid="ignore"):
+            bad = ~np.isfinite(part.astype(np.float32)).reshape(len(part), -1).all(axis=1)
+        if bad.any():
+            row = start + int(bad.argmax())
+            values = part[row - start].reshape(-1)
+            wrong = values[~np.isfinite(values.astype(np.float32))][0]
+            why = f"field {name}, row {row} (counted from 0), holds {wrong}: learning from it would spoil every parameter"
+            raise DataError(issue("FG507", why, at, fix="remove such rows, or put numbers in their place"))

@@ -1,0 +1,28 @@
+"""How material without a split of its own is divided, so that nothing stands on both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from factorgraph.data.model import Request
+from factorgraph.data.order import order
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+
+if TYPE_CHECKING:
+    from factorgraph.data.model import Array
+
+
+def divide(rows: int, request: Request) -> tuple[Array, Array]:
+    """Rows for training and rows held out, each in rising order. Raises DataError FG509 where there are too few."""
+    count = request.count
+    if count is None:
+        held_out = request.held_out(rows) if not isinstance(request.test, int) else request.test
+        count = rows - held_out
+    else:
+        held_out = request.held_out(count)
+    if count < 1 or count + held_out > rows:
+        why = f"{max(count, 1)} training and {held_out} test samples are asked for, but there are {rows} in all"
+        raise DataError(issue("FG509", why, ("data", "count" if request.count else "test"), fix="smaller count or test"))
+    mixed = order(request.seed, "split", 0, rows)
+    return np.sort(mixed[held_out : held_out + count]), np.sort(mixed[:held_out])

@@ -1,0 +1,133 @@
+"""Pictures from files: of any mode, depth and orientation, as numbers from 0 to 1; and back."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import factorgraph.errors as errors
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from factorgraph.data.model import Array
+
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"})
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # decoders of pixels only: none that runs another program
+MOST_PIXELS = 64_000_000  # a photograph of 8000 x 8000; a bomb is larger
+ITU_601 = (0.299, 0.587, 0.114)  # luma of red, green, blue: Rec. ITU-R BT.601
+SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height change places
+ORIENTATION = 0x0112
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, IndexError, KeyError, OverflowError)
+
+
+def size_of(path: Path, at: errors.Path = ()) -> tuple[int, int]:
+    """Height and width as the picture is meant to be seen, from the file's head alone. DataError FG512, FG513."""
+    with _opened(path, at) as picture:
+        sideways = picture.getexif().get(ORIENTATION) in SIDEWAYS
+        return picture.size if sideways else (picture.size[1], picture.size[0])
+
+
+def read(path: Path, colors: int, at: errors.Path = ()) -> Array:
+    """A picture as float32 from 0 to 1: (height, width) for one colour, (3, height, width) for three.
+
+    Turned upright as EXIF says; a palette is looked up; what is see-through lies on white. FG512, FG513, FG524.
+    """
+    from PIL import ImageOps
+
+    with _opened(path, at) as picture:
+        try:
+            values = _values(ImageOps.exif_transpose(picture))
+        except BROKEN as why:
+            raise DataError(_unreadable(path, why, at)) from None
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        why_not = f"{path} holds values outside 0 to 1"
+        raise DataError(issue("FG524", why_not, at, fix="scale it, or save it with 8 or 16 bits"))
+    return in_colors(values, colors)
+
+
+def in_colors(values: Array, colors: int) -> Array:
+    """(height, width) or (height, width, 3) -> (height, width), or (3, height, width), float32."""
+    if colors == 1:
+        grey = values if values.ndim == 2 else values @ np.asarray(ITU_601)
+        return grey.astype(np.float32)
+    color = np.repeat(values[:, :, None], 3, axis=2) if values.ndim == 2 else values
+    return np.ascontiguousarray(color.transpose(2, 0, 1), dtype=np.float32)
+
+
+def from_integers(x: Array) -> Array:
+    """Whole numbers as parts of the largest that their type holds; others as they are."""
+    return x / np.iinfo(x.dtype).max if x.dtype.kind == "u" else x
+
+
+def to_bytes(image: Array) -> bytes:
+    """(height, width) or (3, height, width), 0 to 1 -> a PNG of 8 bits; what lies outside is cut off."""
+    import io
+
+    from PIL import Image
+
+    assert np.isfinite(image).all(), "a picture to be saved holds numbers"
+    levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(levels if levels.ndim == 2 else np.ascontiguousarray(levels.transpose(1, 2, 0))).save(file, format="PNG")
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, at: errors.Path) -> Iterator[Image.Image]:
+    """The picture with its head read and its size checked, before a pixel is decoded."""
+    from PIL import Image
+
+    with contextlib.ExitStack() as stack:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow warns of large pictures; ours is an error
+                picture = stack.enter_context(Image.open(path, formats=FORMATS))
+        except Image.DecompressionBombError as why:
+            raise DataError(issue("FG513", f"{path} is too large a picture: {why}", at, fix=_SMALLER)) from None
+        except BROKEN as why:
+            raise DataError(_unreadable(path, why, at)) from None
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            why_not = f"{path} is {width} x {height}, {width * height / 1e6:.0f} million pixels; {MOST_PIXELS // 10**6} are the limit"
+            raise DataError(issue("FG513", why_not, at, fix=_SMALLER))
+        yield picture
+
+
+_SMALLER = "cut it or make it smaller with any picture program"
+
+
+def _values(picture: Image.Image) -> Array:
+    """Float64 (height, width), or (height, width, 3), from 0 to 1."""
+    mode = picture.mode
+    if mode.startswith("I;16") or mode == "I":
+        return np.asarray(picture, dtype=np.float64) / 65535
+    if mode == "F":
+        return np.asarray(picture, dtype=np.float64)
+    if mode == "1":
+        picture = picture.convert("L")
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        return _on_white(np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255, grey=mode in ("L", "1", "LA", "La"))
+    if mode not in ("L", "RGB", "1"):
+        picture = picture.convert("RGB")
+    return np.asarray(picture, dtype=np.float64) / 255
+
+
+def _on_white(values: Array, grey: bool) -> Array:
+    cover = values[:, :, 3:]
+    laid = values[:, :, :3] * cover + (1 - cover)
+    result: Array = laid[:, :, 0] if grey else laid
+    return result
+
+
+def _unreadable(path: Path, why: Any, at: errors.Path) -> errors.Issue:
+    reason = "it is not a picture of a kind that is read here" if type(why).__name__ == "UnidentifiedImageError" else str(why)
+    notes = (f"read are {', '.join(name for name in FORMATS)}",)
+    return issue("FG512", f"{path} cannot be read: {reason}", at, notes=notes, fix="save it anew, or take it out of the folder")

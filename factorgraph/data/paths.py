@@ -1,0 +1,60 @@
+"""Which files may be read: those below the allowed folders, with no link followed out of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import factorgraph.errors as errors
+from factorgraph.errors import DataError, issue
+
+
+def allowed_roots(spec_folder: Path | None, named: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """The folders that a spec may read: its own, FACTORGRAPH_DATA, the cache, and what the command line names."""
+    import platformdirs
+
+    own = [spec_folder] if spec_folder is not None else []
+    data = [Path(os.environ["FACTORGRAPH_DATA"])] if os.environ.get("FACTORGRAPH_DATA") else []
+    return (*own, *data, Path(platformdirs.user_cache_dir("factorgraph")), *named)
+
+
+def find(name: str, roots: Sequence[Path], at: errors.Path) -> Path:
+    """The file or folder that a spec calls ``name``, links resolved. Raises DataError FG501 or FG502."""
+    if "\0" in name or not name:
+        raise DataError(issue("FG501", f"{name!r} is not the name of a file", at))
+    places = [root / name for root in roots]  # an absolute name stands for itself
+    for place in places:
+        if _exists(place):
+            real = place.resolve()
+            if not _inside(real, roots):
+                raise DataError(_outside(name, real, roots, at))
+            return real
+    if places and not any(_inside(place.resolve(), roots) for place in places):
+        raise DataError(_outside(name, places[0].resolve(), roots, at))
+    looked = tuple(f"looked in {root}" for root in dict.fromkeys(map(str, roots)))
+    fix = "put it there, or set FACTORGRAPH_DATA to the folder that holds it"
+    raise DataError(issue("FG501", f"there is no {name}", at, notes=looked, fix=fix))
+
+
+def files_in(folder: Path, endings: frozenset[str], roots: Sequence[Path]) -> list[Path]:
+    """The files of a folder with one of the endings, by name; links that lead out of the allowed folders are left out."""
+    found = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in endings and each.is_file()]
+    return [each for each in found if _inside(each.resolve(), roots)]
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:
+        return False
+
+
+def _inside(real: Path, roots: Sequence[Path]) -> bool:
+    return any(real.is_relative_to(root.resolve()) for root in roots)
+
+
+def _outside(name: str, real: Path, roots: Sequence[Path], at: errors.Path) -> errors.Issue:
+    notes = (f"{name} leads to {real}", *(f"a spec may read below {root}" for root in dict.fromkeys(map(str, roots))))
+    fix = "move the data below one of these folders, or set FACTORGRAPH_DATA to the folder that holds them"
+    return issue("FG502", f"{name} lies outside the folders that this spec may read", at, notes=notes, fix=fix)

@@ -1,0 +1,105 @@
+"""Points on a curve in the plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from factorgraph.data.bounds import check_size
+from factorgraph.data.model import Request, SourceLeaf, Splits, Table
+from factorgraph.data.order import generator
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+from factorgraph.spec.constants import NonNegative, Positive, Share
+from factorgraph.structure import Shape
+
+if TYPE_CHECKING:
+    from factorgraph.data.model import Array
+
+USUAL = 2000  # training points
+SEGMENTS = 4096  # of the polyline that distances are measured to: within 1e-5 of the spiral
+POINTS_AT_ONCE = 128
+TRIES = 200  # batches of background points before it is said that there is no background
+
+
+class Curve(SourceLeaf):
+    r"""Points on a spiral or a parabola: data on a thin line, around which an energy must rise.
+
+    Spiral, :math:`u` uniform from ``from`` to 1, :math:`t_{max} = 2 \pi\, turns`:
+
+    .. math:: t = t_{max} \sqrt u, \qquad y = \tfrac{t}{t_{max}} (\cos t, \sin t)
+
+    Parabola: :math:`y_1 = 2u - 1,\ y_2 = y_1^2`. ``jitter`` is the deviation of normal noise on both coordinates.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    type: Literal["curve"] = "curve"
+    shape: Literal["spiral", "parabola"] = Field("spiral", description="spiral or parabola")
+    turns: Positive = Field(2.0, description="of the spiral")
+    start: Share = Field(0.0, alias="from", description="where on the curve to begin, 0 to 1")
+    jitter: NonNegative = Field(0.0, description="standard deviation of the noise on both coordinates")
+    box: Positive = Field(1.0, description="the background is drawn from -box to box")
+    gap: NonNegative = Field(0.08, description="the background keeps this distance from the curve")
+
+    licence: ClassVar[str] = "generated; no rights"
+    where: ClassVar[str] = "generated from the seed"
+
+    def fields(self) -> dict[str, Shape]:
+        return {"point": (2,)}
+
+    def load(self, request: Request) -> Splits:
+        count, held_out = request.sizes(USUAL)
+        check_size(count + held_out, (2,), "points", ("data", "count"), bytes_each=8)
+        tables = []
+        for split, rows, first in (("train", count, 0), ("test", held_out, count)):
+            random = generator(request.seed, "curve", split)
+            points = self.at(self.start + (1 - self.start) * random.random(rows))
+            points = points + self.jitter * random.standard_normal(points.shape)
+            tables.append(Table({"point": points.astype(np.float32)}, np.arange(first, first + rows)))
+        return Splits(*tables, {"division": "training and test points are drawn independently"})
+
+    def at(self, u: Array) -> Array:
+        """The curve at ``u``, 0 to 1: (rows,) -> (rows, 2)."""
+        if self.shape == "parabola":
+            return np.stack([2 * u - 1, (2 * u - 1) ** 2], axis=1)
+        radius = np.sqrt(u)
+        angle = 2 * np.pi * self.turns * radius
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+    def distance(self, points: Array) -> Array:
+        """How far points (rows, 2) are from the curve: (rows,), within 1e-5."""
+        along = np.linspace(np.sqrt(self.start), 1, SEGMENTS + 1) ** 2 if self.shape == "spiral" else None
+        line = self.at(np.linspace(self.start, 1, SEGMENTS + 1) if along is None else along)
+        points = np.asarray(points, dtype=np.float64)
+        found = np.empty(len(points))
+        for start in range(0, len(points), POINTS_AT_ONCE):
+            found[start : start + POINTS_AT_ONCE] = _to_segments(points[start : start + POINTS_AT_ONCE], line)
+        return found
+
+    def background(self, count: int, seed: int) -> Array:
+        """``count`` points (count, 2) float32, uniform in the box where it is farther than the gap from the curve. FG509."""
+        check_size(count, (2,), "background points", ("data", "count"), bytes_each=8)
+        far: list[Any] = []
+        have = 0
+        for number in range(TRIES):
+            tried = self.box * (2 * generator(seed, "curve", "background", number).random((max(count, 256), 2)) - 1)
+            far.append(tried[self.distance(tried) > self.gap])
+            have += len(far[-1])
+            if have >= count:
+                points: Array = np.concatenate(far)[:count].astype(np.float32)
+                return points
+        why = f"the box of {self.box:g} has (almost) no room farther than {self.gap:g} from the curve"
+        raise DataError(issue("FG509", why, ("data", "gap"), fix="a smaller gap or a larger box"))
+
+
+def _to_segments(points: Array, line: Array) -> Array:
+    """Distance from each point to the nearest of the segments between consecutive points of the line."""
+    steps = line[1:] - line[:-1]  # (segments, 2)
+    off = points[:, None, :] - line[None, :-1, :]  # (points, segments, 2)
+    lengths = (steps**2).sum(axis=1)
+    share = (off * steps).sum(axis=2) / np.where(lengths > 0, lengths, 1.0)
+    gap = off - np.clip(share, 0, 1)[:, :, None] * steps
+    found: Array = np.sqrt((gap**2).sum(axis=2).min(axis=1))
+    return found
