@@ -1,0 +1,75 @@
+"""What all metrics share: the kinds of their arguments, and the calculations that several of them need."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from factorgraph.errors import RunError, issue
+from factorgraph.lazy import torch
+from factorgraph.structure import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.run.measured import Measured, Solved
+
+# "units" is another metric that gives one figure a unit
+Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units"]
+
+SILENT = 1e-3  # of a code's root mean square: what a tanh or softplus never gets below, an exact zero always does
+
+
+class MetricLeaf(Metric):
+    """A metric says what its arguments are; whoever evaluates a claim resolves them.
+
+    A procedure, a factor or a function comes as its name (``fast``, ``lista[2]``), a value as the id that it has in the graph,
+    a number as a float, a figure per unit as a tensor (units,).
+    """
+
+    arguments: ClassVar[tuple[Kind, ...]] = ()
+    per_unit: ClassVar[bool] = False
+
+    @abstractmethod
+    def measure(self, on: Measured, *arguments: Any) -> float | Tensor:
+        """The figure on a trained model and held-out data: one number, or (units,) where ``per_unit``."""
+
+
+def active_units(code: Tensor) -> Tensor:
+    """Which units are active: (rows, *shape) -> (rows, units) bool. Up to a thousandth of the root mean square is silent."""
+    flat = code.detach().flatten(1).double()
+    level = SILENT * flat.square().mean().sqrt() if flat.numel() else flat.new_zeros(())
+    return flat.abs() > level
+
+
+def squared_difference(a: Solved, b: Solved) -> tuple[float, float]:
+    """Mean over rows of |code - other's code|^2, and of |other's code|^2, both summed over the units of the latents of both."""
+    shared = [each for each in a.latents if each in b.latents]
+    if not shared:
+        text = f"procedures {a.procedure!r} and {b.procedure!r} have no latent in common"
+        raise RunError(issue("FG631", text, fix="compare two procedures of one latent"))
+    pairs = [(a.variables[each].double().flatten(1), b.variables[each].double().flatten(1)) for each in shared]
+    difference = sum(float((x - y).square().sum(1).mean()) for x, y in pairs)
+    norm = sum(float(y.square().sum(1).mean()) for _, y in pairs)
+    return difference, norm
+
+
+def chance_greater(above: Tensor, below: Tensor) -> float:
+    """The chance that one of ``above`` exceeds one of ``below``; a tie counts half. NaN where either is empty or not finite.
+
+    Mann and Whitney, Ann. Math. Stat. 18(1), 1947: by counting, after one sort.
+    """
+    above, below = above.double().flatten(), below.double().flatten()
+    if not (len(above) and len(below) and above.isfinite().all() and below.isfinite().all()):
+        return float("nan")
+    order = below.sort().values
+    smaller = torch.searchsorted(order, above, right=False)
+    not_larger = torch.searchsorted(order, above, right=True)
+    return float((smaller + not_larger).double().mean() / (2 * len(below)))
+
+
+def cosines(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine of row i with row j: (n, d), (m, d) -> (n, m). A row of zeros has cosine 0 with everything."""
+    a, b = a.double(), b.double()
+    tiny = torch.finfo(a.dtype).tiny
+    return (a / a.norm(dim=1, keepdim=True).clamp_min(tiny)) @ (b / b.norm(dim=1, keepdim=True).clamp_min(tiny)).T

@@ -1,0 +1,59 @@
+"""Which figures a run gets, chosen from its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.run.figures._codes import code_histogram
+from factorgraph.run.figures._curves import curves
+from factorgraph.run.figures._filters import filter_mosaic
+from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
+from factorgraph.run.figures._style import png
+from factorgraph.run.figures._surface import energy_surface, plane_variable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from factorgraph.run.measured import Measured
+
+
+def first_figures(on: Measured) -> dict[str, Callable[[], Figure]]:
+    """What can be drawn before anything is inferred: a filter mosaic of each function whose units are pictures, by file name."""
+    return {f"filters-{name}": partial(filter_mosaic, on, name, used=False) for name in on.pictured_functions()}
+
+
+def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callable[[], Figure | None]]:
+    """All figures of a run by file name, each drawn when it is called; ``rows`` are those of metrics.jsonl.
+
+    Filters and reconstructions where the data are pictures, codes where there are latents, the energy surface where the data lie
+    in a plane, and the curves of learning.
+    """
+    found: dict[str, Callable[[], Figure | None]] = {}
+    for name in on.pictured_functions():
+        found[f"filters-{name}"] = partial(filter_mosaic, on, name)
+    pair = compared_pictures(on)
+    if pair is not None:
+        found["reconstructions"] = partial(reconstructions, on, *pair)
+    found["curves"] = partial(curves, list(rows))
+    latents = on.graph.of_kind("latent")
+    for latent in latents:
+        found["codes" if len(latents) == 1 else f"codes-{_plain(latent.id)}"] = partial(code_histogram, on, latent.id)
+    plane = plane_variable(on)
+    if plane is not None:
+        found["energy"] = partial(energy_surface, on, plane)
+    return found
+
+
+def drawn(chosen: Mapping[str, Callable[[], Figure | None]]) -> Iterable[tuple[str, bytes]]:
+    """Each figure as (file name, the bytes of a PNG), one at a time; what has nothing to show is left out."""
+    for name, draw in chosen.items():
+        figure = draw()
+        if figure is not None:
+            yield f"{name}.png", png(figure)
+
+
+def _plain(id: str) -> str:
+    """``Z[1]`` as part of a file name: ``Z-1``."""
+    return "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in id).strip("-")

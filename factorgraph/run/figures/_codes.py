@@ -1,0 +1,59 @@
+"""How active the code is: what its values are, and how the work is shared out among its units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from factorgraph.lazy import np
+from factorgraph.metrics._base import active_units
+from factorgraph.run.figures._style import COLOURS, FAINT, INK, LETTERS, new_figure, plain, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from factorgraph.run.measured import Measured
+
+BINS = 61
+
+
+def code_histogram(on: Measured, latent: str) -> Figure:
+    """The values of the active units of one latent, and how often each unit is active, most used first."""
+    code = on.solved(None).variables[latent].double().flatten(1)
+    active = active_units(code)
+    figure = new_figure(8.2, 3.5)
+    values = figure.add_axes((0.085, 0.155, 0.37, 0.63))
+    usage = figure.add_axes((0.59, 0.155, 0.37, 0.63))
+    _values(values, code[active], float(active.double().mean()), latent)
+    _usage(usage, active.double().mean(0))
+    return figure
+
+
+def _values(axes: Axes, values: Tensor, share: float, latent: str) -> None:
+    title(axes, f"Values of {latent} where it is active", f"{share:.1%} of all entries are; the rest is not shown")
+    if len(values):
+        largest = float(values.abs().max())
+        low = -largest if float(values.min()) < 0 else 0.0
+        edges = np.linspace(low, largest * (1 + 1e-9), BINS + 1)
+        axes.hist(values.numpy(), bins=edges, color="#606060", log=True)
+        if low < 0:
+            axes.axvline(0, color=FAINT, linewidth=0.8)
+    axes.set_xlabel("value", fontsize=LETTERS, color=INK)
+    axes.set_ylabel("entries (log scale)", fontsize=LETTERS, color=INK)
+    plain(axes)
+
+
+def _usage(axes: Axes, often: Tensor) -> None:
+    """(units,) shares of samples."""
+    order = often.sort(descending=True).values.numpy()
+    dead = int((order == 0).sum())
+    counted = "every unit is" if dead == 0 else f"{dead} of {len(order)} units never are"
+    title(axes, "How often each unit is active", f"{counted} active in the split; mean {order.mean():.1%} of samples")
+    heights = np.append(order, order[-1:]) * 100
+    axes.fill_between(np.arange(len(order) + 1), heights, step="post", color=COLOURS[2], alpha=0.75, linewidth=0)
+    axes.set_xlim(0, len(order))
+    axes.set_ylim(0, max(float(order.max()) * 105, 1e-3))
+    axes.set_xlabel("unit, most used first", fontsize=LETTERS, color=INK)
+    axes.set_ylabel("% of samples", fontsize=LETTERS, color=INK)
+    plain(axes)

@@ -1,0 +1,58 @@
+"""The one doorway to matplotlib: sizes, letters, greys and colours of every figure; no pyplot, no window, no global state."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 150
+LETTERS, TITLE = 9.0, 11.0  # points; nothing is smaller than LETTERS - 1
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by most colour-blind people
+STROKES = ("-", "--", "-.", ":")  # and in grey by their stroke
+INK, QUIET, FAINT = "#222222", "#555555", "#B0B0B0"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of so many inches, drawn by Agg."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file, the same for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "factorgraph"})
+    return buffer.getvalue()
+
+
+def title(axes: Axes, text: str, caption: str = "") -> None:
+    """A title at the left above the axes, and a smaller caption between the two."""
+    axes.set_title(text, fontsize=TITLE, color=INK, loc="left", pad=20 if caption else 8)
+    if caption:
+        place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axes.annotate(caption, (0, 1), (0, 6), fontsize=LETTERS, color=QUIET, va="bottom", **place)
+
+
+def plain(axes: Axes) -> None:
+    """Two thin spines, readable letters, no frame."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(labelsize=LETTERS, color=FAINT, labelcolor=INK)
+
+
+def picture_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes for pixels, given in inches: no ticks, no frame."""
+    across, up = figure.get_size_inches()
+    axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
+    axes.set_axis_off()
+    return axes

@@ -1,0 +1,322 @@
+"""A trained model and held-out data, with what was inferred once kept: what metrics, claims and figures look at."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.errors import RunError, issue
+from factorgraph.lazy import np, torch
+
+if TYPE_CHECKING:
+    from factorgraph.data.dataset import Dataset
+    from torch import Tensor
+
+    from factorgraph.compile.model import Model
+    from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Variable
+    from factorgraph.structure import Shape
+
+ROWS_AT_ONCE = 1000  # bounds memory, not the result: rows are inferred each on its own
+TIMED_ROWS = 100  # a batch as learning uses them
+BACKGROUND_ROWS = 4000  # the standard error of an AUC of 0.9 is then below 0.01
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a procedure inferred for every row of a split. Tensors lie on the CPU, rows first."""
+
+    procedure: str
+    variables: Mapping[str, Tensor]  # by value id: (rows, *shape)
+    latents: tuple[str, ...]  # the ids of those that are latent
+    energy: Tensor  # (rows,)
+    shares: Mapping[str, Tensor]  # weighted, by factor id: (rows,); they add up to the energy
+    status: Tensor  # (rows,), of factorgraph.inference.problem
+    steps: Tensor  # (rows,)
+
+
+class Measured:
+    """A model, and one split of its data.
+
+    ``only`` and ``without`` name the factors that :meth:`energies` counts; the inference is always the procedure's own.
+    """
+
+    def __init__(
+        self, model: Model, dataset: Dataset, split: str = "test", only: Sequence[str] = (), without: Sequence[str] = ()
+    ) -> None:
+        if split not in ("train", "test"):
+            raise RunError(issue("FG633", f"there is no split called {split!r}", allowed="train, test"))
+        self.model, self.dataset, self.split = model, dataset, split
+        self.only, self.without = tuple(only), tuple(without)
+        self._solved: dict[str, Solved] = {}
+        self._background: dict[str, Solved] = {}
+        if not self.rows:
+            raise RunError(issue("FG633", f"the split {split!r} has no rows, nothing can be measured on it", ("data", "test")))
+
+    def seeing(self, only: Sequence[str], without: Sequence[str]) -> Measured:
+        """The same model and data, with other factors counted; what was inferred is shared."""
+        other = Measured(self.model, self.dataset, self.split, only, without)
+        other._solved, other._background = self._solved, self._background
+        return other
+
+    # --- the split ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def graph(self) -> Graph:
+        return self.model.graph
+
+    @cached_property
+    def given(self) -> Mapping[str, np.ndarray]:
+        """The split's observed variables by name: (rows, *shape)."""
+        return dict(self.dataset.test if self.split == "test" else self.dataset.train)
+
+    @property
+    def rows(self) -> int:
+        return next((len(each) for each in self.given.values()), 0)
+
+    # --- procedures -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def procedures(self) -> tuple[str, ...]:
+        """The names of the procedures, the default one first."""
+        return tuple(self.graph.spec.inference)
+
+    def solved(self, procedure: str | None) -> Solved:
+        """What a procedure (the first, if ``None``) infers for the split. Inferred once, then kept."""
+        name = self._name(procedure)
+        if name not in self._solved:
+            self._solved[name] = self.inferred(name, self.given)
+        return self._solved[name]
+
+    def background(self, procedure: str | None = None) -> Solved:
+        """The same for points far from the data, as the source makes them."""
+        name = self._name(procedure)
+        if name not in self._background:
+            self._background[name] = self.inferred(name, self._background_rows())
+        return self._background[name]
+
+    def seconds(self, procedure: str) -> float:
+        """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""
+        return _seconds(self.model, procedure, self._tensors({key: each[:TIMED_ROWS] for key, each in self.given.items()}))
+
+    def _name(self, procedure: str | None) -> str:
+        if procedure is not None:
+            return procedure
+        return self.procedures[0] if self.procedures else ""
+
+    def inferred(self, procedure: str | None, given: Mapping[str, np.ndarray]) -> Solved:
+        """What a procedure infers for other rows: observed variables by name, (rows, *shape)."""
+        parts = [self._part(self._name(procedure), batch) for batch in _batches(given)]
+        first = parts[0]
+        return replace(
+            first,
+            variables={key: torch.cat([part.variables[key] for part in parts]) for key in first.variables},
+            energy=torch.cat([part.energy for part in parts]),
+            shares={key: torch.cat([part.shares[key] for part in parts]) for key in first.shares},
+            status=torch.cat([part.status for part in parts]),
+            steps=torch.cat([part.steps for part in parts]),
+        )
+
+    def _part(self, procedure: str, batch: Mapping[str, np.ndarray]) -> Solved:
+        with torch.no_grad():
+            solution = self.model.infer(procedure=procedure or None, **self._tensors(batch))
+        known = self.graph.variables
+        variables = {key: each.detach().cpu() for key, each in solution.variables.items() if key in known}
+        return Solved(
+            procedure,
+            variables,
+            tuple(key for key in variables if known[key].kind == "latent"),
+            solution.energy.detach().cpu(),
+            {key: each.detach().cpu() for key, each in solution.shares.items()},
+            solution.status.cpu(),
+            solution.steps.cpu(),
+        )
+
+    def _tensors(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        like = next(iter(self.model.parameters()), None)
+        device, dtype = (like.device, like.dtype) if like is not None else (None, torch.float32)
+        return {key: torch.as_tensor(np.ascontiguousarray(each), dtype=dtype, device=device) for key, each in arrays.items()}
+
+    # --- energies and values --------------------------------------------------------------------------------------------------
+
+    def energies(self, solved: Solved) -> Tensor:
+        """The energy of each row, of the factors that are seen: (rows,)."""
+        if not self.only and not self.without:
+            return solved.energy
+        seen = [key for key in solved.shares if self._seen(self.graph.factors[key])]
+        return torch.stack([solved.shares[key] for key in seen]).sum(0) if seen else torch.zeros_like(solved.energy)
+
+    def _seen(self, factor: FactorNode) -> bool:
+        def named(names: Sequence[str]) -> bool:
+            return any(factor.name == name or factor.name.startswith(f"{name}.") for name in names)
+
+        return (not self.only or named(self.only)) and not named(self.without)
+
+    def factor_values(self, name: str, solved: Solved) -> Tensor:
+        """A factor's value without its weight, summed over its slots: (rows,)."""
+        nodes = [each for each in self.graph.factors.values() if name in (each.name, each.id)]
+        if not nodes:
+            raise RunError(issue("FG630", f"there is no factor called {name!r}", allowed=", ".join(self.graph.factors)))
+        return torch.stack([self._factor_value(node, solved) for node in nodes]).sum(0)
+
+    def _factor_value(self, node: FactorNode, solved: Solved) -> Tensor:
+        share = solved.shares.get(node.id)
+        if share is not None and node.weight != 0:
+            return share / node.weight
+        return node.leaf.energy(*(self._evaluated(each, solved) for each in node.arguments))
+
+    def value(self, id: str) -> Tensor:
+        """A value of the graph, where the first procedure leaves the latents: (rows, *shape)."""
+        return self._evaluated(id, self.solved(None))
+
+    def _evaluated(self, id: str, solved: Solved) -> Tensor:
+        if id in solved.variables:
+            return solved.variables[id]
+        if id not in self.graph.values:
+            text = f"the model does not compute {id!r}"
+            raise RunError(issue("FG630", text, fix="ask for a variable, or for an expression that stands in the spec"))
+        parts = []
+        for rows in _slices(len(solved.energy)):
+            given = self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if not self._derived(key)})
+            with torch.no_grad():
+                parts.append(self.model.evaluate((id,), **given)[id].detach().cpu())
+        return torch.cat(parts)
+
+    def _derived(self, id: str) -> bool:
+        return self.graph.variables[id].kind == "derived"
+
+    # --- functions ------------------------------------------------------------------------------------------------------------
+
+    def matrix(self, function: str) -> Tensor:
+        """The matrix of a linear function, outputs by inputs: (outputs, inputs); of a function with slots the first slot's."""
+        return self._matrices(function)[0][1]
+
+    def units(self, function: str) -> Tensor:
+        """What each unit of a function writes or reads: a decoder's columns, an encoder's rows: (units, values)."""
+        return torch.cat([matrix.T if self.writes(node) else matrix for node, matrix in self._matrices(function)])
+
+    def filters(self, function: str) -> Tensor:
+        """The units of a function as pictures, in the space of the prepared data: (units, [channels,] height, width)."""
+        units = self.units(function)
+        shape = self.picture_shape(function)
+        if shape is None:
+            text = f"the units of function {function!r} are no pictures: no observed picture has {units.shape[1]} values"
+            raise RunError(issue("FG632", text, fix="ask for a function that reads or writes a variable bound to images"))
+        return units.reshape(len(units), *shape)
+
+    def pixels(self, function: str) -> Tensor:
+        """The same as they look in the source's own pixels: preparation undone or transposed.
+
+        Undone for what a unit writes, transposed for what it reads.
+        """
+        filters = self.filters(function)
+        return self._in_source_space(function, filters.flatten(1)).reshape(len(filters), *filters.shape[1:])
+
+    def units_in_source_space(self, function: str) -> Tensor:
+        """What each unit writes or reads, preparation undone: (units, values)."""
+        return self._in_source_space(function, self.units(function))
+
+    def writes(self, node: FunctionNode) -> bool:
+        """Whether a function's units write (a decoder's columns) or read (an encoder's rows)."""
+        if node.role:
+            return node.role == "decoder"
+        return self._shape_of_size(math.prod(node.result)) is not None and self._shape_of_size(math.prod(node.given)) is None
+
+    def picture_shape(self, function: str) -> Shape | None:
+        """The shape of the pictures that a function's units are, or ``None``."""
+        node, matrix = self._matrices(function)[0]
+        return self._shape_of_size(matrix.shape[0] if self.writes(node) else matrix.shape[1])
+
+    def pictured_functions(self) -> tuple[str, ...]:
+        """The functions with a matrix whose units are pictures, in the order of the spec."""
+        names = dict.fromkeys(node.spelled for node in self.graph.functions.values() if "matrix" in node.parameters)
+        return tuple(name for name in names if self.picture_shape(name) is not None)
+
+    def picture_shape_of(self, variable: Variable) -> Shape | None:
+        """The shape of the pictures that an observed variable holds, or ``None``: its own, or that of the field bound to it."""
+        data = self.graph.spec.data
+        field: Shape = ()
+        if data is not None:
+            field = data.first.source.fields().get(data.first.bind.get(variable.name, ""), ())
+        for shape in (variable.shape, field):
+            if len(shape) in (2, 3) and math.prod(shape) == math.prod(variable.shape):
+                return tuple(shape)
+        return None
+
+    def unprepared(self, samples: Tensor) -> Tensor:
+        """Prepared samples (rows, values) as differences from a flat picture: the linear part of the preparation undone."""
+        return _as_tensor(self.dataset.chain.pixels(samples.numpy())).flatten(1)
+
+    def _in_source_space(self, function: str, flat: Tensor) -> Tensor:
+        chain, (node, _) = self.dataset.chain, self._matrices(function)[0]
+        show = chain.pixels if self.writes(node) else chain.pixels_of_rows
+        return _as_tensor(show(flat.numpy())).flatten(1)
+
+    def _matrices(self, function: str) -> list[tuple[FunctionNode, Tensor]]:
+        named = dict(self.model.named_parameters())
+        found = []
+        for node in self.graph.functions.values():
+            key = f"functions.{node.id.replace('[', '.').replace(']', '')}.matrix"
+            if function in (node.spelled, node.id) and key in named:
+                found.append((node, named[key].detach().cpu()))
+        if not found:
+            having = sorted({each.spelled for each in self.graph.functions.values() if "matrix" in each.parameters})
+            raise RunError(issue("FG632", f"function {function!r} has no matrix", allowed=", ".join(having)))
+        return found
+
+    # --- the source -----------------------------------------------------------------------------------------------------------
+
+    def _shape_of_size(self, size: int) -> Shape | None:
+        """The shape of the observed picture that has so many values."""
+        shapes = [self.picture_shape_of(each) for each in self.graph.of_kind("observed")]
+        return next((shape for shape in shapes if shape is not None and math.prod(shape) == size), None)
+
+    def truth(self) -> Tensor:
+        """The true atoms of generated data: (atoms, values)."""
+        return _as_tensor(self._from_source("truth", self.graph.spec.seed)).T
+
+    def _background_rows(self) -> Mapping[str, np.ndarray]:
+        points = self._from_source("background", BACKGROUND_ROWS, self.graph.spec.seed)
+        (variable,) = self.graph.of_kind("observed")
+        prepared, _ = self.dataset.chain.apply(points)
+        return {variable.name: prepared.reshape(len(prepared), *variable.shape)}
+
+    def _from_source(self, what: str, *arguments: int) -> Any:
+        data = self.graph.spec.data
+        made = getattr(data.first.source, what, None) if data is not None else None
+        if made is None:
+            text = f"the data have no {what}: only generated data know it"
+            raise RunError(issue("FG634", text, ("data",), fix="ask this of a spec with generated data, such as curve"))
+        return made(*arguments)
+
+
+def _as_tensor(array: Any) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(array))
+
+
+def _slices(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, ROWS_AT_ONCE):
+        yield slice(start, start + ROWS_AT_ONCE)
+
+
+def _batches(arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    rows = len(next(iter(arrays.values())))
+    for part in _slices(rows):
+        yield {key: each[part] for key, each in arrays.items()}
+
+
+def _seconds(model: Model, procedure: str, batch: Mapping[str, Tensor]) -> float:
+    on_gpu = any(each.is_cuda for each in batch.values())
+    with torch.no_grad():
+        given = model.with_noise(model.assign(batch))
+        names = model.sequence(procedure, given)
+        if on_gpu:
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        model.run(names, given, model.inferences)
+        if on_gpu:
+            torch.cuda.synchronize()
+    return time.perf_counter() - start
