@@ -1,0 +1,54 @@
+"""How far a code can be from the minimum: a number that needs no knowledge of the minimum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from factorgraph.inference.problem import Problem
+from factorgraph.inference.rows import column, flat, norm
+from factorgraph.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SMALLEST_CODE = 1e-6  # a code whose norm is below this counts as one of this norm, so that a code of zeros has a residual
+
+
+def certificate(problem: Problem, z: Tensor, inverse_step: Tensor) -> Tensor:
+    """(batch,): the relative duality gap where the problem allows one, else the relative fixed-point residual.
+
+    ``inverse_step``: () or (batch,), the Lipschitz constant that the residual's step is the inverse of.
+    """
+    if problem.quadratic is not None and problem.rest is not None and problem.rest.l1 is not None:
+        return duality_gap(problem, z)
+    return residual(problem, z, inverse_step)
+
+
+def duality_gap(problem: Problem, z: Tensor) -> Tensor:
+    """(batch,): energy less its dual bound, relative to the energy.
+
+    With f = |Dz - y|^2 / 2, r = y - Dz and the dual point s r, where s in [0, 1] is the largest for which no unit's correlation
+    with s r exceeds its weight w, the gap is (1 - s)^2 f + s z.grad f + w.|z|. This form of f + w.|z| - s r.y + s^2 |r|^2 / 2
+    has no large terms that cancel. Source: Kim et al., IEEE J. Sel. Topics Signal Process. 1(4), 2007, section III.
+    """
+    quadratic, rest = problem.quadratic, problem.rest
+    assert quadratic is not None and rest is not None and rest.l1 is not None, "a duality gap needs a quadratic and an l1"
+    code = flat(z)
+    gradient = torch.addmm(quadratic.linear, code, quadratic.hessian)
+    smooth = (code * (gradient + quadratic.linear)).sum(1) / 2 + quadratic.constant
+    weight = flat(rest.l1.expand_as(z))
+    tiny = torch.finfo(z.dtype).tiny
+    pull = (-gradient if rest.nonnegative else gradient.abs()).clamp_min(tiny)
+    s = (weight / pull).amin(1).clamp_max(1)
+    paid = (weight * code.abs()).sum(1)
+    gap = (1 - s).square() * smooth + s * (code * gradient).sum(1) + paid
+    return gap.clamp_min(0) / (smooth + paid).clamp_min(tiny)
+
+
+def residual(problem: Problem, z: Tensor, inverse_step: Tensor) -> Tensor:
+    """(batch,): how far one more proximal step of fixed length moves the code, relative to the code's norm."""
+    length = column(1 / inverse_step.clamp_min(torch.finfo(z.dtype).tiny), z)
+    moved = z - problem.gradient(z) * length
+    if problem.rest is not None:
+        moved = problem.rest.prox(moved, length)
+    return norm(moved - z) / norm(z).clamp_min(SMALLEST_CODE)

@@ -1,0 +1,121 @@
+"""The one loop that runs every iterative solver, and the one door to every solver.
+
+A block of iterations runs without a look at a value, so that a GPU is never waited for. Between blocks each row is judged: it is
+frozen once its certificate meets the tolerance or it stops being finite, and frozen rows leave the batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from factorgraph.inference.certificate import certificate
+from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
+from factorgraph.inference.rows import choose, finite, readable
+from factorgraph.inference.solvers._kinds import Direct, Iterative, State
+from factorgraph.lazy import torch
+from factorgraph.structure import Solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECK_EVERY = 10  # iterations: a check costs about as much as one
+COMPACT_BELOW = 0.75  # share of rows still open at which copying them out is cheaper than carrying the frozen ones along
+
+
+def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Minimum:
+    """The minimum of each row as far as ``steps`` iterations go, without recording gradients.
+
+    A row stops early when its certificate is below ``tolerance``, looked at every ``CHECK_EVERY`` iterations; with a tolerance of
+    0 none does. A row that stops being finite keeps the last code that was seen finite. Direct solvers count as one step.
+    """
+    with torch.no_grad():
+        if len(problem.start) == 0:
+            return _unmoved(problem.start)
+        if isinstance(solver, Direct):
+            return _direct(solver, problem, steps)
+        assert isinstance(solver, Iterative), f"the solver {solver.type} is neither direct nor iterative"
+        return _iterate(solver, problem, steps, tolerance)
+
+
+def _unmoved(start: Tensor) -> Minimum:
+    """The start as a result of no steps; what is not finite in it becomes 0."""
+    batch = len(start)
+    return Minimum(
+        z=torch.where(torch.isfinite(start), start, torch.zeros_like(start)),
+        status=torch.full((batch,), OUT_OF_STEPS, device=start.device),
+        steps=torch.zeros(batch, dtype=torch.int64, device=start.device),
+        certificate=start.new_full((batch,), torch.inf),
+    )
+
+
+def _direct(solver: Direct, problem: Problem, steps: int) -> Minimum:
+    found = _unmoved(problem.start)
+    if steps == 0:
+        return found
+    z = solver.minimise(problem)
+    return _judge(found, z, z.new_zeros(len(z)), taken=1, tolerance=torch.inf)
+
+
+def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) -> Minimum:
+    state = solver.begin(problem)
+    step = solver.stepper(problem)
+    found = _unmoved(problem.start)  # of the rows in the loop
+    whole, rows = found, torch.arange(len(problem.start), device=problem.start.device)
+    taken = 0
+    while True:
+        size = min(CHECK_EVERY, steps - taken)
+        for _ in range(size):
+            state = step(state)
+        taken += size
+        found = _judge(found, state[0], _certificate(solver, problem, state, taken == steps or tolerance > 0), taken, tolerance)
+        still = _still_open(found)
+        if taken == steps or not still:
+            return _written(whole, rows, found)
+        if problem.take is not None and still <= COMPACT_BELOW * len(rows):
+            whole = _written(whole, rows, found)
+            kept = (found.status == OUT_OF_STEPS).nonzero().squeeze(1)
+            rows, found, problem = rows[kept], _rows_of(found, kept), problem.take(kept)
+            state = tuple(each[kept] for each in state)
+            step = solver.stepper(problem)
+
+
+def _certificate(solver: Iterative, problem: Problem, state: State, wanted: bool) -> Tensor:
+    """Of each row; infinity would pass for not finite, so what nobody compares is the largest number."""
+    if wanted:
+        return certificate(problem, state[0], solver.inverse_step(problem, state))
+    return state[0].new_full((len(state[0]),), torch.finfo(state[0].dtype).max)
+
+
+def _judge(found: Minimum, z: Tensor, sure: Tensor, taken: int, tolerance: float) -> Minimum:
+    """Freeze what has converged or is not finite any more; let the rest have moved to ``z``."""
+    still = found.status == OUT_OF_STEPS
+    sound = finite(z) & torch.isfinite(sure)
+    moved = still & sound
+    status = torch.where(moved & (sure < tolerance), CONVERGED, found.status)
+    return Minimum(
+        z=choose(moved, z, found.z),
+        status=torch.where(still & ~sound, NOT_FINITE, status),
+        steps=torch.where(moved, taken, found.steps),
+        certificate=torch.where(moved, sure, found.certificate),
+    )
+
+
+def _still_open(found: Minimum) -> int:
+    """Rows that are not frozen: the host's only look; where there are no values, all."""
+    return int((found.status == OUT_OF_STEPS).sum()) if readable(found.status) else len(found.status)
+
+
+def _rows_of(found: Minimum, rows: Tensor) -> Minimum:
+    return Minimum(found.z[rows], found.status[rows], found.steps[rows], found.certificate[rows])
+
+
+def _written(whole: Minimum, rows: Tensor, found: Minimum) -> Minimum:
+    """The whole batch with some of its rows replaced."""
+    if len(rows) == len(whole.status):
+        return found
+    return Minimum(
+        whole.z.index_copy(0, rows, found.z),
+        whole.status.index_copy(0, rows, found.status),
+        whole.steps.index_copy(0, rows, found.steps),
+        whole.certificate.index_copy(0, rows, found.certificate),
+    )

@@ -1,0 +1,42 @@
+"""The two kinds of solvers: those that compute the minimum, and those that approach it step by step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from factorgraph.inference.problem import Problem
+from factorgraph.structure import Solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State = tuple["Tensor", ...]  # each (batch, ...); the first is the code
+
+
+class Direct(Solver, ABC):
+    """Computes the minimum at once."""
+
+    @abstractmethod
+    def minimise(self, problem: Problem) -> Tensor:
+        """(batch, *shape); a row that has no minimum is not finite."""
+
+
+class Iterative(Solver, ABC):
+    """Approaches the minimum. All that a row remembers is in its state, so that rows can be taken out of a batch."""
+
+    @abstractmethod
+    def begin(self, problem: Problem) -> State:
+        """The state before the first step. It shares no memory with the problem."""
+
+    @abstractmethod
+    def stepper(self, problem: Problem) -> Callable[[State], State]:
+        """One step for all rows, with everything prepared that does not change from step to step; may reuse the state's memory.
+
+        It never looks at a value on the host.
+        """
+
+    @abstractmethod
+    def inverse_step(self, problem: Problem, state: State) -> Tensor:
+        """() or (batch,): the inverse of a step length that suits the problem, for the fixed-point residual."""
