@@ -1,0 +1,280 @@
+"""A spec's text as plain values, each with its place: the only module that others need for reading YAML.
+
+YAML is read by the rules of 1.2: ``1e-3`` is a number; ``no``, ``on``, ``off`` are words; ``017`` is 17. See :mod:`.scalars`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from factorgraph.errors import Issue, Path, Place, SpecError
+from factorgraph.spec.builder import LARGEST, Broken, Builder, Built, Node, unprintable
+from factorgraph.spec.places import Lines
+from factorgraph.spec.scalars import offsets
+from factorgraph.spec.yaml_errors import explain
+
+MOST_ROUNDS = 10  # how often a text is read again with a mistake masked, to find the next one
+
+On = Literal["key", "value"]
+_FILLER = str.maketrans("[](){},:\"'#&*!", "_" * 14)
+_HEADS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """A value that came from elsewhere: from ``--set`` (its own lines and nodes), or from another address of the file (``at``)."""
+
+    path: Path
+    lines: Lines
+    nodes: Mapping[Path, Node]  # relative to the path
+    at: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """What a file says, unchecked: plain values, and where each of them and each key stands."""
+
+    file: str
+    text: str
+    values: dict[str, Any]
+    _nodes: Mapping[Path, Node] = field(repr=False)
+    _lines: Lines = field(repr=False)
+    _edits: tuple[_Edit, ...] = field(default=(), repr=False)
+
+    def has(self, path: Path) -> bool:
+        """Whether something is written at an address."""
+        return len(self._existing(path)) == len(path)
+
+    def get(self, path: Path) -> Any:
+        """The plain value at an address. KeyError if there is none."""
+        if not self.has(path):
+            raise KeyError(path)
+        return _value_at(self.values, path)
+
+    def place(self, path: Path, on: On = "value", span: tuple[int, int] | None = None) -> Place:
+        """Where an address is written; if nothing is there, the key of the nearest entry around it.
+
+        A short form stands for what it abbreviates: ``functions.encoder.type`` is the word in ``encoder: linear``. ``span`` are
+        characters of the value, mapped through quotes and escapes to columns of the file.
+        """
+        target = self._existing(path)
+        if len(target) < len(path) and isinstance(_value_at(self.values, target), dict | list):
+            on, span = "key", None
+        for edit in reversed(self._edits):
+            if target[: len(edit.path)] == edit.path:
+                return self._edited_place(edit, target, on, span)
+        while target not in self._nodes:  # a map that an edit made; its entry is the nearest thing that someone wrote
+            for edit in reversed(self._edits):
+                if edit.path[: len(target)] == target:
+                    return self._edited_place(edit, edit.path, "key", None)
+            target = target[:-1]
+        return _place(self._lines, self._nodes[target], on, span, _value_at(self.values, target))
+
+    def locate(self, it: Issue) -> Issue:
+        """The issue with its place, unless it has one."""
+        return it if it.place is not None else replace(it, place=self.place(it.path, it.on, it.span))
+
+    def located(self, issues: Iterator[Issue] | tuple[Issue, ...] | list[Issue]) -> list[Issue]:
+        """The issues with their places, in the order of the file; those from elsewhere come last."""
+        return sorted((self.locate(it) for it in issues), key=self._order)
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Give the issues of a SpecError that is raised inside their places."""
+        try:
+            yield
+        except SpecError as error:
+            raise SpecError(self.located(error.issues)) from error
+
+    def edit(self, path: Path, value: Any, origin: str, text: str = "", at: Path | None = None) -> Document:
+        """The document with another value at an exact address; maps on the way are made if need be.
+
+        ``text`` is what the user wrote, ``factors.x.weight=abc``: it is the excerpt in messages. ``at``: the value stands in this
+        very file at that address (under ``variants``), and is shown there. Raises SpecError where the address leads through
+        what is no map, or past the end of a list.
+        """
+        lines = Lines(text or "=".join((".".join(map(str, path)), repr(value))), origin, origin)
+        nodes = _written_nodes(lines.text, value)
+        edit = _Edit(path, Lines(self.text, self.file, origin), {}, at) if at in self._nodes else _Edit(path, lines, nodes, None)
+        values = _with(self.values, path, value, Issue("FG121", "", path, place=_place(lines, nodes[()], "key", None, None)))
+        return replace(self, values=values, _edits=(*self._edits, edit))
+
+    def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> Place:
+        rest = target[len(edit.path) :]
+        value = _value_at(self.values, target)
+        nodes = self._nodes if edit.at is not None else edit.nodes
+        origin = edit.at if edit.at is not None else ()
+        while (*origin, *rest) not in nodes:
+            rest, span = rest[:-1], None
+        return _place(edit.lines, nodes[(*origin, *rest)], on, span, value)
+
+    def _existing(self, path: Path) -> Path:
+        """As much of an address as is there."""
+        value: Any = self.values
+        for depth, part in enumerate(path):
+            if isinstance(value, dict) and part in value:
+                value = value[part]
+            elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+                value = value[part]
+            else:
+                return path[:depth]
+        return path
+
+    def _order(self, it: Issue) -> tuple[bool, str, int, int]:
+        place = it.place
+        assert place is not None, "issues are located before they are sorted"
+        return (place.file != self.file, place.file, place.line, place.column)
+
+
+def read(text: str, file: str) -> Document:
+    """A spec's text. Raises SpecError with every mistake of the text that can be told apart."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    built = _build(text, file)
+    lines = Lines(text, file)
+    if not isinstance(built.value, dict):
+        empty = built.value is None
+        message = "the file is empty" if empty else "a spec is a map of keys, not a list or a single value"
+        where = lines.place(built.nodes[()].start, built.nodes[()].start + 1)
+        raise SpecError(Issue("FG121", message, fix="begin with: factorgraph: 1", place=where))
+    return Document(file, text, built.value, built.nodes, lines)
+
+
+def read_scalar(text: str) -> Any:
+    """One value by the same rules, as ``--set`` takes it: ``1e-3``, ``[a, b]``, ``{type: l1}``. Raises SpecError."""
+    return _build(text.replace("\r\n", "\n").replace("\r", "\n"), "--set").value
+
+
+def decode(data: bytes, file: str) -> str:
+    """A file's bytes as text: UTF-8, with or without a byte order mark. Raises SpecError."""
+    if len(data) > LARGEST + len(codecs.BOM_UTF8):
+        raise SpecError(_too_large(len(data), file))
+    for head, name in _HEADS.items():
+        if data.startswith(head) and name != "utf-8":
+            where = Place(file, 1, 1, 1, 1)
+            raise SpecError(Issue("FG101", f"the file is {name}", fix="save it as UTF-8", place=where))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        lines = Lines(before.replace("\r\n", "\n"), file)
+        where = lines.place(len(lines.text), len(lines.text) + 1)
+        message = f"the byte 0x{data[error.start]:02x} is not UTF-8"
+        raise SpecError(Issue("FG101", message, fix="save the file as UTF-8", place=where)) from None
+
+
+def _build(text: str, file: str) -> Built:
+    """Values and nodes of a text. A mistake that stops the parser is masked, and the rest read for more."""
+    _check_text(text, file)
+    issues: list[Issue] = []
+    builder = Builder(text, file)
+    masked = text
+    for _ in range(MOST_ROUNDS):
+        builder = Builder(masked, file)
+        builder.lines = Lines(text, file)
+        try:
+            builder.run()
+        except Broken as broken:
+            explained = explain(broken)
+            issues.append(explained.issue)
+            if explained.piece is not None:
+                start, end = explained.piece
+                masked = masked[:start] + masked[start:end].translate(_FILLER) + masked[end:]
+                continue
+        break
+    issues += builder.issues
+    if "\t" in text and not issues:
+        issues += _tabs(builder)
+    if issues:
+        lines = sorted(issues, key=lambda it: (it.place.line, it.place.column) if it.place else (0, 0))
+        raise SpecError(lines)
+    if not builder.nodes:
+        builder.nodes[()] = Node(-1, -1, 0, 0)
+    return Built(builder.root, builder.nodes)
+
+
+def _check_text(text: str, file: str) -> None:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > LARGEST:
+        raise SpecError(_too_large(size, file))
+    if found := unprintable(text):
+        where = Lines(text, file).place(found.start(), found.end())
+        message = f"the character U+{ord(found.group()):04X} cannot stand in a spec"
+        raise SpecError(Issue("FG103", message, fix="remove it", place=replace(where, text="")))
+
+
+def _too_large(size: int, file: str) -> Issue:
+    message = f"a spec has at most {LARGEST // 1024} KiB, this one has {size // 1024 + 1}"
+    return Issue("FG102", message, fix="divide it into fragments, and use them", place=Place(file, 1, 1, 1, 1))
+
+
+def _tabs(builder: Builder) -> list[Issue]:
+    """Tabs between words; inside quotes, blocks of text and comments they are the user's own."""
+    text, found = builder.text, []
+    at = text.find("\t")
+    while at >= 0 and len(found) < MOST_ROUNDS:
+        start = text.rfind("\n", 0, at) + 1
+        comment = text.find(" #", start, at) >= 0 or text[start:at].lstrip().startswith("#")
+        if not comment and not any(begin <= at < end for begin, end in builder.scalars):
+            where = builder.lines.place(at, at + 1)
+            found.append(Issue("FG112", "a tab between words", fix="replace it by spaces", place=where))
+        at = text.find("\t", at + 1)
+    return found
+
+
+def _written_nodes(text: str, value: Any) -> Mapping[Path, Node]:
+    """The nodes of ``address=value``, relative to the address. If the value doesn't read back, it is one piece."""
+    equals = text.find("=")
+    key = (0, equals) if equals > 0 else (-1, -1)
+    blank = " " * (equals + 1) + text[equals + 1 :]
+    nodes: dict[Path, Node] = {}
+    try:
+        built = _build(blank, "")
+        if built.value == value:
+            nodes = dict(built.nodes)
+    except SpecError:
+        pass  # what Python or an earlier reading put there need not be YAML; then it is shown as a whole
+    start, end = (nodes[()].start, nodes[()].end) if nodes else (equals + 1, len(text))
+    nodes[()] = Node(*key, start, end)
+    return nodes
+
+
+def _place(lines: Lines, node: Node, on: On, span: tuple[int, int] | None, value: Any) -> Place:
+    if on == "key" and node.key_start >= 0:
+        return lines.place(node.key_start, node.key_end)
+    start, end = node.start, node.end
+    if span is not None and isinstance(value, str | int | float):
+        text = value if isinstance(value, str) else lines.text[start:end]
+        found = offsets(lines.text, start, end, text)
+        if found is not None:
+            last = len(found) - 1
+            first = min(max(span[0], 0), last)
+            until = min(max(span[1], first), last)
+            start, end = found[first], found[until]
+    elif isinstance(value, dict | list) and lines.text[start : start + 1] not in ("{", "["):
+        first_line_end = lines.text.find("\n", start, end)  # a block goes on for many lines; its first says which it is
+        end = first_line_end if first_line_end >= 0 else end
+    return lines.place(start, start + len(lines.text[start:end].rstrip()))
+
+
+def _value_at(values: Any, path: Path) -> Any:
+    for part in path:
+        values = values[part]
+    return values
+
+
+def _with(container: Any, path: Path, value: Any, problem: Issue) -> Any:
+    """A copy of nested maps and lists with another value at an address."""
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(container, dict):
+        return {**container, head: _with(container.get(head, {} if rest else None), rest, value, problem)}
+    if isinstance(container, list) and isinstance(head, int):
+        if not 0 <= head < len(container):
+            raise SpecError(replace(problem, code="FG126", message=f"there is no item {head} in a list of {len(container)}"))
+        return [*container[:head], _with(container[head], rest, value, problem), *container[head + 1 :]]
+    raise SpecError(replace(problem, code="FG126", message=f'there is nothing at "{head}": what stands there is no map'))
