@@ -1,0 +1,20 @@
+"""Did you mean: the known word that is nearest to what was written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+CLOSE = 0.6  # difflib's ratio; "wieght" to "weight" has 0.83, "l2" to "l1" 0.5
+
+
+def near(word: object, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, or nothing."""
+    if not isinstance(word, str):
+        return None
+    names = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=CLOSE)
+    if found:
+        return names[found[0]]
+    begun = [each for low, each in names.items() if len(word) >= 3 and (low.startswith(word.lower()) or word.lower().startswith(low))]
+    return begun[0] if begun else None
