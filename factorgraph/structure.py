@@ -205,17 +205,6 @@ class Solver(Leaf, ABC):
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
 
-    @classmethod
-    def accepts(cls, structure: Structure) -> bool:
-        """Whether the solver can minimise a problem of this structure."""
-        fits = cls.largest is None or structure.size <= cls.largest
-        return fits and structure.domain in cls.domains and cls.needs <= structure.has()
-
-    @classmethod
-    def profit(cls, structure: Structure) -> int:
-        """How much of the structure it uses: of all that accept, the planner takes the one with the largest number."""
-        return len(cls.uses & structure.has())
-
 
 class Loss(Leaf, ABC):
     """How the energy surface is shaped: the functional over energies that parameters descend."""

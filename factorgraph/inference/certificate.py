@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from factorgraph.inference.problem import Problem
-from factorgraph.inference.rows import column, flat, norm
+from factorgraph.inference.rows import column, flat, norm, readable
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 SMALLEST_CODE = 1e-6  # a code whose norm is below this counts as one of this norm, so that a code of zeros has a residual
 
 
-def certificate(problem: Problem, z: Tensor, inverse_step: Tensor) -> Tensor:
-    """(batch,): the relative duality gap where the problem allows one, else the relative fixed-point residual.
+def certifier(problem: Problem) -> Callable[[Tensor, Tensor], Tensor]:
+    """What gives each row's certificate for (code, inverse step): the duality gap where there is one, else the residual.
 
-    ``inverse_step``: () or (batch,), the Lipschitz constant that the residual's step is the inverse of.
+    A unit whose magnitude costs nothing, as one that is only kept nonnegative, leaves no useful gap: looked at once a solve.
     """
-    if problem.quadratic is not None and problem.rest is not None and problem.rest.l1 is not None:
-        return duality_gap(problem, z)
-    return residual(problem, z, inverse_step)
+    weight = None if problem.quadratic is None or problem.rest is None else problem.rest.l1
+    if weight is not None and (not readable(weight) or bool((weight > 0).all())):
+        return lambda z, inverse_step: duality_gap(problem, z)
+    return lambda z, inverse_step: residual(problem, z, inverse_step)
 
 
 def duality_gap(problem: Problem, z: Tensor) -> Tensor:
@@ -46,7 +48,10 @@ def duality_gap(problem: Problem, z: Tensor) -> Tensor:
 
 
 def residual(problem: Problem, z: Tensor, inverse_step: Tensor) -> Tensor:
-    """(batch,): how far one more proximal step of fixed length moves the code, relative to the code's norm."""
+    """(batch,): how far one more proximal step of fixed length moves the code, relative to the code's norm.
+
+    ``inverse_step``: () or (batch,), the Lipschitz constant that the step's length is the inverse of.
+    """
     length = column(1 / inverse_step.clamp_min(torch.finfo(z.dtype).tiny), z)
     moved = z - problem.gradient(z) * length
     if problem.rest is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.inference.certificate import certificate
+from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
 from factorgraph.inference.rows import choose, finite, readable
-from factorgraph.inference.solvers._kinds import Direct, Iterative, State
+from factorgraph.inference.solvers._kinds import Direct, Iterative
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -58,7 +58,7 @@ def _direct(solver: Direct, problem: Problem, steps: int) -> Minimum:
 
 def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) -> Minimum:
     state = solver.begin(problem)
-    step = solver.stepper(problem)
+    step, certify = solver.stepper(problem), certifier(problem)
     found = _unmoved(problem.start)  # of the rows in the loop
     whole, rows = found, torch.arange(len(problem.start), device=problem.start.device)
     taken = 0
@@ -67,7 +67,9 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) 
         for _ in range(size):
             state = step(state)
         taken += size
-        found = _judge(found, state[0], _certificate(solver, problem, state, taken == steps or tolerance > 0), taken, tolerance)
+        judged = taken == steps or tolerance > 0  # else nobody compares it, and any finite number will do
+        sure = certify(state[0], solver.inverse_step(problem, state)) if judged else torch.zeros_like(found.certificate)
+        found = _judge(found, state[0], sure, taken, tolerance)
         still = _still_open(found)
         if taken == steps or not still:
             return _written(whole, rows, found)
@@ -76,14 +78,7 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) 
             kept = (found.status == OUT_OF_STEPS).nonzero().squeeze(1)
             rows, found, problem = rows[kept], _rows_of(found, kept), problem.take(kept)
             state = tuple(each[kept] for each in state)
-            step = solver.stepper(problem)
-
-
-def _certificate(solver: Iterative, problem: Problem, state: State, wanted: bool) -> Tensor:
-    """Of each row; infinity would pass for not finite, so what nobody compares is the largest number."""
-    if wanted:
-        return certificate(problem, state[0], solver.inverse_step(problem, state))
-    return state[0].new_full((len(state[0]),), torch.finfo(state[0].dtype).max)
+            step, certify = solver.stepper(problem), certifier(problem)
 
 
 def _judge(found: Minimum, z: Tensor, sure: Tensor, taken: int, tolerance: float) -> Minimum:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape
+from factorgraph.factors.functions._unitwise import UnitByUnit
+from factorgraph.structure import Affine, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Gain(Function, Affine):
+class Gain(UnitByUnit, Affine):
     r"""Multiplies every unit by a learned number of its own: what ``gain: true`` puts behind a function.
 
     .. math:: f(x)_i = g_i x_i
@@ -21,9 +22,6 @@ class Gain(Function, Affine):
     """
 
     type: Literal["gain"] = "gain"
-
-    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
-        return given
 
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         return {"scale": Parameter(result, "constant", 1.0)}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Function, Parameters, Shape
+from factorgraph.structure import Affine, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Identity(Function, Affine):
+class Identity(UnitByUnit, Affine):
     r"""Passes its argument on as it is.
 
     .. math:: f(x) = x
@@ -22,9 +23,6 @@ class Identity(Function, Affine):
     """
 
     type: Literal["identity"] = "identity"
-
-    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
-        return given
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x

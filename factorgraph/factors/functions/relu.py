@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Function, Parameters, Shape
+from factorgraph.structure import Differentiable, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Relu(Function, Differentiable):
+class Relu(UnitByUnit, Differentiable):
     r"""Passes what is positive and silences the rest.
 
     .. math:: f(x)_i = \max(x_i, 0)
@@ -22,9 +23,6 @@ class Relu(Function, Differentiable):
     """
 
     type: Literal["relu"] = "relu"
-
-    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
-        return given
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.relu(x)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Function, Parameter, Parameters, Shape
+from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 START = 0.1  # of every threshold: codes start sparse, and few units of standardised data start silent
 
 
-class Shrink(Function, Differentiable):
+class Shrink(UnitByUnit, Differentiable):
     r"""Silences what is small and moves the rest towards zero by its threshold, one for each unit.
 
     .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
@@ -24,9 +25,6 @@ class Shrink(Function, Differentiable):
     """
 
     type: Literal["shrink"] = "shrink"
-
-    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
-        return given
 
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         return {"threshold": Parameter(result, "constant", START)}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Function, Parameters, Shape
+from factorgraph.structure import Differentiable, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Tanh(Function, Differentiable):
+class Tanh(UnitByUnit, Differentiable):
     r"""Saturates smoothly at -1 and 1.
 
     .. math:: f(x)_i = \tanh x_i
@@ -22,9 +23,6 @@ class Tanh(Function, Differentiable):
     """
 
     type: Literal["tanh"] = "tanh"
-
-    def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
-        return given
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.tanh(x)
