@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 def divide(rows: int, request: Request) -> tuple[Array, Array]:
     """Rows for training and rows held out, each in rising order. Raises DataError FG509 where there are too few."""
-    count = request.count
-    if count is None:
-        held_out = request.held_out(rows) if not isinstance(request.test, int) else request.test
-        count = rows - held_out
-    else:
-        held_out = request.held_out(count)
+    held_out = request.held_out(rows if request.count is None else request.count)
+    count = rows - held_out if request.count is None else request.count
     if count < 1 or count + held_out > rows:
         why = f"{max(count, 1)} training and {held_out} test samples are asked for, but there are {rows} in all"
         raise DataError(issue("FG509", why, ("data", "count" if request.count else "test"), fix="smaller count or test"))

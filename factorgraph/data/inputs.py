@@ -1,0 +1,186 @@
+"""A user's own pictures and arrays as a model's variables, and reconstructions as pictures of the input's size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factorgraph.data import arrays, images, patches, paths
+from factorgraph.data.bounds import check_size
+from factorgraph.data.model import Geometry
+from factorgraph.data.preparation import LABEL, Preparation
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+
+if TYPE_CHECKING:
+    from factorgraph.data.model import Array, Kept
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the input and the corners (patches, 2) at which it was cut, top and left."""
+
+    name: str
+    height: int
+    width: int
+    corners: Array
+
+
+@dataclass(frozen=True)
+class Input:
+    """``variables``: name -> (rows, *shape) float32, prepared as in training. ``pictures``: what the rows were cut from, in order;
+    none for arrays. ``kept``: what the preparation remembers of each row, by variable; none where an array came prepared."""
+
+    variables: Mapping[str, Array]
+    pictures: tuple[Picture, ...]
+    kept: Mapping[str, Kept]
+    preparation: Preparation
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.variables.values())))
+
+    def undo(self, variable: str, values: Array) -> Array:
+        """Values of a variable (rows, *shape) as the source's field has them: (rows, *field shape). DataError FG522."""
+        chain = self.preparation.chain_of(variable)
+        if chain is None or variable not in self.kept:
+            return values
+        raw = chain.undo(values.reshape(len(values), *chain.prepared_shape), self.kept[variable])
+        if raw is None:
+            why = f"a reconstruction of {variable} cannot be shown: one of {', '.join(chain.names)} cannot be undone"
+            raise DataError(issue("FG522", why, ("data", "prepare"), fix="save it as an array instead: -o out.npy"))
+        return raw
+
+    def assemble(self, variable: str, values: Array) -> tuple[Array, ...]:
+        """One array per picture, (height, width) or (3, height, width), overlaps averaged; for arrays one: the samples."""
+        raw = self.undo(variable, values)
+        if not self.pictures:
+            return (raw,)
+        found, start = [], 0
+        for picture in self.pictures:
+            end = start + len(picture.corners)
+            found.append(_assembled(raw[start:end], picture))
+            start = end
+        return tuple(found)
+
+
+def read_input(path: Path, preparation: Preparation, stride: int | None = None) -> Input:
+    """What the user named: a picture, a folder of pictures, or an .npy or .npz of samples.
+
+    Pictures are cut into the source's patches, ``stride`` pixels apart (default: a patch's size); the last ones overlap so that
+    every pixel is covered. Raises DataError with what would do.
+    """
+    if not path.exists():
+        raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy or .npz file"))
+    if path.suffix.lower() in arrays.ENDINGS and path.is_file():
+        return _from_arrays(path, preparation)
+    geometry = preparation.source.geometry()
+    if geometry is None or not preparation.variables_of(geometry.field):
+        why = f"the samples of {preparation.source.type} are not cut from pictures"
+        raise DataError(issue("FG521", why, fix=f"an .npy file of samples: {_wanted(preparation)}"))
+    files = paths.files_in(path, images.ENDINGS, [path]) if path.is_dir() else [path]
+    if not files:
+        endings = ", ".join(sorted(images.ENDINGS))
+        raise DataError(issue("FG504", f"{path} holds no images", allowed=endings, fix="name a folder of pictures, or a picture"))
+    return _from_pictures([(file.name, file) for file in files], preparation, geometry, geometry.size if stride is None else stride)
+
+
+def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, geometry: Geometry, stride: int) -> Input:
+    if not 1 <= stride <= geometry.size:
+        why = f"a stride of {stride} would leave pixels uncovered by patches of {geometry.size}"
+        raise DataError(issue("FG521", why, fix=f"a stride from 1 to {geometry.size}"))
+    pictures = [_picture(name, file, geometry, stride) for name, file in files]
+    check_size(sum(len(each.corners) for each in pictures), geometry.shape, "patches", (), bytes_each=16)
+    cut = np.concatenate([_cut(file, each, geometry) for (_, file), each in zip(files, pictures, strict=True)])
+    prepared, kept = preparation.chains[geometry.field].apply(cut)
+    names = preparation.variables_of(geometry.field)
+    variables = {name: preparation.to_variable(name, prepared) for name in names}
+    return Input(variables, tuple(pictures), dict.fromkeys(names, kept), preparation)
+
+
+def _picture(name: str, file: Path, geometry: Geometry, stride: int) -> Picture:
+    height, width = images.size_of(file)
+    if min(height, width) < geometry.size:
+        why = f"{file} is {width} x {height} pixels; this model sees patches of {geometry.size} x {geometry.size}"
+        raise DataError(issue("FG514", why, fix=f"a picture of at least {geometry.size} x {geometry.size} pixels"))
+    tops, lefts = (_starts(length, geometry.size, stride) for length in (height, width))
+    corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+    return Picture(name, height, width, corners)
+
+
+def _starts(length: int, size: int, stride: int) -> Array:
+    """0, stride, ... and the last place, so that every pixel is covered."""
+    return np.unique(np.append(np.arange(0, length - size + 1, stride), length - size))
+
+
+def _cut(file: Path, picture: Picture, geometry: Geometry) -> Array:
+    values = images.read(file, geometry.colors)
+    windows = np.lib.stride_tricks.sliding_window_view(values, (geometry.size, geometry.size), axis=(-2, -1))
+    return patches.at(windows, picture.corners[:, 0], picture.corners[:, 1])
+
+
+def _assembled(raw: Array, picture: Picture) -> Array:
+    size = raw.shape[-1]
+    total = np.zeros((*raw.shape[1:-2], picture.height, picture.width))
+    times = np.zeros((picture.height, picture.width))
+    for patch, (top, left) in zip(raw, picture.corners.tolist(), strict=True):
+        total[..., top : top + size, left : left + size] += patch
+        times[top : top + size, left : left + size] += 1
+    result: Array = (total / times).astype(np.float32)
+    return result
+
+
+def _from_arrays(path: Path, preparation: Preparation) -> Input:
+    found = _named(arrays.read(path), preparation, path)
+    variables, kept = {}, {}
+    for variable, values in found.items():
+        arrays.check_finite(variable, values, ())
+        chain = preparation.chain_of(variable)
+        wanted, own = preparation.shapes[variable], tuple(values.shape[1:])
+        if chain is None:
+            variables[variable] = preparation.to_variable(variable, values if own else values.astype(np.int64))
+        elif math.prod(own) == math.prod(chain.shape):
+            raw = _scaled(values, preparation).reshape(len(values), *chain.shape).astype(np.float32)
+            prepared, kept[variable] = chain.apply(raw)
+            variables[variable] = preparation.to_variable(variable, prepared)
+        elif math.prod(own) == math.prod(wanted):
+            variables[variable] = values.reshape(len(values), *wanted).astype(np.float32)
+        else:
+            why = f"{path} holds samples of shape {list(own)} for {variable}"
+            raise DataError(issue("FG521", why, fix=f"save {_wanted(preparation)}"))
+    counts = {name: len(values) for name, values in variables.items()}
+    if len(set(counts.values())) > 1:
+        raise DataError(issue("FG521", f"the arrays in {path} differ in rows: {counts}", fix="one row per sample in each"))
+    return Input(variables, (), kept, preparation)
+
+
+def _named(found: Mapping[str, Array], preparation: Preparation, path: Path) -> dict[str, Array]:
+    """Arrays by variable: named by it or by its field, or the one array for the one variable that is not a label."""
+    named = {}
+    for variable, field in preparation.bind.items():
+        if variable in found or field in found:
+            named[variable] = found[variable if variable in found else field]
+    prepared = [variable for variable in preparation.bind if preparation.chain_of(variable) is not None]
+    if not named and len(found) == 1 and len(prepared) == 1:
+        named = {prepared[0]: next(iter(found.values()))}
+    if not named or any(each.ndim == 0 for each in named.values()):
+        why = f"{path} holds {', '.join(found) or 'no arrays'}, none of which this model can take"
+        raise DataError(issue("FG521", why, fix=f"save {_wanted(preparation)}"))
+    return named
+
+
+def _scaled(values: Array, preparation: Preparation) -> Array:
+    """Whole numbers of pictures, 0 to 255 or 65535, as 0 to 1, as the source has them."""
+    return images.from_integers(values) if preparation.source.geometry() is not None else values
+
+
+def _wanted(preparation: Preparation) -> str:
+    parts = []
+    for variable in preparation.bind:
+        chain = preparation.chain_of(variable)
+        shape = LABEL if chain is None else chain.shape
+        parts.append(f"{variable} as an array of shape [rows{''.join(f', {each}' for each in shape)}]")
+    return ", ".join(parts)
