@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from factorgraph.lazy import torch
+from factorgraph.spec.constants import Positive
 from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ class AffineFunction(Function, Affine):
     gain: bool = Field(default=False, description="multiplies every output by a learned factor, after the activation")
     activation: str | None = Field(default=None, description="the type of a function that is applied to every output")
     unit_norm: Literal["rows", "columns"] | None = Field(default=None, description="keeps the norm of each at 1")
-    max_row_norm: PositiveFloat | None = Field(default=None, description="keeps the norm of each row at or below this")
-    max_column_norm: PositiveFloat | None = Field(default=None, description="keeps the norm of each column at or below this")
-    init: Literal["auto", "data"] | PositiveFloat = Field(
+    max_row_norm: Positive | None = Field(default=None, description="keeps the norm of each row at or below this")
+    max_column_norm: Positive | None = Field(default=None, description="keeps the norm of each column at or below this")
+    init: Literal["auto", "data"] | Positive = Field(
         default="auto", description="how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms"
     )
-    rate: PositiveFloat = Field(default=1.0, description="times the learning rate")
+    rate: Positive = Field(default=1.0, description="times the learning rate")
 
     @model_validator(mode="after")
     def _one_constraint(self) -> AffineFunction:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._spectrum import norm_bound
 from factorgraph.lazy import torch
+from factorgraph.spec.constants import Count
 from factorgraph.structure import Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Linear(AffineFunction):
     """
 
     type: Literal["linear"] = "linear"
-    units: PositiveInt | tuple[PositiveInt, ...] | None = Field(
+    units: Count | tuple[Count, ...] | None = Field(
         default=None, description="the outputs, a number or a shape; left out, the shape of what the result is compared with"
     )
 
