@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import factorgraph.errors as errors
+from factorgraph import errors
 from factorgraph.data.bounds import check_size
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
@@ -76,7 +76,7 @@ def _check(path: Path, name: str, shape: tuple[int, ...], kind: Any, at: errors.
         raise DataError(issue("FG515", why, at, fix="save it as numbers: numpy.save(file, array.astype('float32'))"))
     if kind.kind not in NUMBERS:
         why = f"{name} in {path} holds {kind}, not numbers"
-        raise DataError(issue("FG515", why, at, allowed="floating-point numbers, whole numbers, truth values", fix="save it as numbers"))
+        raise DataError(issue("FG515", why, at, allowed="real numbers, whole numbers, truth values", fix="convert it"))
     check_size(shape[0] if shape else 1, tuple(shape[1:]), f"rows of {name}", at, bytes_each=max(kind.itemsize, 4))
 
 

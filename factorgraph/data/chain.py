@@ -102,7 +102,7 @@ def fit(steps: Sequence[StepLeaf], x: Array) -> tuple[Chain, Array, Array]:
         x, rows = _select(step, states[-1], x, rows)
         if not len(rows):
             why = f"after {step.type} no training sample is left"
-            raise DataError(issue("FG518", why, ("data", "prepare", number), fix="drop a smaller share, or use more varied samples"))
+            raise DataError(issue("FG518", why, ("data", "prepare", number), fix="drop a smaller share, or use other data"))
     return Chain(tuple(steps), tuple(states), shape), x, rows
 
 
@@ -140,9 +140,8 @@ def _try_out(chain: Chain) -> None:
 
 
 def _foreign(why: str) -> DataError:
-    return DataError(
-        issue("FG519", f"the stored preparation does not fit the steps of this spec: {why}", ("data", "prepare"), fix="train anew")
-    )
+    message = f"the stored preparation does not fit the steps of this spec: {why}"
+    return DataError(issue("FG519", message, ("data", "prepare"), fix="train anew"))
 
 
 def _applied(step: StepLeaf, state: State, x: Array) -> Array:

@@ -29,8 +29,11 @@ Stored = tuple[Mapping[str, Any], Mapping[str, "Array"]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """``train``, ``test``: variable -> (rows, *variable shape) float32. ``fields``, ``groups``: by split, of the same rows, as the
-    source gave them. ``fingerprint``: what data.json holds."""
+    """Both splits of the samples, ready for a model.
+
+    ``train``, ``test``: variable -> (rows, *variable shape) float32. ``fields``, ``groups``: by split, of the same rows, as the
+    source gave them. ``fingerprint``: what data.json holds.
+    """
 
     train: Mapping[str, Array]
     test: Mapping[str, Array]
@@ -164,25 +167,22 @@ def _together(
 def _unseen(prepared: Mapping[str, Mapping[str, Array]], source: SourceLeaf, drawn: int) -> Array:
     """Which prepared test rows are not also training rows, to the bit: white sky is white sky in every photograph."""
     fields = [field for field, each in prepared["test"].items() if each.dtype.kind == "f"]
-    rows = len(next(iter(prepared["test"].values()))) if prepared["test"] else 0
-    stay = np.ones(rows, dtype=bool)
+    stay = np.ones(len(next(iter(prepared["test"].values()))), dtype=bool)
     if not source.repeats and fields:
-        keys = [each for piece in _keys(prepared["test"], fields) for each in piece]
-        wanted = set(keys)
-        seen = wanted.intersection(*[[]]) if not wanted else {each for piece in _keys(prepared["train"], fields) for each in piece if each in wanted}
-        stay = np.asarray([each not in seen for each in keys], dtype=bool)
+        wanted = set(_keys(prepared["test"], fields))
+        seen = {each for each in _keys(prepared["train"], fields) if each in wanted}
+        stay = np.asarray([each not in seen for each in _keys(prepared["test"], fields)], dtype=bool)
     if drawn and not stay.any():
         why = f"of {drawn} test samples none is left: each is flat, or also a training sample"
         raise DataError(issue("FG518", why, ("data", "test"), fix="more varied samples, a larger test, or test: 0"))
     return stay
 
 
-def _keys(table: Mapping[str, Array], fields: Sequence[str]) -> Iterator[list[bytes]]:
+def _keys(table: Mapping[str, Array], fields: Sequence[str]) -> Iterator[bytes]:
     """The bytes of each row, with one zero instead of two."""
-    rows = len(table[fields[0]])
-    for start in range(0, rows, ROWS_AT_ONCE):
+    for start in range(0, len(table[fields[0]]), ROWS_AT_ONCE):
         joined = np.concatenate([flat(table[field][start : start + ROWS_AT_ONCE]) for field in fields], axis=1) + np.float32(0)
-        yield [row.tobytes() for row in joined]
+        yield from (row.tobytes() for row in joined)
 
 
 def _fingerprint(spec: Any, splits: Splits) -> dict[str, Any]:
@@ -227,23 +227,24 @@ def digest(table: Table) -> str:
 def _verify(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
     """Raise DataError FG510, saying what differs, unless the data are those of the run."""
     try:
-        differs = [f"{key}: {then['options'][key]} then, {now['options'][key]} now" for key in now["options"] if _differs(now, then, key)]
+        options = {key: (then["options"][key], new) for key, new in now["options"].items()}
+        differs = [f"{key}: {old} then, {new} now" for key, (old, new) in options.items() if old != new]
         for split in ("train", "test"):
             old, new = then[split], now[split]
             if (old["rows"], old["sha256"]) != (new["rows"], new["sha256"]):
-                differs.append(f"{split}: {old['rows']} rows {str(old['sha256'])[:12]} then, {new['rows']} rows {new['sha256'][:12]} now")
-        if differs:
-            differs += [f"{name} {old} then, {now['packages'].get(name)} now" for name, old in then["packages"].items() if old != now["packages"].get(name)]
+                differs.append(f"{split}: {_known_by(old)} then, {_known_by(new)} now")
+        packages = {name: (old, now["packages"].get(name)) for name, old in then["packages"].items()}
+        notes = (*differs, *(f"{name} {old} then, {new} now" for name, (old, new) in packages.items() if old != new))
     except (KeyError, TypeError, AttributeError) as why:
         raise DataError(issue("FG510", f"data.json of the run is damaged: {why!r}", SOURCE, fix="train anew")) from None
     if differs:
         why_not = "the data are not those that this run learned from"
-        fix = "put the data back as they were, or train a new run on the new ones"
-        raise DataError(issue("FG510", why_not, SOURCE, notes=tuple(differs), fix=fix))
+        fix = "put the data back as they were, or train a new run on them"
+        raise DataError(issue("FG510", why_not, SOURCE, notes=notes, fix=fix))
 
 
-def _differs(now: Mapping[str, Any], then: Mapping[str, Any], key: str) -> bool:
-    return bool(now["options"][key] != then["options"][key])
+def _known_by(split: Mapping[str, Any]) -> str:
+    return f"{split['rows']} rows with SHA-256 {str(split['sha256'])[:12]}"
 
 
 def _raise(issues: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import factorgraph.errors as errors
+from factorgraph import errors
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 
@@ -96,7 +96,8 @@ def _opened(path: Path, at: errors.Path) -> Iterator[Image.Image]:
             raise DataError(_unreadable(path, why, at)) from None
         width, height = picture.size
         if width * height > MOST_PIXELS:
-            why_not = f"{path} is {width} x {height}, {width * height / 1e6:.0f} million pixels; {MOST_PIXELS // 10**6} are the limit"
+            limit = f"the limit is {MOST_PIXELS // 10**6} million"
+            why_not = f"{path} is {width} x {height}, {width * height / 1e6:.0f} million pixels; {limit}"
             raise DataError(issue("FG513", why_not, at, fix=_SMALLER))
         yield picture
 

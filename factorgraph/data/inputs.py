@@ -31,8 +31,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Input:
-    """``variables``: name -> (rows, *shape) float32, prepared as in training. ``pictures``: what the rows were cut from, in order;
-    none for arrays. ``kept``: what the preparation remembers of each row, by variable; none where an array came prepared."""
+    """What a user gave, as a model takes it.
+
+    ``variables``: name -> (rows, *shape) float32, prepared as in training. ``pictures``: what the rows were cut from, in order;
+    none for arrays. ``kept``: what the preparation remembers of each row, by variable; none where an array came prepared.
+    """
 
     variables: Mapping[str, Array]
     pictures: tuple[Picture, ...]
@@ -74,7 +77,7 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     every pixel is covered. Raises DataError with what would do.
     """
     if not path.exists():
-        raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy or .npz file"))
+        raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy file"))
     if path.suffix.lower() in arrays.ENDINGS and path.is_file():
         return _from_arrays(path, preparation)
     geometry = preparation.source.geometry()
@@ -85,7 +88,8 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     if not files:
         endings = ", ".join(sorted(images.ENDINGS))
         raise DataError(issue("FG504", f"{path} holds no images", allowed=endings, fix="name a folder of pictures, or a picture"))
-    return _from_pictures([(file.name, file) for file in files], preparation, geometry, geometry.size if stride is None else stride)
+    step = geometry.size if stride is None else stride
+    return _from_pictures([(file.name, file) for file in files], preparation, geometry, step)
 
 
 def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, geometry: Geometry, stride: int) -> Input:

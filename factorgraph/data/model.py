@@ -37,7 +37,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Splits:
-    """What learning sees, and what metrics are computed on. ``about`` is written to the run: licence, origin, rule of division."""
+    """What learning sees, and what metrics are computed on. ``about`` is written to the run: the rule of division, names."""
 
     train: Table
     test: Table
@@ -148,7 +148,7 @@ class StepLeaf(Leaf, ABC):
         return None
 
     def undo_linear(self, x: Array, state: State) -> Array:
-        """The linear part of ``undo``, for directions: (columns, *output) -> (columns, *given). Scales of one sample are left out."""
+        """The linear part of ``undo``, for directions: (columns, *output) -> (columns, *given), at any scale of a sample."""
         return x
 
     def transpose(self, x: Array, state: State) -> Array:

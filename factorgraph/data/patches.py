@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from factorgraph.data.order import generator, order
@@ -82,11 +83,7 @@ def _blocks(sizes: Sequence[tuple[int, int]], patch: int) -> tuple[list[Block], 
 def _grid(image: int, height: int, width: int, edge: int) -> list[Block]:
     rows = [height * i // max(1, height // edge) for i in range(max(1, height // edge) + 1)]
     columns = [width * i // max(1, width // edge) for i in range(max(1, width // edge) + 1)]
-    return [
-        Block(image, top, left, bottom, right)
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(columns, columns[1:], strict=False)
-    ]
+    return [Block(image, top, left, bottom, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
 
 
 def _held_out(blocks: Sequence[Block], share: float, seed: int) -> set[int]:
@@ -109,7 +106,8 @@ def draw_places(blocks: Sequence[Block], patch: int, count: int, seed: int, purp
         raise DataError(issue("FG509", why, ("data", "count"), fix="a smaller count, or more images"))
     if count == 0:
         return np.zeros((0, 4), dtype=np.int64)
-    chosen = order(seed, f"{purpose} places", 0, total)[:count] if count > MOST_SHARE_ORDERED * total else _drawn(total, count, seed, purpose)
+    many_of_all = count > MOST_SHARE_ORDERED * total
+    chosen = order(seed, f"{purpose} places", 0, total)[:count] if many_of_all else _drawn(total, count, seed, purpose)
     ends = np.cumsum(many)
     block = np.searchsorted(ends, chosen, side="right")
     within = chosen - (ends - many)[block]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import factorgraph.errors as errors
+from factorgraph import errors
 from factorgraph.errors import DataError, issue
 
 

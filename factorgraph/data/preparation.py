@@ -23,7 +23,7 @@ LABEL: Shape = ()  # of a field with one whole number a sample; it is never prep
 
 @dataclass(frozen=True)
 class Preparation:
-    """``bind``: variable -> field. ``shapes``: variable -> shape. ``chains``: field -> its fitted steps, for what is not a label."""
+    """``bind``: variable -> field. ``shapes``: variable -> shape. ``chains``: field -> its fitted steps; labels have none."""
 
     source: SourceLeaf
     bind: Mapping[str, str]
@@ -101,7 +101,7 @@ def check_binding(
 def _misfit(variable: str, shape: Shape, field: str, given: Shape, steps: Sequence[StepLeaf]) -> str:
     """A sentence, or nothing where the field fits."""
     if given == LABEL:
-        return "" if len(shape) <= 1 else f"{variable} has the shape {list(shape)}, but {field} is a label: a number, or [classes]"
+        return "" if len(shape) <= 1 else f"{variable} has the shape {list(shape)}, but {field} is a label: [], or [classes]"
     try:
         prepared = chains.prepared_shape(steps, given)
     except ShapeError as why:

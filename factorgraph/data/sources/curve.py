@@ -52,13 +52,16 @@ class Curve(SourceLeaf):
     def load(self, request: Request) -> Splits:
         count, held_out = request.sizes(USUAL)
         check_size(count + held_out, (2,), "points", ("data", "count"), bytes_each=8)
-        tables = []
-        for split, rows, first in (("train", count, 0), ("test", held_out, count)):
-            random = generator(request.seed, "curve", split)
-            points = self.at(self.start + (1 - self.start) * random.random(rows))
-            points = points + self.jitter * random.standard_normal(points.shape)
-            tables.append(Table({"point": points.astype(np.float32)}, np.arange(first, first + rows)))
-        return Splits(*tables, {"division": "training and test points are drawn independently"})
+        groups = np.arange(count + held_out)
+        train = Table({"point": self._draw(count, request.seed, "train")}, groups[:count])
+        test = Table({"point": self._draw(held_out, request.seed, "test")}, groups[count:])
+        return Splits(train, test, {"division": "training and test points are drawn independently"})
+
+    def _draw(self, rows: int, seed: int, split: str) -> Array:
+        random = generator(seed, "curve", split)
+        points = self.at(self.start + (1 - self.start) * random.random(rows))
+        drawn: Array = (points + self.jitter * random.standard_normal(points.shape)).astype(np.float32)
+        return drawn
 
     def at(self, u: Array) -> Array:
         """The curve at ``u``, 0 to 1: (rows,) -> (rows, 2)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,7 +14,6 @@ from factorgraph.data import images, patches, paths
 from factorgraph.data.bounds import check_size
 from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
 from factorgraph.errors import DataError, issue
-from factorgraph.lazy import np
 from factorgraph.spec.constants import Count
 from factorgraph.structure import Shape
 
@@ -38,7 +38,9 @@ class NaturalPatches(SourceLeaf):
     colors: Count = Field(1, description="1 for grey, 3 for red, green, blue")
     folder: str | None = Field(None, description="of photographs (none: the two of scikit-learn)")
 
-    licence: ClassVar[str] = 'bundled photographs: "china" by danielbuechele, "flower" by vultilion (flickr), CC BY 2.0; a folder: its own'
+    licence: ClassVar[str] = (
+        'the bundled photographs "china" by danielbuechele and "flower" by vultilion (flickr) are CC BY 2.0; a folder has its own'
+    )
     where: ClassVar[str] = "scikit-learn's sample images, or a folder of the user's"
 
     @field_validator("colors")
@@ -59,15 +61,16 @@ class NaturalPatches(SourceLeaf):
         check_size(count + held_out, self.geometry().shape, "patches", ("data", "count"))
         files = self._files(request)
         division, train, test = self._divided(files, request, count, held_out)
-        tables = [self._table(files, each, first) for each, first in ((train, 0), (test, len(division.train)))]
         about = {"images": [file.name for file in files], "division": division.rule}
-        return Splits(*tables, about)
+        return Splits(self._table(files, train, 0), self._table(files, test, len(division.train)), about)
 
     def places(self, request: Request) -> tuple[Array, Array]:
         """Where the training and test patches lie: (rows, 4) each, of block, image, top, left."""
         return self._divided(self._files(request), request, *request.sizes(USUAL))[1:]
 
-    def _divided(self, files: Sequence[Path], request: Request, count: int, held_out: int) -> tuple[patches.Division, Array, Array]:
+    def _divided(
+        self, files: Sequence[Path], request: Request, count: int, held_out: int
+    ) -> tuple[patches.Division, Array, Array]:
         sizes = [images.size_of(file, FOLDER) for file in files]
         for file, (height, width) in zip(files, sizes, strict=True):
             if min(height, width) < self.size:
@@ -87,26 +90,26 @@ class NaturalPatches(SourceLeaf):
             return _bundled()
         folder = paths.find(self.folder, request.roots, FOLDER)
         if not folder.is_dir():
-            raise DataError(issue("FG504", f"{self.folder} is a file, not a folder of photographs", FOLDER, fix="name its folder"))
+            raise DataError(issue("FG504", f"{self.folder} is a file, not a folder of images", FOLDER, fix="name its folder"))
         different = {_digest(file): file for file in reversed(paths.files_in(folder, images.ENDINGS, request.roots))}
         if not different:
             endings = ", ".join(sorted(images.ENDINGS))
-            raise DataError(issue("FG504", f"{folder} holds no images", FOLDER, allowed=endings, fix="name the folder that holds them"))
+            raise DataError(issue("FG504", f"{folder} holds no images", FOLDER, allowed=endings, fix="name another folder"))
         return sorted(different.values())
 
 
 def _bundled() -> list[Path]:
-    try:
-        from sklearn import datasets
-    except ImportError:
+    found = find_spec("sklearn")  # its folder is enough: importing it takes seconds
+    if found is None or found.origin is None:
         why = "the bundled photographs come with scikit-learn, which is not installed"
         fix = 'pip install "factorgraph-ebm[data]", or name a folder of photographs: data: {source: natural_patches, folder: ...}'
-        raise DataError(issue("FG503", why, ("data", "source"), fix=fix)) from None
-    folder = Path(datasets.__file__).parent / "images"
+        raise DataError(issue("FG503", why, ("data", "source"), fix=fix))
+    folder = Path(found.origin).parent / "datasets" / "images"
     for name in BUNDLED:
         if not (folder / name).is_file():
             fix = 'pip install --force-reinstall "scikit-learn", or name a folder of photographs'
-            raise DataError(issue("FG503", f"scikit-learn's photograph {name} is missing from {folder}", ("data", "source"), fix=fix))
+            why = f"scikit-learn's photograph {name} is missing from {folder}"
+            raise DataError(issue("FG503", why, ("data", "source"), fix=fix))
     return [folder / name for name in BUNDLED]
 
 

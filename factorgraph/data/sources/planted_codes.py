@@ -59,7 +59,8 @@ class PlantedCodes(SourceLeaf):
         train = self._draw(truth, count, request.seed, "train")
         test = self._draw(truth, held_out, request.seed, "test")
         about = {"division": "training and test signals are drawn independently from one dictionary"}
-        return Splits(Table({"signal": train}, np.arange(count)), Table({"signal": test}, np.arange(count, count + held_out)), about)
+        groups = np.arange(count + held_out)
+        return Splits(Table({"signal": train}, groups[:count]), Table({"signal": test}, groups[count:]), about)
 
     def _draw(self, truth: Array, rows: int, seed: int, split: str) -> Array:
         drawn = np.empty((rows, self.units), dtype=np.float32)

@@ -20,8 +20,8 @@ class DropFlat(StepLeaf):
     r"""Leaves out the share of samples of lowest contrast: sky and wall, in which there is nothing to learn.
 
     Contrast is the standard deviation of a sample's values. The bound is the training samples' quantile; test samples below the
-    same bound are left out too. In inference nothing is left out. A sample is kept when its contrast is *above* the bound, so that
-    ties at the bound all go.
+    same bound are left out too. In inference nothing is left out. A sample stays when its contrast is *above* the bound: ties at
+    the bound all go.
     """
 
     type: Literal["drop_flat"] = "drop_flat"

@@ -43,10 +43,12 @@ class Scale(StepLeaf):
         return {"range": np.asarray([low, high])}
 
     def apply(self, x: Array, state: State) -> Array:
-        return self.to[0] + (x - state["range"][0]) * self._factor(state)
+        low = float(state["range"][0])
+        return self.to[0] + (x - low) * self._factor(state)
 
     def undo(self, x: Array, state: State, kept: Kept) -> Array | None:
-        return state["range"][0] + (x - self.to[0]) / self._factor(state)
+        low = float(state["range"][0])
+        return low + (x - self.to[0]) / self._factor(state)
 
     def undo_linear(self, x: Array, state: State) -> Array:
         return x / self._factor(state)

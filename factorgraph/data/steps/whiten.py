@@ -37,7 +37,7 @@ class Whiten(StepLeaf):
     """
 
     type: Literal["whiten"] = "whiten"
-    floor: NonNegative | None = Field(None, description="on the spectrum, as a share of the largest eigenvalue; 0.02 without kept")
+    floor: NonNegative | None = Field(None, description="a share of the largest eigenvalue; 0.02, or 0 with kept")
     kept: Count | None = Field(None, description="number of leading components; a sample's shape is then [kept]")
 
     main: ClassVar[str] = "floor"
