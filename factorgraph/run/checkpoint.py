@@ -25,6 +25,7 @@ from factorgraph.run.files import (
     discard,
     fsync_folder,
     json_bytes,
+    make_folders,
     parse_json,
     read_bounded,
     read_json,
@@ -80,16 +81,16 @@ def save(
     FG610 with the bytes that were needed, those that were free and the checkpoint that stands.
     """
     assert set(tensors) <= set(GROUPS), f"a checkpoint has the groups {GROUPS}, not {sorted(tensors)}"
+    final = folder / f"step-{step:09d}"
+    name = _name_of(final) if name is None else name  # saved again, for instance by a Ctrl-C at the end of a phase
     parts = {f"{group}.safetensors": pack(tensors.get(group, {})) for group in GROUPS}
     parts["state.json"] = json_bytes({"step": step, "keep": name is not None, "name": name, "state": dict(state)})
     parts[MANIFEST] = _manifest(step, parts, spec_hash, versions or {})
-    final = folder / f"step-{step:09d}"
+    assert len(parts["state.json"]) <= JSON_LIMIT, "state.json is for a few values; what is large is a tensor"
     before = _candidates(folder)
     kept = f"kept the checkpoint of step {_step(before[0])}" if before else "no earlier checkpoint exists"
     with reporting(f"saving the checkpoint of step {step}", folder, sum(map(len, parts.values())), kept):
-        if not folder.is_dir():
-            files.make_folder(folder)
-            fsync_folder(folder.parent, files)
+        make_folders(folder, files)
         half = temporary(folder, final.name)
         try:
             _write_folder(half, parts, files)

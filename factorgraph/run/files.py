@@ -88,6 +88,15 @@ def fsync_folder(path: Path, files: Files = FILES) -> None:
         files.close(handle)
 
 
+def make_folders(path: Path, files: Files = FILES) -> None:
+    """Make a folder and those above it, where they are missing."""
+    if not path.is_dir():
+        make_folders(path.parent, files)
+        with contextlib.suppress(FileExistsError):  # another process made it meanwhile; a file in its place shows itself later
+            files.make_folder(path)
+        fsync_folder(path.parent, files)
+
+
 def temporary(folder: Path, name: str) -> Path:
     """A name in ``folder`` that nobody has and that the next sweep removes."""
     return folder / f"{TEMPORARY}{name}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -211,6 +220,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
             data = file.read(about.st_size + 1)
         except OSError as reason:
             raise RefusedError(f"cannot be read ({reason.strerror})") from reason
+        except MemoryError as reason:
+            raise RefusedError(f"has {megabytes(about.st_size)}, more than the memory holds") from reason
     if len(data) != about.st_size:
         raise RefusedError("changed while it was read")
     return data

@@ -29,6 +29,7 @@ from factorgraph.run.files import (
     explain_failure,
     fsync_folder,
     json_bytes,
+    make_folders,
     parse_json,
     read_bounded,
     read_json,
@@ -102,6 +103,7 @@ class RunFolder:
         except OSError as reason:
             explain_failure(reason, "locking the run", self.path, 0, "nothing was changed")
         try:
+            self._inside("checkpoints")
             sweep(self.path)
             checkpoint.tidy(self.checkpoints, self._files)
             self._locked = True
@@ -109,8 +111,9 @@ class RunFolder:
             yield self
         finally:
             self.metrics.close()
+            if self._locked:
+                discard(self.path / "lock.json")
             self._locked = False
-            discard(self.path / "lock.json")
             held.release()
 
     def _occupied(self) -> Issue:
@@ -307,8 +310,7 @@ def versions() -> dict[str, str]:
 
 
 def _next_free(root: Path, name: str, files: Files) -> Path:
-    if not root.is_dir():
-        root.mkdir(parents=True, exist_ok=True)
+    make_folders(root, files)
     taken = re.compile(re.escape(name) + r"-(\d{4,9})")
     numbers = [int(match[1]) for each in root.iterdir() if (match := taken.fullmatch(each.name))]
     number = max(numbers, default=0)
@@ -329,8 +331,7 @@ def _named(out: Path, files: Files) -> Path:
         fix = f"name another folder, or go on with that run: factorgraph train --resume {out}"
         raise RunError(issue("FG607", f"the folder for the run, {out}, {what}", fix=fix))
     if not out.exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        files.make_folder(out)
+        make_folders(out, files)
     return out
 
 

@@ -7,6 +7,7 @@ Rows of a step are written before the step's checkpoint, which forces them to th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -48,7 +49,8 @@ class MetricsLog:
         try:
             write_all(handle, data, self._files)
         except OSError as reason:
-            os.ftruncate(handle, self._size)
+            with contextlib.suppress(OSError):
+                self._files.cut(handle, self._size)
             explain_failure(reason, "writing metrics", self.path.parent, len(data), "earlier rows and checkpoints are whole")
         self._size += len(data)
 
@@ -102,7 +104,7 @@ class MetricsLog:
             return []
         except RefusedError as reason:
             raise RunError(issue("FG608", f"{self.path.name} {reason}", notes=(str(self.path),))) from reason
-        return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")] if data else []
+        return [line + b"\n" for line in data.split(b"\n")[:-1]]  # behind the last newline is nothing, or a row that was cut
 
 
 def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-TENSOR_LIMIT = 16 * 2**30  # bytes of one file of tensors; a caller who knows its model may name a smaller one
-HEADER_LIMIT = 4 * 2**20  # bytes of the names, types and shapes before the numbers
+# Bytes of one file of tensors: what half the memory holds. A caller who knows its model names fewer.
+TENSOR_LIMIT = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+HEADER_LIMIT = 16 * 2**20  # bytes of the names, types and shapes before the numbers: 130,000 tensors
 _SEAL = "sha256"
 
 
@@ -28,7 +30,9 @@ def pack(tensors: Mapping[str, Tensor]) -> bytes:
         storage = tensor.untyped_storage().data_ptr()
         plain[name] = tensor.clone() if storage in storages else tensor  # the format refuses two names for one memory
         storages.add(storage)
-    return bytes(save(plain))
+    data = bytes(save(plain))
+    assert _header_length(data) <= HEADER_LIMIT, "a model has at most some 130,000 tensors"
+    return data
 
 
 def unpack(data: bytes) -> dict[str, Tensor]:
@@ -36,7 +40,7 @@ def unpack(data: bytes) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    _header(data)
+    _header_length(data)
     try:
         found: dict[str, Tensor] = load(data)
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError) as reason:
@@ -69,11 +73,15 @@ def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
     return {name: found[name] for name in sorted(found)}
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def _header_length(data: bytes) -> int:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(HEADER_LIMIT, len(data) - 8):
         raise RefusedError("does not hold tensors in the safetensors format")
-    header = parse_json(data[8 : 8 + length])
+    return length
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    header = parse_json(data[8 : 8 + _header_length(data)])
     if not isinstance(header, dict):
         raise RefusedError("does not hold tensors in the safetensors format")
     return header
