@@ -1,6 +1,6 @@
 """From the parser's events to plain values with positions: no constructor, no recursion, no resolver but ours.
 
-The events come from PyYAML (through libyaml where it is there). Everything that YAML has and a spec must not have is refused here:
+The events come from PyYAML (through libyaml where it is there). What YAML has and a spec must not have is refused here:
 anchors, aliases, tags, merge keys, several documents, keys that are no words, keys written twice, and texts beyond the limits.
 """
 
@@ -60,7 +60,7 @@ class _PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
 
 def events(text: str) -> Iterator[Any]:
     """The parser's events, one at a time, so that a limit stops it early."""
-    parser: Any = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else _PureParser(text)
+    parser: Any = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else _PureParser(text)  # type: ignore[attr-defined]
     try:
         while (event := parser.get_event()) is not None:
             yield event
@@ -126,7 +126,8 @@ class Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                self.report("FG109", "a spec is one document; here a second one begins", event.start_mark.index, 3, fix="remove it")
+                where = event.start_mark.index
+                self.report("FG109", "a spec is one document; here a second one begins", where, 3, fix="remove it")
                 return True
         return len(self.issues) >= MOST_ISSUES
 
@@ -184,8 +185,8 @@ class Builder:
         frame = self.frames[-1] if self.frames else None
         path = self.child_path(frame)
         if not self.after_merge:
-            fix = "write the value out"
-            self.report("FG107", f'an alias, "{self.text[start:end]}": every value is written where it stands', start, end - start, path, fix)
+            message = f'an alias, "{self.text[start:end]}": every value is written where it stands'
+            self.report("FG107", message, start, end - start, path, fix="write the value out")
         if frame is not None and isinstance(frame.value, dict) and frame.name is None:
             frame.name = "*"
         else:
@@ -200,17 +201,19 @@ class Builder:
         path = (*frame.path, frame.name)
         if not isinstance(name, str):
             written = "nothing" if name is None else f'"{event.value}"'
-            self.report("FG113", f"a key is a word, not {written}", start, max(end - start, 1), path, "give it a name that begins with a letter")
+            fix = "give it a name that begins with a letter"
+            self.report("FG113", f"a key is a word, not {written}", start, end - start, path, fix=fix)
         elif name == "<<":
-            self.report("FG110", "a merge key: every entry is written out", start, end - start, path, "copy the entries, or use a fragment")
+            fix = "copy the entries, or use a fragment"
+            self.report("FG110", "a merge key: every entry is written out", start, end - start, path, fix=fix)
             self.after_merge = True
         elif len(name) > LONGEST_KEY or "\n" in name or not name.strip():
-            self.report("FG113", f"a key is one word of at most {LONGEST_KEY} characters", start, max(end - start, 1), path)
+            self.report("FG113", f"a key is one word of at most {LONGEST_KEY} characters", start, end - start, path)
         elif name in frame.seen:
             first = self.lines.position(frame.seen[name])[0]
             again = self.lines.position(start)[0]
             message = f'the key "{name}" is written twice, in line {first} and in line {again}'
-            self.report("FG111", message, start, end - start, path, "keep one of them")
+            self.report("FG111", message, start, end - start, path, fix="keep one of them")
         frame.seen.setdefault(str(name), start)
 
     def place(self, value: Any, key: Node, start: int, end: int, known: bool = False) -> None:
@@ -244,11 +247,13 @@ class Builder:
         path = self.child_path(self.frames[-1] if self.frames else None)
         if event.anchor is not None:
             width = len(event.anchor) + 1
-            self.report("FG106", f'an anchor, "&{event.anchor}": every value is written where it stands', start, width, path, "remove it")
+            message = f'an anchor, "&{event.anchor}": every value is written where it stands'
+            self.report("FG106", message, start, width, path, fix="remove it")
         if event.tag is not None:
             match = re.compile(r"![^\s,\[\]{}]*").search(self.text, start)
             where, width = (match.start(), len(match.group())) if match else (start, 1)
-            self.report("FG108", f'a tag, "{event.tag}": nothing in a spec makes objects', where, width, path, "remove it")
+            message = f'a tag, "{event.tag}": nothing in a spec makes objects'
+            self.report("FG108", message, where, width, path, fix="remove it")
 
     def node(self, event: Any) -> None:
         self.count += 1
@@ -269,12 +274,12 @@ class Builder:
                 self.issues = [it for it in self.issues if it.place is None or not self.lines.within(it.place, first, end)]
                 message = f"a comma inside {'a map' if isinstance(frame.value, dict) else 'a list'} divides {whole}: write quotes"
                 fix = "put the expression in quotes"
-                self.report("FG114", message, first, end - first, frame.path, fix, f'"{whole}"')
+                self.report("FG114", message, first, end - first, frame.path, fix=fix, replacement=f'"{whole}"')
                 first = -1
             depth = max(depth, 0)
 
     def report(
-        self, code: str, message: str, start: int, width: int, path: Path = (), fix: str = "", replacement: str | None = None
+        self, code: str, message: str, start: int, width: int, path: Path = (), *, fix: str = "", replacement: str | None = None
     ) -> None:
         place = self.lines.place(start, start + max(width, 1))
         self.issues.append(Issue(code, message, path, fix=fix, replacement=replacement, place=place))

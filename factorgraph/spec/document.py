@@ -21,7 +21,7 @@ MOST_ROUNDS = 10  # how often a text is read again with a mistake masked, to fin
 
 On = Literal["key", "value"]
 _FILLER = str.maketrans("[](){},:\"'#&*!", "_" * 14)
-_HEADS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+_OTHER_HEADS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,10 @@ class Document:
         """As much of an address as is there."""
         value: Any = self.values
         for depth, part in enumerate(path):
-            if isinstance(value, dict) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-                value = value[part]
-            else:
+            is_item = isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
+            if not is_item and not (isinstance(value, dict) and part in value):
                 return path[:depth]
+            value = value[part]
         return path
 
     def _order(self, it: Issue) -> tuple[bool, str, int, int]:
@@ -152,8 +150,8 @@ def decode(data: bytes, file: str) -> str:
     """A file's bytes as text: UTF-8, with or without a byte order mark. Raises SpecError."""
     if len(data) > LARGEST + len(codecs.BOM_UTF8):
         raise SpecError(_too_large(len(data), file))
-    for head, name in _HEADS.items():
-        if data.startswith(head) and name != "utf-8":
+    for head, name in _OTHER_HEADS.items():
+        if data.startswith(head):
             where = Place(file, 1, 1, 1, 1)
             raise SpecError(Issue("FG101", f"the file is {name}", fix="save it as UTF-8", place=where))
     try:
@@ -213,7 +211,8 @@ def _too_large(size: int, file: str) -> Issue:
 
 def _tabs(builder: Builder) -> list[Issue]:
     """Tabs between words; inside quotes, blocks of text and comments they are the user's own."""
-    text, found = builder.text, []
+    text = builder.text
+    found: list[Issue] = []
     at = text.find("\t")
     while at >= 0 and len(found) < MOST_ROUNDS:
         start = text.rfind("\n", 0, at) + 1

@@ -6,6 +6,7 @@ The tree is small and frozen; every node knows the characters that it was writte
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -90,7 +91,7 @@ class Expression:
         """From what a spec holds. Raises :class:`ExpressionError`."""
         if isinstance(written, Expression):
             return written
-        text = _text_of(written, "an expression")
+        text = text_of(written, "an expression")
         return cls(text, parse_value(text))
 
     def __str__(self) -> str:
@@ -145,10 +146,10 @@ def text_schema(of: Callable[[object], Any]) -> CoreSchema:
     )
 
 
-def _text_of(written: object, wanted: str) -> str:
+def text_of(written: object, wanted: str) -> str:
     if isinstance(written, str):
         return written
-    if isinstance(written, int | float) and not isinstance(written, bool) and abs(written) < float("inf"):
+    if isinstance(written, int | float) and not isinstance(written, bool) and abs(written) < LARGEST_SHOWN:
         return repr(written)
     raise ExpressionError("FG317", f"{wanted} is wanted here, not {kind_of(written)}", fix="write a text or a number")
 
@@ -158,10 +159,15 @@ def kind_of(written: object) -> str:
     if isinstance(written, bool):
         return f'"{str(written).lower()}"'
     if isinstance(written, int | float):
-        return f"the number {written:g}" if abs(written) < LARGEST_SHOWN else "a huge number"
+        if not math.isfinite(written if isinstance(written, float) else 0):
+            return "a number that is not finite"
+        return f"the number {written:g}" if abs(written) < LARGEST_SHOWN else "a number too large to work with"
     if written is None:
         return "nothing"
-    return {list: "a list", tuple: "a list", dict: "a map", str: "a text"}.get(type(written), f"a {type(written).__name__}")
+    for kind, words in ((list | tuple, "a list"), (dict, "a map"), (str, "a text")):
+        if isinstance(written, kind):
+            return words
+    return f"a {type(written).__name__}"
 
 
 def _check_constant(node: Node) -> None:

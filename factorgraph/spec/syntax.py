@@ -68,6 +68,7 @@ class ExpressionError(ValueError):
         span: Span | None = None,
         allowed: str = "",
         fix: str = "",
+        *,
         replacement: str | None = None,
         path: Path | None = None,  # where the text stands, if it isn't the one that was asked about: a dim used by a weight
     ):
@@ -92,7 +93,7 @@ class ExpressionError(ValueError):
             "replacement": self.replacement,
             "path": self.path,
         }
-        return PydanticCustomError(self.code, "{message}", context)  # type: ignore[arg-type]  # pydantic wants literal strings
+        return PydanticCustomError(self.code, "{message}", context)
 
 
 def check_name(name: str) -> str:
@@ -189,7 +190,8 @@ def _check_brackets(tokens: list[_Token], language: Language) -> None:
         if token.kind == "open":
             opened.append(token)
             if len(opened) > DEEPEST:
-                raise ExpressionError("FG302", f"brackets are nested deeper than {DEEPEST}", token.span, fix="name the inner parts")
+                message = f"brackets are nested deeper than {DEEPEST}"
+                raise ExpressionError("FG302", message, token.span, fix="name the inner parts")
         elif token.kind == "comma" and not opened:
             raise ExpressionError("FG304", "a comma outside a call", token.span, fix="a list is written in YAML, with [ and ]")
         elif token.kind == "close":
@@ -244,7 +246,8 @@ def _check_size(tree: ast.expr) -> None:
         depth += 1
         level = [child for node in level for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr | ast.keyword)]
     if nodes > MOST_NODES:
-        raise ExpressionError("FG302", f"an expression has at most {MOST_NODES} parts, this one has {nodes}", fix="name its parts")
+        message = f"an expression has at most {MOST_NODES} parts, this one has {nodes}"
+        raise ExpressionError("FG302", message, fix="name its parts")
     if depth > DEEPEST:
         message = f"an expression is nested at most {DEEPEST} levels deep, this one {depth}"
         raise ExpressionError("FG302", message, span_of(tree), fix="name its inner parts, or break up the long sum")

@@ -31,7 +31,7 @@ class _Stop(NamedTuple):
     opening: int  # offset of what was being read
     at: int  # offset of the problem
 
-    def issue(self, code: str, message: str, start: int, end: int, fix: str = "", replacement: str | None = None) -> Issue:
+    def issue(self, code: str, message: str, start: int, end: int, fix: str = "", *, replacement: str | None = None) -> Issue:
         place = self.builder.lines.place(start, max(end, start + 1))
         return Issue(code, message, fix=fix, replacement=replacement, place=place)
 
@@ -125,7 +125,8 @@ def _scalar(stop: _Stop) -> Issue | None:
         return None
     if stop.line_of(start) != stop.line_of(end):
         line = stop.line_of(end)
-        return stop.issue("FG117", f"the quote opened here is closed only in line {line}", start, start + 1, "close it in its line")
+        message = f"the quote opened here is closed only in line {line}"
+        return stop.issue("FG117", message, start, start + 1, "close it in its line")
     if stop.text[stop.at : stop.at + 1] not in ("\n", "", ",", "]", "}", ":"):
         stretch = re.compile(r"[^\n,\]}#]*").match(stop.text, stop.at)
         until = stretch.end() if stretch else stop.at + 1
@@ -147,11 +148,13 @@ def _flow(stop: _Stop) -> Issue | None:
         return None
     closing = _CLOSES[bracket]
     if not character.strip() or stop.line_of(start) != stop.line_of(stop.at):
-        return stop.issue("FG116", f'"{bracket}" is opened here and never closed', start, start + 1, f'write the missing "{closing}"')
+        fix = f'write the missing "{closing}"'
+        return stop.issue("FG116", f'"{bracket}" is opened here and never closed', start, start + 1, fix)
     if character in ("]", "}"):
         return stop.issue("FG116", f'"{bracket}" is closed by "{character}"', stop.at, stop.at + 1, f'write "{closing}"')
     if character == ":":
-        return stop.issue("FG118", "a second ':' inside one entry", stop.at, stop.at + 1, f"write a comma between entries; or, if it is text, {_QUOTES}")
+        fix = f"write a comma between entries; or, if it is text, {_QUOTES}"
+        return stop.issue("FG118", "a second ':' inside one entry", stop.at, stop.at + 1, fix)
     return None
 
 
@@ -178,18 +181,22 @@ def _block(stop: _Stop) -> Issue | None:
         if re.search(r":\s", line):
             return stop.issue("FG118", "a second ': ' in one line", stop.at, stop.at + 1, _QUOTES)
         start = stop.at - len(line.lstrip())
-        return stop.issue("FG119", "this line is indented like a part of the value above it", start, stop.at, "line it up with its neighbours")
+        message = "this line is indented like a part of the value above it"
+        return stop.issue("FG119", message, start, stop.at, "line it up with its neighbours")
     if "could not find expected ':'" in stop.problem:
         end = stop.text.find("\n", stop.opening)
         end = end if end >= 0 else len(stop.text)
-        return stop.issue("FG125", "a key without a ':' after it", stop.opening, end, "write key: value, with a blank after the colon")
+        fix = "write key: value, with a blank after the colon"
+        return stop.issue("FG125", "a key without a ':' after it", stop.opening, end, fix)
     if "block" in stop.context or "block" in stop.problem or "expected key" in stop.problem:
         stretch = re.compile(r"\S*").match(stop.text, stop.at)
         end = stretch.end() if stretch else stop.at
-        return stop.issue("FG119", "this line does not line up with the entries above it", stop.at, end, "give all entries of a block the same indentation")
+        message = "this line does not line up with the entries above it"
+        return stop.issue("FG119", message, stop.at, end, "give all entries of a block the same indentation")
     return None
 
 
 def _unknown(stop: _Stop) -> Issue:
     because = f"{stop.context}: {stop.problem}" if stop.context else stop.problem
-    return stop.issue("FG120", f"this is not YAML ({because})", stop.at, stop.at + 1, "where special characters are meant as text, write quotes")
+    fix = "where special characters are meant as text, write quotes"
+    return stop.issue("FG120", f"this is not YAML ({because})", stop.at, stop.at + 1, fix)
