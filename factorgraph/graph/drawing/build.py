@@ -1,0 +1,214 @@
+"""Which shapes a graph is drawn with, and which lines join them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from factorgraph.graph.drawing import words
+from factorgraph.graph.drawing.picture import Drawing, Edge, Kind, Node
+from factorgraph.graph.drawing.sides import Sides
+from factorgraph.graph.drawing.sizes import EDGES, GAP, node_width
+from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
+
+if TYPE_CHECKING:
+    import networkx
+
+WIDEST = 17 * 72  # points that fit a slide's 13.33 inches when 12 points become 9; a longer chain is drawn downwards
+_NAMES = {"+": "plus", "-": "minus", "*": "times"}
+
+
+def draw(graph: Graph, notes: Sequence[str] = ()) -> Drawing:
+    """The factor graph in the lecture's notation. ``notes``: sentences to stand below it, the plan's for instance."""
+    return _Builder(graph).drawing(tuple(notes))
+
+
+class _Builder:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.sides = Sides(graph)
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[tuple[str, str], Edge] = {}
+        self.node_of: dict[Id, str] = {}
+        self.families = self._families()
+
+    def drawing(self, notes: tuple[str, ...]) -> Drawing:
+        for id, value in self.sides.values.items():
+            match value:
+                case Variable():
+                    self._variable(value)
+                case Application():
+                    self._application(value)
+                case Operation() if not self._is_folded(id) and value.operator != "join":
+                    self._operation(value)
+                case Constant() if self._is_drawn(value):
+                    self.node_of[id] = self._add("constant", id, (words.number(value.value),))
+                case _:
+                    pass
+        for factor in self.graph.factors.values():
+            self._factor(factor)
+        spec, nodes, edges = self.graph.spec, tuple(self.nodes.values()), tuple(self.edges.values())
+        title = getattr(spec, "title", "") or spec.name
+        columns = self._columns()
+        return Drawing(title, nodes, edges, columns, self._is_across(columns), notes)
+
+    # --- shapes ----------------------------------------------------------------------------------------------------------------
+
+    def _variable(self, variable: Variable) -> None:
+        lines = (words.variable_name(variable), *([words.size(variable.shape)] if variable.shape else []))
+        self.node_of[variable.id] = self._add(variable.kind, variable.id, lines)
+        if variable.definition is not None:
+            self._flow(variable.definition, variable.id)
+
+    def _application(self, value: Application) -> None:
+        if words.is_chained(self.graph, value):
+            box = self.node_of[value.arguments[0]]
+            old = self.nodes[box]
+            more = self.graph.functions[value.function].leaf.type
+            self.nodes[box] = Node(box, "function", (old.lines[0], ", ".join([*old.lines[1:], more])), old.family)
+            self.node_of[value.id] = box
+            return
+        if value.output is not None:
+            self.node_of[value.id] = self._add("operator", value.id, (f".{value.output}",))
+            self._flow(value.arguments[0], value.id)
+            return
+        function = self.graph.functions[value.function]
+        name, kind = words.applied_name(function, value.method), function.leaf.type
+        lines = (name,) if kind == name else (name, kind)
+        self.node_of[value.id] = self._add("function", value.id, lines, self.families.get(words.owner(function)))
+        for id in value.arguments:
+            self._flow(id, value.id)
+
+    def _operation(self, value: Operation) -> None:
+        """A commutative operation is its sign; a difference is written out, for its order matters."""
+        numbers = [each.value for each in map(self.graph.values.__getitem__, value.arguments) if isinstance(each, Constant)]
+        match value.operator:
+            case "-":
+                sign = words.text(self.graph, value.id)
+            case "+" | "*":
+                sign = " ".join([*map(words.number, numbers), "·" if value.operator == "*" else "+"])
+            case "negate":
+                sign = "−"
+            case _:
+                sign = "Σ" if value.operator == "sum" else "mean"
+        self.node_of[value.id] = self._add("operator", value.id, (sign,))
+        for id in value.arguments:
+            self._flow(id, value.id)
+
+    def _factor(self, factor: FactorNode) -> None:
+        name = words.subscript(factor.name, *factor.slots.values())
+        node = self._add("factor", f"factor {factor.id}", (words.formula(self.graph, factor), name))
+        for id in factor.arguments:
+            for end in self._ends(id):
+                backward = not self.sides.is_before(factor, end)
+                self._join(Edge(self.node_of[end], node, arrow=False, backward=backward))
+
+    def _add(self, kind: Kind, id: Id, lines: tuple[str, ...], family: int | None = None) -> str:
+        spelled = "".join(_NAMES.get(sign, sign) for sign in id) if kind == "operator" else id
+        stem = re.sub(r"\W+", "_", f"{kind}_{spelled.removeprefix('factor ')}", flags=re.ASCII).strip("_")[:60]
+        name = stem if stem not in self.nodes else next(f"{stem}_{n}" for n in range(2, 10**6) if f"{stem}_{n}" not in self.nodes)
+        self.nodes[name] = Node(name, kind, lines, family)
+        return name
+
+    # --- lines -----------------------------------------------------------------------------------------------------------------
+
+    def _flow(self, source: Id, target: Id) -> None:
+        backward = self.sides.is_backward(target)
+        for end in self._ends(source):
+            self._join(Edge(self.node_of[end], self.node_of[target], arrow=True, backward=backward))
+
+    def _join(self, edge: Edge) -> None:
+        self.edges.setdefault((edge.tail, edge.head), edge)
+
+    def _ends(self, id: Id) -> list[Id]:
+        """The drawn values that a value stands for: itself, or what a folded expression reads."""
+        if id in self.node_of:
+            return [id]
+        return [end for each in self.graph.values[id].arguments for end in self._ends(each)]
+
+    def _is_folded(self, id: Id) -> bool:
+        """An expression that only one factor reads is written inside its formula, and needs no sign of its own."""
+        users = self.sides.consumers[id]
+        if len(users) != 1:
+            return False
+        user = users[0]
+        return isinstance(user, FactorNode) or (isinstance(user, Operation) and user.operator != "join" and self._is_folded(user.id))
+
+    def _is_drawn(self, constant: Constant) -> bool:
+        """A number that stands in no formula and beside no sign."""
+        return any(isinstance(each, Variable | Application) or (isinstance(each, Operation) and each.operator in ("join", "sum", "mean"))
+                   for each in self.sides.consumers[constant.id])
+
+    # --- what belongs together -------------------------------------------------------------------------------------------------
+
+    def _families(self) -> dict[str, int]:
+        """Functions with parameters that are drawn more than once, numbered."""
+        boxes: Counter[str] = Counter()
+        learning: set[str] = set()
+        for value in self.sides.values.values():
+            if isinstance(value, Application):
+                function = self.graph.functions[value.function]
+                boxes[words.owner(function)] += value.output is None and not words.is_chained(self.graph, value)
+                learning |= {words.owner(function)} if function.parameters else set()
+        return {name: n for n, name in enumerate(name for name, count in boxes.items() if count > 1 and name in learning)}
+
+    def _columns(self) -> tuple[tuple[str, ...], ...]:
+        """Variables of one level under each other, unless something forces one behind the other."""
+        by_level: dict[int, list[str]] = {}
+        for id, level in self.sides.level.items():
+            by_level.setdefault(level, []).append(self.node_of[id])
+        edges = [_ranked(each) for each in self.edges.values()]
+        kept: list[tuple[str, ...]] = []
+        for _, group in sorted(by_level.items()):
+            if len(group) > 1 and _is_free_of_loops(edges, [*kept, tuple(group)]):
+                kept.append(tuple(group))
+        return tuple(kept)
+
+    def _is_across(self, columns: Sequence[tuple[str, ...]]) -> bool:
+        """Whether the picture is read from left to right: unless that is wider than a slide holds, and downwards is less wide."""
+        across, down = self._widths(columns)
+        return across <= WIDEST or across <= down
+
+    def _widths(self, columns: Sequence[tuple[str, ...]]) -> tuple[int, int]:
+        """Points from end to end when read across: the widest shape of each rank, and the gaps; and when read downwards: the
+        fullest rank."""
+        import networkx
+
+        net = _merged((_ranked(each) for each in self.edges.values()), columns)
+        place = _places(columns)
+        net.add_nodes_from(place.get(each, each) for each in self.nodes)
+        parts = networkx.condensation(net)
+        thick: list[int] = []
+        full: list[int] = []
+        for rank in networkx.topological_generations(parts):
+            loops = [[self._standing(name, columns) for name in parts.nodes[part]["members"]] for part in rank]
+            thick.append(max(sum(max(map(node_width, column)) + GAP for column in loop) for loop in loops))
+            full.append(sum(node_width(node) + GAP for loop in loops for column in loop for node in column))
+        return sum(thick) + EDGES, max(full, default=0) + EDGES
+
+    def _standing(self, name: str, columns: Sequence[tuple[str, ...]]) -> list[Node]:
+        return [self.nodes[each] for each in next((column for column in columns if name in column), (name,))]
+
+
+def _ranked(edge: Edge) -> tuple[str, str]:
+    return (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
+
+
+def _places(columns: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    return {node: column[0] for column in columns for node in column}
+
+
+def _merged(edges: Iterable[tuple[str, str]], columns: Sequence[tuple[str, ...]]) -> networkx.DiGraph[str]:
+    """The lines with each column as one node."""
+    import networkx
+
+    place = _places(columns)
+    return networkx.DiGraph((place.get(a, a), place.get(b, b)) for a, b in edges)
+
+
+def _is_free_of_loops(edges: Sequence[tuple[str, str]], columns: Sequence[tuple[str, ...]]) -> bool:
+    import networkx
+
+    return bool(networkx.is_directed_acyclic_graph(_merged(edges, columns)))

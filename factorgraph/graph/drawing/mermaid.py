@@ -1,0 +1,47 @@
+"""A drawing as Mermaid text, for pages that draw it themselves."""
+
+from __future__ import annotations
+
+from factorgraph.graph.drawing.palette import FAMILIES, INK, OBSERVED
+from factorgraph.graph.drawing.picture import Drawing, Edge, Node
+from factorgraph.graph.drawing.text import quoted, scalar
+
+_SHAPES = {"observed": "(({}))", "latent": "(({}))", "noise": "(({}))", "derived": "(({}))", "function": "({})", "factor": "[{}]",
+           "operator": "(({}))", "constant": "[{}]"}
+_CLASSES = {
+    "observed": f"fill:{OBSERVED},stroke:{INK},stroke-width:2px,color:{INK}",
+    "latent": f"fill:#ffffff,stroke:{INK},stroke-width:2px,color:{INK}",
+    "noise": f"fill:#ffffff,stroke:{INK},stroke-width:2px,stroke-dasharray:5 3,color:{INK}",
+    "derived": f"fill:#ffffff,stroke:{INK},stroke-width:0.6px,color:{INK}",
+    "function": f"fill:#ffffff,stroke:{INK},color:{INK}",
+    "factor": f"fill:{INK},stroke:{INK},color:#ffffff",
+    "operator": f"fill:#ffffff,stroke:{INK},color:{INK}",
+    "constant": f"fill:#ffffff,stroke:#ffffff,color:{INK}",
+}
+
+
+def mermaid(drawing: Drawing) -> str:
+    """The text of a flowchart; values flow along arrows, factors hang on plain lines."""
+    lines = ["---", f"title: {scalar(drawing.title)}", "---", f"flowchart {'LR' if drawing.across else 'TB'}"]
+    lines += [f"  {_node(each)}" for each in drawing.nodes]
+    lines += [f"  {_edge(each)}" for each in drawing.edges]
+    kinds = dict.fromkeys(each.kind for each in drawing.nodes)
+    lines += [f"  classDef {kind} {_CLASSES[kind]}" for kind in kinds]
+    lines += [f"  class {','.join(n.id for n in drawing.nodes if n.kind == kind)} {kind}" for kind in kinds]
+    for node in drawing.nodes:
+        if node.family is not None:
+            look = FAMILIES[node.family % len(FAMILIES)]
+            dashes = {"dashed": ",stroke-dasharray:6 3", "dotted": ",stroke-dasharray:2 3", "double": ",stroke-width:4px"}.get(look.border, "")
+            lines.append(f"  style {node.id} fill:{look.fill}{dashes}")
+    return "\n".join(lines) + "\n"
+
+
+def _node(node: Node) -> str:
+    label = "<br/>".join(quoted(line)[1:-1] for line in node.lines)
+    return node.id + _SHAPES[node.kind].format(f'"{label}"')
+
+
+def _edge(edge: Edge) -> str:
+    if edge.arrow:
+        return f"{edge.tail} --> {edge.head}"
+    return f"{edge.head} --- {edge.tail}" if edge.backward else f"{edge.tail} --- {edge.head}"

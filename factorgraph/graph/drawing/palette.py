@@ -1,0 +1,34 @@
+"""Colours that people with any colour vision tell apart, and that still differ when printed in grey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INK, GREY, OBSERVED = "#1a1a1a", "#595959", "#cfcfcf"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A fill, and a border that tells the functions apart where the fill does not."""
+
+    fill: str
+    border: str  # of Graphviz: solid, dashed, dotted, bold, or two lines
+
+    def look(self) -> dict[str, str]:
+        """The attributes of a Graphviz box."""
+        style = {"solid": "filled,rounded", "double": "filled,rounded"}.get(self.border, f"filled,rounded,{self.border}")
+        return {"fillcolor": self.fill, "style": style, "penwidth": "1.6"} | ({"peripheries": "2"} if self.border == "double" else {})
+
+
+# Okabe & Ito's colours, lightened until black text is readable on them. Borders repeat after four, colours after seven.
+FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4ecA0".lower(), "#e3b9d3", "#a9bfe0", "#eda78a")
+BORDERS = ("solid", "dashed", "double", "dotted")
+FAMILIES = tuple(Look(FILLS[n % len(FILLS)], BORDERS[n % len(BORDERS)]) for n in range(len(FILLS) * len(BORDERS)))
+
+
+def luminance(colour: str) -> float:
+    """What is left of a colour in grey: 0 black, 1 white (Rec. 709 weights on the written values)."""
+    if colour == "white":
+        return 1.0
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

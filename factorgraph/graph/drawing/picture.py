@@ -1,0 +1,50 @@
+"""What is on a picture, before anybody knows where: shapes, their lines of text, and the lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+Kind = Literal["observed", "latent", "noise", "derived", "function", "factor", "operator", "constant"]
+VARIABLES = ("observed", "latent", "noise", "derived")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One shape. ``family``: functions that share parameters have one number, and with it one colour."""
+
+    id: str  # letters, digits and "_" only
+    kind: Kind
+    lines: tuple[str, ...]  # as read, not yet escaped
+    family: int | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A line. With ``arrow`` a value flows from ``tail`` to ``head``; without, a factor (``head``) touches a value.
+
+    ``backward``: the head stands nearer to the observed variables than the tail, so the arrow points back.
+    """
+
+    tail: str
+    head: str
+    arrow: bool
+    backward: bool = False
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The factor graph as a picture. ``columns``: nodes that stand under each other; ``across``: read from left to right."""
+
+    title: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    columns: tuple[tuple[str, ...], ...] = ()
+    across: bool = True
+    notes: tuple[str, ...] = ()  # sentences below the picture
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Node]:
+        return {each.id: each for each in self.nodes}

@@ -1,0 +1,142 @@
+"""Values and factors as mathematics for people: ``Z₁``, ``decoder(Z)``, ``0.5 · ‖Z‖₁``."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from factorgraph.graph.drawing.text import subscript
+from factorgraph.graph.model import Application, Constant, FactorNode, FunctionNode, Graph, Id, Operation, Value, Variable
+
+LONGEST = 20  # characters of one argument in a formula; longer ones lose their insides
+_SIGNS = {"+": " + ", "-": " − ", "*": " · "}
+_OPENING, _CLOSING = "‖|([⟨,;", "‖|)]⟩,;"
+
+
+def owner(node: FunctionNode) -> str:
+    """The function that a node of a chain belongs to, with its slot: ``encoder[1]`` for ``encoder[1].activation``."""
+    if node.id.startswith(node.spelled):
+        slot = re.search(r"\[[^\]]*\]", node.id[len(node.spelled) :])
+        return node.spelled + (slot.group() if slot else "")
+    return node.id.removesuffix(".gain").removesuffix(".activation")
+
+
+def function_name(node: FunctionNode) -> str:
+    """``encoder``, ``decoder₁``."""
+    return re.sub(r"\[([^\]]*)\]", lambda slot: subscript("", *_numbers(slot.group(1))), owner(node))
+
+
+def applied_name(node: FunctionNode, method: str) -> str:
+    """``encoder``, ``decoderᵀ``, ``pool.unpool``."""
+    name = function_name(node)
+    return name if method == "forward" else f"{name}ᵀ" if method == "transpose" else f"{name}.{method}"
+
+
+def variable_name(variable: Variable) -> str:
+    return subscript(variable.name, *variable.slots.values())
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−").replace("inf", "∞")
+
+
+def size(shape: tuple[int, ...]) -> str:
+    """``144``, ``3×32×32``."""
+    return "×".join(str(each) for each in shape)
+
+
+def formula(graph: Graph, factor: FactorNode) -> str:
+    """What the factor adds to the energy, its weight included."""
+    given = [text(graph, each) for each in factor.arguments]
+    loose = [_is_loose(graph.values[each]) for each in factor.arguments]
+    pattern = factor.leaf.glyph.formula or f"{factor.leaf.glyph.label}({', '.join(f'{{{i}}}' for i in range(len(given)))})"
+
+    def fill(place: re.Match[str]) -> str:
+        at = int(place.group(1))
+        assert at < len(given), f"the formula of {factor.leaf.type} names argument {at} of {len(given)}"
+        before, after = pattern[: place.start()].rstrip()[-1:], pattern[place.end() :].lstrip()[:1]
+        fenced = before in _OPENING and after in _CLOSING and bool(before and after)
+        return f"({given[at]})" if loose[at] and not fenced else given[at]
+
+    filled = re.sub(r"\{(\d+)\}", fill, pattern).replace(" - ", " − ")
+    return filled if math.isclose(factor.weight, 1.0) else f"{number(factor.weight)} · {filled}"
+
+
+def text(graph: Graph, id: Id, longest: int = LONGEST) -> str:
+    """A value as it is read; one that is too long keeps its outermost function: ``decoder(…)``."""
+    full = _text(graph, id)
+    return full if len(full) <= longest else _short(graph, id)
+
+
+def _text(graph: Graph, id: Id) -> str:
+    value = graph.values[id]
+    match value:
+        case Variable():
+            return variable_name(value)
+        case Constant():
+            return number(value.value)
+        case Application():
+            if value.output is not None:
+                return f"{_text(graph, value.arguments[0])}.{value.output}"
+            return _applied(graph, value, ", ".join(_text(graph, each) for each in inner(graph, value).arguments))
+        case Operation():
+            return _operated(value, [_fenced(graph, each, value.operator) for each in value.arguments])
+
+
+def _short(graph: Graph, id: Id) -> str:
+    value = graph.values[id]
+    match value:
+        case Application():
+            return _applied(graph, value, "…") + (f".{value.output}" if value.output is not None else "")
+        case Operation():
+            return _operated(value, [_short(graph, each) if len(_text(graph, each)) > 12 else _fenced(graph, each, value.operator) for each in value.arguments])
+        case _:
+            return _text(graph, id)
+
+
+def inner(graph: Graph, value: Application) -> Application:
+    """The first application of the chain that ends with ``value``: ``encoder`` of ``encoder.activation(encoder(Y))``."""
+    before = graph.values[value.arguments[0]]
+    if is_chained(graph, value) and isinstance(before, Application):
+        return inner(graph, before)
+    return value
+
+
+def is_chained(graph: Graph, value: Application) -> bool:
+    """Whether the value only goes on with the function that made its argument: its activation, its gain."""
+    before = graph.values[value.arguments[0]]
+    if not isinstance(before, Application) or before.function == value.function:
+        return False
+    return owner(graph.functions[before.function]) == owner(graph.functions[value.function])
+
+
+def _applied(graph: Graph, value: Application, inside: str) -> str:
+    first = inner(graph, value)
+    return f"{applied_name(graph.functions[value.function], first.method)}({inside})"
+
+
+def _operated(value: Operation, parts: list[str]) -> str:
+    match value.operator:
+        case "+" | "-" | "*":
+            return _SIGNS[value.operator].join(parts)
+        case "negate":
+            return f"−{parts[0]}"
+        case "join":
+            return ", ".join(parts)
+        case _:
+            listed = parts if len(parts) <= 3 else [parts[0], "…", parts[-1]]
+            return f"{'Σ' if value.operator == 'sum' else 'mean'}({', '.join(listed)})"
+
+
+def _fenced(graph: Graph, id: Id, around: str) -> str:
+    value, inside = graph.values[id], _text(graph, id)
+    return f"({inside})" if _is_loose(value) and around in ("-", "*", "negate") else inside
+
+
+def _is_loose(value: Value) -> bool:
+    """Whether its text falls apart beside another sign."""
+    return (isinstance(value, Operation) and value.operator in ("+", "-", "negate", "*")) or (isinstance(value, Constant) and value.value < 0)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in re.findall(r"-?\d+", text))
