@@ -1,0 +1,74 @@
+"""From a spec to a model: resolve, plan, build. Nothing here reads the spec's text or a raw dictionary again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.plan import Plan, ProcedurePlan
+from factorgraph.compile.planner import plan_procedure
+from factorgraph.errors import SpecError
+from factorgraph.graph.model import Graph
+from factorgraph.graph.resolve import resolve
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from factorgraph.compile.model import Model
+    from factorgraph.compile.procedures import Inference
+    from factorgraph.compile.program import Program
+    from factorgraph.spec.schema import Spec
+
+
+def plan_procedures(graph: Graph) -> dict[str, ProcedurePlan]:
+    """The plan of every procedure of a graph. All refusals are raised together, with their places."""
+    plans: dict[str, ProcedurePlan] = {}
+    refused: list[SpecError] = []
+    with graph.spec.document.locating():
+        for key, named in named_procedures(graph).items():
+            try:
+                plans[key] = plan_procedure(graph, named)
+            except SpecError as error:
+                refused.append(error)
+        if refused:
+            raise SpecError([issue for error in refused for issue in error.issues])
+    return plans
+
+
+def phase_specs(spec: Spec) -> Iterator[tuple[str, Spec]]:
+    """The spec under each phase that sets addresses for its time."""
+    for name, declared in spec.learning.items():
+        if declared.first.set:
+            yield name, spec.with_changes(declared.first.set, f"learning.{name}.set")
+
+
+def plan(spec: Spec, graph: Graph | None = None) -> Plan:
+    """Everything that can be decided before anything runs. Raises :class:`SpecError`."""
+    from factorgraph.compile.phases import plan_phases
+
+    graph = graph or resolve(spec)
+    procedures = plan_procedures(graph)
+    changed = {name: plan_procedures(resolve(each)) for name, each in phase_specs(spec)}
+    with spec.document.locating():
+        return Plan(procedures, plan_phases(graph, procedures), changed)
+
+
+def inferences(graph: Graph, program: Program, plans: Mapping[str, ProcedurePlan]) -> dict[str, Inference]:
+    """The procedures of a graph, ready to run as their plans say."""
+    from factorgraph.compile.procedures import Inference
+
+    return {key: Inference(program, plans[key], named.method, reads(graph, named)) for key, named in named_procedures(graph).items()}
+
+
+def build(spec: Spec, plan_: Plan | None = None, data: Mapping[str, ndarray] | None = None) -> Model:
+    """The model of a spec, its parameters at their start. ``plan_``: one that was stored, to be followed as it is."""
+    from factorgraph.compile.model import Model
+    from factorgraph.compile.program import Program
+    from factorgraph.compile.start import start
+
+    graph = resolve(spec)
+    plan_ = plan_ or plan(spec, graph)
+    program = Program(graph)
+    return Model(graph, plan_, inferences(graph, program, plan_.procedures), start(graph, data))
+

@@ -1,0 +1,281 @@
+"""The compiled model: an ordinary module that owns the parameters of a graph and evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from factorgraph.compile.plan import Plan
+from factorgraph.compile.procedures import Found, Inference
+from factorgraph.compile.program import Missing, Program, Tensors
+from factorgraph.errors import RunError, issue
+from factorgraph.graph.model import Graph, Id, Variable
+from factorgraph.inference.problem import SENTENCES
+from factorgraph.structure import Function
+
+if TYPE_CHECKING:
+    from factorgraph.spec.schema import Spec
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What inference found for a batch.
+
+    ``variables`` by name, (batch, *shape) each, what was given included. ``energy`` (batch,) is the sum of ``shares``, each
+    factor's weighted energy. Where nothing was searched, ``status`` is 0, ``steps`` 0 and ``certificate`` not a number.
+    """
+
+    procedure: str
+    variables: Mapping[Id, Tensor]
+    energy: Tensor
+    shares: Mapping[str, Tensor]
+    status: Tensor
+    steps: Tensor
+    certificate: Tensor
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.variables[name]
+
+    def sentence(self) -> str:
+        """How the search ended, in words: "98 of 100 converged, 2 out of steps"."""
+        counts = torch.bincount(self.status.reshape(-1), minlength=len(SENTENCES)).tolist()
+        return ", ".join(f"{count} {word}" for count, word in zip(counts, SENTENCES, strict=True) if count)
+
+
+class Node(nn.Module):
+    """A place in the tree of parameters. Children may carry any name that the language allows, ``half`` or ``train`` included."""
+
+    def child(self, name: str) -> Node:
+        if name not in self._modules:
+            self._modules[name] = Node()
+        found = self._modules[name]
+        assert isinstance(found, Node), "only nodes are put into the tree"
+        return found
+
+    def put(self, name: str, value: Tensor) -> None:
+        self._parameters[name] = nn.Parameter(value)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: each for name, each in self._parameters.items() if each is not None}
+
+
+def parts_of(owner: str) -> list[str]:
+    """``functions.decoder[1].activation`` as the places of a tree: functions, decoder, 1, activation."""
+    return owner.replace("[", ".").replace("]", "").replace(",", ".").split(".")
+
+
+class Model(nn.Module):
+    """A graph with parameters. ``parameters`` are named by their addresses: ``functions.decoder.matrix``.
+
+    Calling it infers with the first procedure. Variables are keyword arguments, (batch, *shape); one with slots is
+    (batch, slots, *shape).
+    """
+
+    def __init__(self, graph: Graph, plan: Plan, inferences: Mapping[str, Inference], start: Mapping[str, Mapping[str, Tensor]]):
+        super().__init__()
+        self.graph = graph
+        self.plan = plan
+        self.program = Program(graph)
+        self.inferences = dict(inferences)
+        self.root = Node()
+        self._modules.pop("root")
+        for top in ("functions", "factors"):
+            self._modules[top] = self.root.child(top)
+        self.owners = tuple(start)
+        for owner, tensors in start.items():
+            for name, value in tensors.items():
+                self._node(owner).put(name, value)
+
+    @property
+    def spec(self) -> Spec:
+        return self.graph.spec
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        start = {owner: {name: each.detach().clone() for name, each in found.items()} for owner, found in self.tensors().items()}
+        copy = Model(self.graph, self.plan, self.inferences, start)
+        copy.train(self.training)
+        for (_, mine), (_, theirs) in zip(self.named_parameters(), copy.named_parameters(), strict=True):
+            theirs.requires_grad_(mine.requires_grad)
+        memo[id(self)] = copy
+        return copy
+
+    def tensors(self) -> Tensors:
+        """Parameters by owner and local name."""
+        return {owner: self._node(owner).tensors() for owner in self.owners}
+
+    def project(self) -> None:
+        """Put every parameter back on its constraints, in place."""
+        tensors = self.tensors()
+        for owner, function in self.functions_with_parameters():
+            function.project(tensors[owner])
+
+    def functions_with_parameters(self) -> Iterator[tuple[str, Function]]:
+        for key, node in self.graph.functions.items():
+            if node.parameters:
+                yield f"functions.{key}", node.leaf
+
+    def energy(self, **values: Tensor) -> Tensor:
+        """The energy of a batch, (batch,); differentiable in every argument. Every free variable that it needs must be given."""
+        given = self.assign(values)
+        shares = self._evaluated(given)
+        return _total(shares, given)
+
+    def evaluate(self, wanted: tuple[Id, ...], **values: Tensor) -> dict[Id, Tensor]:
+        """The tensors of values of the graph, by id, from those of its variables."""
+        given = self.assign(values)
+        try:
+            known = self.program.values(wanted, given, self.tensors())
+        except Missing as missing:
+            raise self._not_given(missing) from None
+        return {key: known[key] for key in wanted}
+
+    def forward(self, **values: Tensor) -> Solution:
+        return self.infer(**values)
+
+    def infer(self, procedure: str | None = None, **values: Tensor) -> Solution:
+        """The latent variables that were not given, by a named procedure; others by the first that infers them."""
+        given = self.with_noise(self.assign(values))
+        names = self.sequence(procedure, given)
+        found = self.run(names, given, self.inferences)
+        known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
+        shares = self._evaluated(known)
+        first = found[names[0]] if names else Found({})
+        size = _batch(given)
+        like = next(iter(given.values()))
+        derived = tuple(each.id for each in self.graph.of_kind("derived") if self._computable(each.id, known))
+        variables = {key: each for key, each in self.program.values(derived, known, self.tensors()).items() if key in self.graph.variables}
+        return Solution(
+            procedure=names[0] if names else "",
+            variables=variables,
+            energy=_total(shares, given),
+            shares=shares,
+            status=first.status if first.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
+            steps=first.steps if first.steps is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
+            certificate=first.certificate if first.certificate is not None else like.new_full((size,), float("nan")),
+        )
+
+    def run(self, names: tuple[str, ...], given: Mapping[Id, Tensor], inferences: Mapping[str, Inference]) -> dict[str, Found]:
+        """What each procedure finds, each one seeing what those before it found."""
+        known = dict(given)
+        found: dict[str, Found] = {}
+        for name in names:
+            try:
+                found[name] = inferences[name](known, self.tensors())
+            except Missing as missing:
+                raise self._not_given(missing) from None
+            known.update(found[name].values)
+        return found
+
+    def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
+        """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""
+        latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
+        if procedure is not None and not any(procedure in (key, each.plan.name) for key, each in self.inferences.items()):
+            allowed = ", ".join(self.inferences)
+            raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))
+        chosen = [key for key, each in self.inferences.items() if procedure is not None and procedure in (key, each.plan.name)]
+        covered = {key for name in chosen for key in self.inferences[name].plan.block}
+        for key, each in self.inferences.items():
+            block = set(each.plan.block)
+            if block & set(latent) and not block & covered and block <= set(latent):
+                chosen.append(key)
+                covered |= block
+        return tuple(chosen)
+
+    def assign(self, values: Mapping[str, Tensor]) -> dict[Id, Tensor]:
+        """Variables by name, as users give them, as values of the graph. Raises :class:`RunError` FG621 where they do not fit."""
+        given: dict[Id, Tensor] = {}
+        for name, tensor in values.items():
+            slots = self.graph.slots_of(name)
+            if name in self.graph.variables:
+                given[name] = self._fitted(self.graph.variables[name], tensor)
+            elif slots:
+                for position, each in enumerate(slots):
+                    given[each.id] = self._fitted(each, tensor[:, position])
+            else:
+                raise RunError(issue("FG621", f'the model has no variable "{name}"', allowed=", ".join(self.graph.variables)))
+        sizes = {tensor.shape[0] for tensor in given.values()}
+        if len(sizes) > 1:
+            raise RunError(issue("FG621", f"variables come in batches of different sizes: {', '.join(map(str, sorted(sizes)))}"))
+        if not given:
+            raise RunError(issue("FG621", "no variable was given", allowed=", ".join(self.graph.variables)))
+        return given
+
+    def with_noise(self, given: dict[Id, Tensor], generator: torch.Generator | None = None) -> dict[Id, Tensor]:
+        """The same, with noise drawn for the noise variables that were not given: from the spec's seed, unless told otherwise."""
+        like = next(iter(given.values()))
+        generator = generator or torch.Generator().manual_seed(self.spec.seed)
+        drawn = {
+            each.id: draw(each, like.shape[0], generator).to(dtype=like.dtype, device=like.device)
+            for each in self.graph.of_kind("noise")
+            if each.id not in given
+        }
+        return {**given, **drawn}
+
+    def visible(self, known: Mapping[Id, Tensor]) -> tuple[str, ...]:
+        """The factors that can be evaluated: one that touches a variable predicted later is left out where that is not given."""
+        later = {each.id for each in self.graph.of_kind("observed") if each.given == "training" and each.id not in known}
+        return tuple(
+            key
+            for key, factor in self.graph.factors.items()
+            if not any(self.graph.depends(each, frozenset(later)) for each in factor.arguments)
+        )
+
+    def _evaluated(self, known: Mapping[Id, Tensor]) -> dict[str, Tensor]:
+        try:
+            return self.program.shares(self.visible(known), known, self.tensors())
+        except Missing as missing:
+            raise self._not_given(missing) from None
+
+    def _computable(self, key: Id, known: Mapping[Id, Tensor]) -> bool:
+        try:
+            self.program.order((key,), frozenset(known))
+        except Missing:
+            return False
+        return True
+
+    def _fitted(self, variable: Variable, tensor: Tensor) -> Tensor:
+        shape = tuple(tensor.shape[1:])
+        if tensor.dim() == 0 or (shape != variable.shape and torch.Size(shape).numel() != torch.Size(variable.shape).numel()):
+            wanted, got = ["batch", *variable.shape], list(tensor.shape)
+            raise RunError(issue("FG621", f'"{variable.id}" must have the shape {_listed(wanted)}, and has {_listed(got)}', variable.written.path))
+        return tensor.reshape(tensor.shape[0], *variable.shape)
+
+    def _not_given(self, missing: Missing) -> RunError:
+        key = missing.args[0]
+        return RunError(issue("FG621", f'"{key}" is needed and was not given', self.graph.variables[key].written.path))
+
+    def _node(self, owner: str) -> Node:
+        node = self.root
+        for part in parts_of(owner):
+            node = node.child(part)
+        return node
+
+
+def draw(variable: Variable, count: int, generator: torch.Generator) -> Tensor:
+    """Samples of a noise variable, (count, *shape), on the CPU, so that every device sees the same."""
+    kind, low, high = variable.distribution or ("normal", 0.0, 1.0)
+    shape = (count, *variable.shape)
+    if kind == "uniform":
+        return torch.rand(shape, generator=generator) * (high - low) + low
+    if kind == "bernoulli":
+        return (torch.rand(shape, generator=generator) < 0.5).float()
+    return torch.randn(shape, generator=generator)
+
+
+def _batch(given: Mapping[Id, Tensor]) -> int:
+    return int(next(iter(given.values())).shape[0])
+
+
+def _total(shares: Mapping[str, Tensor], given: Mapping[Id, Tensor]) -> Tensor:
+    total = next(iter(given.values())).new_zeros(_batch(given))
+    for share in shares.values():
+        total = total + share
+    return total
+
+
+def _listed(shape: list[Any]) -> str:
+    return "[" + ", ".join(str(each) for each in shape) + "]"

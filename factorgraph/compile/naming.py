@@ -1,0 +1,54 @@
+"""The procedures of a graph by name: slots unrolled, blocks and visible factors resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from factorgraph.compile.planner import Named, visible
+from factorgraph.errors import Path
+from factorgraph.graph.model import Graph, Id, Variable
+from factorgraph.inference.methods._method import Method
+
+FIELDS = ("start", "by")  # of methods: expressions that give a value to each variable of the block
+
+
+def named_procedures(graph: Graph) -> dict[str, Named]:
+    """Every procedure at every slot of its index, in the order of the spec."""
+    found: dict[str, Named] = {}
+    for name, declared in graph.spec.inference.items():
+        for slots in _slots(graph, declared.per):
+            method = declared.at(slots)
+            assert isinstance(method, Method), "the schema lets only methods into this block"
+            key = name + "".join(f"[{position}]" for position in slots.values())
+            factors = visible(graph, method.only, method.without)
+            found[key] = Named(key, name, slots, method, _block(graph, name, slots), factors)
+    return found
+
+
+def reads(graph: Graph, named: Named) -> dict[str, dict[Id, Id]]:
+    """For each field of the method that gives values: the value for each variable of the block."""
+    base: Path = ("inference", named.name, *named.slots.values())
+    return {field: found for field in FIELDS if (found := dict(_pairs(graph, (*base, field), named.block)))}
+
+
+def _pairs(graph: Graph, path: Path, block: tuple[Variable, ...]) -> Iterator[tuple[Id, Id]]:
+    if path in graph.entries:
+        yield from zip((each.id for each in block), graph.entries[path], strict=True)
+        return
+    for name in dict.fromkeys(each.name for each in block):
+        values = graph.entries.get((*path, name), ())
+        yield from zip((each.id for each in block if each.name == name), values, strict=bool(values))
+
+
+def _block(graph: Graph, name: str, slots: Mapping[str, int]) -> tuple[Variable, ...]:
+    ids = graph.entries[("inference", name, *slots.values(), "of")]
+    return tuple(graph.variables[each] for each in ids)
+
+
+def _slots(graph: Graph, per: str | None) -> Iterator[dict[str, int]]:
+    if per is None:
+        yield {}
+        return
+    for position in product(range(graph.spec.indices[per])):
+        yield {per: position[0]}

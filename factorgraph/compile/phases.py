@@ -1,0 +1,165 @@
+"""What each phase trains, with which procedures: derived from what its losses reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.plan import PhasePlan, ProcedurePlan
+from factorgraph.compile.planner import visible
+from factorgraph.errors import Issue, SpecError, issue
+from factorgraph.graph.model import Graph, Id
+from factorgraph.losses._loss import LossLeaf
+
+if TYPE_CHECKING:
+    from factorgraph.spec.blocks import LossTerm, Phase, Player
+
+
+def phases(graph: Graph) -> Iterator[tuple[str, str, Phase]]:
+    """Every phase at every slot of its index, in order: (id, name in the spec, phase)."""
+    for name, declared in graph.spec.learning.items():
+        for slots in declared.scales.all_slots(declared.per):
+            yield name + "".join(f"[{each}]" for each in slots.values()), name, declared.at(slots)
+
+
+def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[PhasePlan, ...]:
+    """The plan of every side of every phase. Raises :class:`SpecError` FG403 to FG405, all together."""
+    found: list[PhasePlan] = []
+    wrong: list[Issue] = []
+    for key, name, phase in phases(graph):
+        wrong += _not_yet(name, phase)
+        used = sequence(graph, procedures, phase)
+        wrong += _uninferred(graph, procedures, name, phase, used)
+        for player, side in phase.sides().items():
+            plan = _side(graph, procedures, key, phase, player, side, used)
+            if not plan.parameters and phase.steps != 0:
+                what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
+                fix = "train something that its loss reaches, or leave train out"
+                wrong.append(issue("FG405", what, ("learning", name), fix=fix))
+            found.append(plan)
+    if wrong:
+        raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
+    return tuple(found)
+
+
+def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:
+    """The procedures that fill in the latent variables: those that the phase names, then the first for each other."""
+    chosen = [key for name in phase.inference for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)]
+    covered = {each for key in chosen for each in procedures[key].block}
+    needed = _needed_latents(graph, phase)
+    for key, each in procedures.items():
+        block = set(each.block)
+        if block & needed and not block & covered:
+            chosen.append(key)
+            covered |= block
+    return tuple(chosen)
+
+
+def loss_factors(graph: Graph, phase: Phase, term: LossTerm) -> tuple[str, ...]:
+    """The factors that a loss of a phase sees: both may narrow them."""
+    within = set(visible(graph, phase.only, phase.without))
+    return tuple(key for key in visible(graph, term.only, term.without) if key in within)
+
+
+def owner_of(address: str) -> str:
+    """``functions.encoder.activation.threshold`` belongs to ``functions.encoder.activation``."""
+    return address.rsplit(".", 1)[0]
+
+
+def _slotted(name: str, key: str) -> bool:
+    return name.replace(" ", "") == key
+
+
+def _needed_latents(graph: Graph, phase: Phase) -> set[Id]:
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    needed: set[Id] = set()
+    for side in phase.sides().values():
+        for term in side.loss.values():
+            if _leaf(term).sees_energy:
+                for key in loss_factors(graph, phase, term):
+                    for each in graph.factors[key].arguments:
+                        needed |= latent & graph.ancestors(each)
+    return needed
+
+
+def _side(
+    graph: Graph,
+    procedures: Mapping[str, ProcedurePlan],
+    key: str,
+    phase: Phase,
+    player: str,
+    side: Player,
+    used: tuple[str, ...],
+) -> PhasePlan:
+    reached = _reached(graph, procedures, phase, side, used)
+    wanted = reached if side.train is None else [each for each in reached if _trained(graph, each, side.train)]
+    taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
+    needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
+    return PhasePlan(key, player, tuple(wanted), tuple(dict.fromkeys((*needs, *taught))), tuple(side.loss))
+
+
+def _reached(
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase, side: Player, used: tuple[str, ...]
+) -> list[str]:
+    """Addresses of the parameters that the losses of a side can move, in the order of the graph."""
+    named = named_procedures(graph)
+    values: set[Id] = set()
+    owners: set[str] = set()
+    for term in side.loss.values():
+        leaf = _leaf(term)
+        passes = used if leaf.sees_energy else _named(procedures, leaf.students())
+        for key in passes:
+            values |= _ancestors(graph, reads(graph, named[key]).get("by", {}).values())
+        if leaf.sees_energy:
+            factors = loss_factors(graph, phase, term)
+            owners |= {f"factors.{key}" for key in factors if graph.factors[key].weight != 0}
+            values |= _ancestors(graph, (each for key in factors if graph.factors[key].weight for each in graph.factors[key].arguments))
+    owners |= {f"functions.{function}" for key in values if (function := getattr(graph.values[key], "function", None))}
+    return [address for address in addresses(graph) if owner_of(address) in owners]
+
+
+def addresses(graph: Graph) -> list[str]:
+    """Every parameter of a graph by its owner and name."""
+    functions = [f"functions.{key}.{name}" for key, node in graph.functions.items() for name in node.parameters]
+    return functions + [f"factors.{key}.{name}" for key, factor in graph.factors.items() for name in factor.parameters]
+
+
+def _ancestors(graph: Graph, ids: Iterable[Id]) -> set[Id]:
+    return {key for each in ids for key in graph.ancestors(each)}
+
+
+def _trained(graph: Graph, address: str, names: tuple[str, ...]) -> bool:
+    owner = owner_of(address)
+    block, key = owner.split(".", 1)
+    if block == "factors":
+        return any(name in (key, graph.factors[key].name) for name in names)
+    spelled = graph.functions[key].spelled
+    return any(name in (key, spelled) or spelled.startswith(name + ".") or key.startswith(name.replace(" ", "") + ".") for name in names)
+
+
+def _named(procedures: Mapping[str, ProcedurePlan], names: Iterable[str]) -> list[str]:
+    return [key for name in names for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)]
+
+
+def _leaf(term: LossTerm) -> LossLeaf:
+    assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
+    return term.loss
+
+
+def _uninferred(
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, phase: Phase, used: tuple[str, ...]
+) -> Iterator[Issue]:
+    covered = {each for key in used for each in procedures[key].block}
+    for key in sorted(_needed_latents(graph, phase) - covered):
+        variable = graph.variables[key]
+        what = f'phase "{name}" needs the latent variable "{key}", and no procedure infers it'
+        yield issue("FG404", what, variable.written.path, fix=f"inference: {{optimal: {{method: argmin, of: {variable.name}}}}}")
+
+
+def _not_yet(name: str, phase: Phase) -> Iterator[Issue]:
+    """Keys of the language that this version reads and cannot yet obey: silence would be a wrong answer."""
+    for key, given in (("on_dead", phase.on_dead), ("labelled", phase.labelled), ("workers", phase.workers)):
+        if given is not None:
+            what = f'"{key}" is in the language, but this version does not do it yet'
+            yield issue("FG403", what, ("learning", name, key), on="key", fix="leave it out")

@@ -1,0 +1,31 @@
+"""What a loss may ask of the step that it is part of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from factorgraph.structure import Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.training.objective import Batch
+
+
+class LossLeaf(Loss, ABC):
+    """A functional over energies that parameters descend."""
+
+    sees_energy: ClassVar[bool] = True  # evaluates the energy, and so needs every latent variable that its factors touch
+
+    def procedures(self) -> tuple[str, ...]:
+        """Procedures that it names itself, beside those of its phase."""
+        return ()
+
+    def students(self) -> tuple[str, ...]:
+        """Those of them that it teaches: their parameters are reached."""
+        return ()
+
+    @abstractmethod
+    def value(self, batch: Batch) -> Tensor:
+        """A number, (), averaged over the batch."""

@@ -1,0 +1,28 @@
+"""Pushing down on the energy of data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.losses._loss import LossLeaf
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.training.objective import Batch
+
+
+class Energy(LossLeaf):
+    r"""Lowers the energy of the data, with the latent variables where inference put them.
+
+    .. math:: \frac{1}{n} \sum_Y F(Y), \qquad F(Y) = E(Y, Z^\star(Y))
+
+    Promises: what the parameters do to the code is left out where the code is a minimum: its derivative is zero there.
+    Shapes:   energies (batch,) -> a number, averaged over the batch.
+    Source:   LeCun, Chopra, Hadsell, Ranzato & Huang, A Tutorial on Energy-Based Learning, 2006, section 2.2.1.
+    """
+
+    type: Literal["energy"] = "energy"
+
+    def value(self, batch: Batch) -> Tensor:
+        return batch.energy(batch.inferred()).mean()

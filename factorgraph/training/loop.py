@@ -1,0 +1,278 @@
+"""The loop: phases, rounds of players, steps. Its whole state is a position, the parameters and the optimizers' memories.
+
+Batches and noise are pure functions of (seed, phase, step), so that a run that was stopped after any step goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from factorgraph.compile.model import Model
+from factorgraph.data.dataset import Dataset
+from factorgraph.data.order import Prefetch, batch, epoch_of, torch_generator
+from factorgraph.errors import RunError, issue
+from factorgraph.run.checkpoint import Checkpoint
+from factorgraph.run.folder import RunFolder
+from factorgraph.run.signals import StopRequest
+from factorgraph.training.objective import columns, evaluate
+from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
+
+FLUSH_STEPS = 25  # steps between two reads of the device: rows are written and numbers checked then
+CHECKPOINT_SECONDS = 30.0
+PICTURE_SECONDS = 15.0  # to the first picture, then between pictures ever longer
+RUNAWAY = 1e4  # an energy so many times that of the phase's first steps is no learning
+TEST_ROWS = 1000  # at a time, when a phase is measured
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where learning stands: ``step`` of the phase number ``phase``, ``total`` steps in all."""
+
+    phase: int = 0
+    step: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What there is to show while learning goes on."""
+
+    phase: str
+    step: int
+    steps: int
+    total: int
+    all_steps: int
+    seconds: float  # of this sitting
+    left: float  # seconds, estimated
+    row: Mapping[str, Any]  # of the metrics
+
+
+@dataclass(frozen=True)
+class Options:
+    """How, not what: none of it changes the numbers but ``precision`` and ``device``."""
+
+    device: str = "cpu"
+    precision: str = "float32"
+    workers: int = 0
+    stop_after: int | None = None  # steps in all, then as if interrupted
+    on_progress: Callable[[Progress], None] | None = None
+    on_picture: Callable[[], None] | None = None
+
+
+class Trainer:
+    """One sitting of a run. :meth:`run` returns whether learning reached its end."""
+
+    def __init__(self, folder: RunFolder, model: Model, data: Dataset, options: Options, stop: StopRequest):
+        self.folder, self.model, self.data, self.options, self.stop = folder, model, data, options, stop
+        self.stretches = stretches(model, data.rows("train"))
+        self.position = Position()
+        self.sides: tuple[Side, ...] = ()
+        self.pending: list[tuple[dict[str, Any], Tensor]] = []
+        self.first: dict[tuple[str, str], float] = {}  # the energy at each side's first steps
+        self.began = self.saved = self.pictured = time.monotonic()
+        self.done_here = 0
+        self.last_row: Mapping[str, Any] = {}
+
+    # --- state -------------------------------------------------------------------------------------------------------------
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was taken."""
+        where = checkpoint.state["position"]
+        self.position = Position(where["phase"], where["step"], where["total"])
+        load_parameters(self.model, checkpoint)
+        self.first = {(phase, player): value for phase, player, value in checkpoint.state["first"]}
+        if self.position.phase < len(self.stretches):
+            self.sides = self.stretches[self.position.phase].sides()
+            for side in self.sides:
+                about = checkpoint.state["optimizers"].get(side.plan.player)
+                if about:
+                    side.restore(checkpoint.tensors["optimizer"], about)
+
+    def save(self, name: str | None = None) -> None:
+        """Write a checkpoint of everything that the next step depends on."""
+        self.flush()
+        tensors: dict[str, Tensor] = {}
+        about: dict[str, Any] = {}
+        for side in self.sides:
+            found, about[side.plan.player] = side.state()
+            tensors.update(found)
+        state = {
+            "position": self.position.__dict__,
+            "optimizers": about,
+            "first": [[phase, player, value] for (phase, player), value in self.first.items()],
+        }
+        parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {}}
+        self.folder.save(self.position.total, parts, state, name=name, spec_hash=spec_hash(self.model))
+        self.saved = time.monotonic()
+
+    # --- running -----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Learn from the position to the end, or to the first request to stop."""
+        if self.position.total == 0:
+            self.save(name="start")
+        while self.position.phase < len(self.stretches):
+            stretch = self.stretches[self.position.phase]
+            self.sides = self.sides or stretch.sides()
+            if not self._stretch(stretch):
+                self.save()
+                return False
+            self._end(stretch)
+        return True
+
+    def _stretch(self, stretch: Stretch) -> bool:
+        seed, count = self.model.spec.seed, self.data.rows("train")
+
+        def make(step: int) -> dict[str, Any]:
+            return self.data.batch(batch(seed, stretch.id, step, count, stretch.phase.batch_size))
+
+        for arrays in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
+            self._step(stretch, self._given(arrays))
+            if self.stop.requested or self.position.total == self.options.stop_after:
+                return False
+        return True
+
+    def _step(self, stretch: Stretch, values: Mapping[str, Tensor]) -> None:
+        where = self.position
+        epoch = epoch_of(where.step, self.data.rows("train"), stretch.phase.batch_size)
+        for side in self.sides:
+            for repeat in range(side.player.steps):
+                numbers = self._round(stretch, side, values, repeat)
+            row = {"step": where.total + 1, "epoch": epoch, "phase": stretch.id, "player": side.plan.player, "split": "train"}
+            self.pending.append((row, numbers))
+        self.position = replace(where, step=where.step + 1, total=where.total + 1)
+        self.done_here += 1
+        if len(self.pending) >= FLUSH_STEPS * len(self.sides):
+            self.flush()
+            self._show(stretch)
+            self._on_the_clock()
+
+    def _round(self, stretch: Stretch, side: Side, values: Mapping[str, Tensor], repeat: int) -> Tensor:
+        seed = self.model.spec.seed
+        purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
+        given = self.model.with_noise(self.model.assign(values), torch_generator(seed, *purpose))
+        with self._precision():
+            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+        if side.names:
+            gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+            side.descend(gradients, self.position.step / max(stretch.steps, 1))
+            self.model.project()
+        return outcome.numbers
+
+    def _end(self, stretch: Stretch) -> None:
+        self.flush()
+        self._measure(stretch)
+        self.position = Position(self.position.phase + 1, 0, self.position.total)
+        self.sides = ()
+        self.save(name=stretch.id)
+        if self.options.on_picture:
+            self.options.on_picture()
+
+    def _measure(self, stretch: Stretch) -> None:
+        """A row for the held-out split, with the first procedure."""
+        totals: dict[str, float] = {}
+        rows = self.data.rows("test")
+        for begin in range(0, rows, TEST_ROWS):
+            values = self._given(self.data.batch(slice(begin, begin + TEST_ROWS), "test"))
+            with torch.no_grad():
+                solution = self.model.infer(**values)
+            for key, share in solution.shares.items():
+                totals[key] = totals.get(key, 0.0) + float(share.double().sum())
+        shares = {key: value / rows for key, value in totals.items()}
+        row = {"step": self.position.total, "epoch": None, "phase": stretch.id, "player": None, "split": "test"}
+        self.folder.metrics.append({**row, "energy": sum(shares.values()), "shares": shares})
+
+    # --- what is seen of it ------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Read the numbers of the last steps off the device, write their rows, and stop if they are no numbers any more."""
+        if not self.pending:
+            return
+        table = torch.stack([numbers for _, numbers in self.pending]).double().cpu().tolist()
+        pending, self.pending = self.pending, []
+        names = columns(self.model.graph)
+        for (row, _), values in zip(pending, table, strict=True):
+            named = dict(zip(names, values, strict=True))
+            self._check(row, named)
+            self.last_row = _full_row(row, named, self.model)
+            self.folder.metrics.append(self.last_row)
+
+    def _check(self, row: Mapping[str, Any], named: Mapping[str, float]) -> None:
+        phase, player, step = row["phase"], row["player"], row["step"]
+        shares = {key: named[key] for key in self.model.graph.factors}
+        bad = next((key for key, value in shares.items() if not math.isfinite(value)), None)
+        if bad is not None or not math.isfinite(named["loss"]):
+            self._give_up("FG670", f'the energy is not a number: factor "{bad or "loss"}"', phase, step, bad)
+        energy = sum(abs(value) for value in shares.values())
+        first = self.first.setdefault((phase, player), energy)
+        if energy > RUNAWAY * max(first, 1e-6):
+            worst = max(shares, key=lambda key: abs(shares[key]))
+            what = f'the energy runs away: factor "{worst}" is at {shares[worst]:.3g}, all began at {first:.3g}'
+            self._give_up("FG671", what, phase, step, worst)
+
+    def _give_up(self, code: str, what: str, phase: str, step: int, factor: str | None) -> None:
+        kept = self.folder.load_latest()
+        path = ("factors", self.model.graph.factors[factor].name) if factor else ("learning", phase.split("[")[0])
+        spelled = phase.split("[")[0]
+        rate = self.model.spec.learning[spelled].first.learning_rate
+        notes = (f'in phase "{phase}", at step {step}', f"the last good checkpoint is {kept.path} (step {kept.step})")
+        fix = f"a smaller learning.{spelled}.learning_rate (now {rate:g}): try {rate / 10:g}"
+        found = issue(code, what, path, notes=notes, fix=fix)
+        raise RunError(self.model.spec.document.locate(found))
+
+    def _show(self, stretch: Stretch) -> None:
+        if self.options.on_progress is None:
+            return
+        seconds = time.monotonic() - self.began
+        everything = sum(each.steps for each in self.stretches)
+        left = seconds / max(self.done_here, 1) * (everything - self.position.total)
+        shown = Progress(
+            stretch.id, self.position.step, stretch.steps, self.position.total, everything, seconds, left, self.last_row
+        )
+        self.options.on_progress(shown)
+
+    def _on_the_clock(self) -> None:
+        now = time.monotonic()
+        if now - self.saved > CHECKPOINT_SECONDS:
+            self.save()
+        if self.options.on_picture and now - self.pictured > max(PICTURE_SECONDS, 0.5 * (self.pictured - self.began)):
+            self.options.on_picture()
+            self.pictured = time.monotonic()
+
+    def _given(self, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(each).to(self.options.device, non_blocking=True) for name, each in arrays.items()}
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.options.precision == "bf16":
+            return torch.autocast(self.options.device.split(":")[0], torch.bfloat16)
+        return nullcontext()
+
+
+def load_parameters(model: Model, checkpoint: Checkpoint) -> None:
+    """Give a model the parameters of a checkpoint. Raises RunError FG672 where they are not those of its graph."""
+    known, stored = parameters_by_address(model), checkpoint.tensors["model"]
+    if {key: tuple(each.shape) for key, each in known.items()} != {key: tuple(each.shape) for key, each in stored.items()}:
+        raise RunError(issue("FG672", f"the parameters in {checkpoint.path} are not those of the run's spec"))
+    with torch.no_grad():
+        for key, parameter in known.items():
+            parameter.copy_(stored[key])
+
+
+def spec_hash(model: Model) -> str:
+    """What a checkpoint belongs to: the spec as it was understood."""
+    return hashlib.sha256(model.spec.full().encode()).hexdigest()
+
+
+def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
+    shares = {key: named[key] for key in model.graph.factors}
+    searched = {key: named[key] for key in ("active", "unconverged") if not math.isnan(named[key])}
+    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched}

@@ -1,0 +1,114 @@
+"""One step of one side: a batch, what is inferred for it, and the losses over its energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from factorgraph.compile.model import Model
+from factorgraph.compile.phases import loss_factors
+from factorgraph.compile.procedures import Found, Inference
+from factorgraph.compile.program import Program
+from factorgraph.graph.model import Graph, Id
+from factorgraph.inference.problem import CONVERGED
+from factorgraph.losses._loss import LossLeaf
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.spec.blocks import Phase, Player
+
+
+@dataclass(frozen=True)
+class View:
+    """The model as a phase sees it: its own weights and options, the same parameters."""
+
+    model: Model
+    program: Program
+    inferences: Mapping[str, Inference]
+
+    @property
+    def graph(self) -> Graph:
+        return self.program.graph
+
+
+@dataclass
+class Batch:
+    """What losses read. Codes are inferred once a step, however many losses ask."""
+
+    view: View
+    given: Mapping[Id, Tensor]
+    procedures: tuple[str, ...]
+    factors: tuple[str, ...] = ()
+    shares: dict[str, Tensor] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict)
+
+    def inferred(self) -> dict[Id, Tensor]:
+        """The batch with its latent variables, as the phase's procedures infer them."""
+        missing = tuple(name for name in self.procedures if name not in self.found)
+        self.found.update(self.view.model.run(missing, self.given, self.view.inferences))
+        codes = {key: each for name in self.procedures for key, each in self.found[name].values.items()}
+        return {**self.given, **codes}
+
+    def codes(self, procedure: str) -> Mapping[Id, Tensor]:
+        """The variables that one procedure infers, (batch, *shape) each."""
+        key = next(key for key, each in self.view.inferences.items() if procedure in (key, each.plan.name))
+        if key not in self.found:
+            self.found.update(self.view.model.run((key,), self.given, self.view.inferences))
+        return self.found[key].values
+
+    def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
+        """(batch,): the sum of the visible factors' shares, which are kept for the log."""
+        self.shares = self.view.program.shares(self.factors, known, self.view.model.tensors())
+        return sum(self.shares.values(), self.zero().expand(self.size))
+
+    def zero(self) -> Tensor:
+        return next(iter(self.given.values())).new_zeros(())
+
+    @property
+    def size(self) -> int:
+        return int(next(iter(self.given.values())).shape[0])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A step's numbers, still on the device, in the order of :func:`columns`."""
+
+    loss: Tensor
+    numbers: Tensor
+
+
+def evaluate(view: View, phase: Phase, side: Player, procedures: tuple[str, ...], given: Mapping[Id, Tensor]) -> Outcome:
+    """The side's loss on a batch, differentiable by what it trains, and what the log says of it."""
+    batch = Batch(view, given, procedures)
+    loss = batch.zero()
+    shares: dict[str, Tensor] = {}
+    for term in side.loss.values():
+        assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
+        batch.factors = loss_factors(view.graph, phase, term)
+        loss = loss + term.weight * term.loss.value(batch)
+        shares.update(batch.shares)
+    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), *_searched(batch)]
+    return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]))
+
+
+def columns(graph: Graph) -> tuple[str, ...]:
+    """The names of an outcome's numbers."""
+    return ("loss", *graph.factors, "active", "unconverged")
+
+
+def _mean(share: Tensor | None, batch: Batch) -> Tensor:
+    return batch.zero() if share is None else share.mean()
+
+
+def _searched(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The share of active units in the inferred codes, and of samples that did not converge."""
+    codes = [each for found in batch.found.values() for each in found.values.values()]
+    status = [found.status for found in batch.found.values() if found.status is not None]
+    nan = batch.zero() + float("nan")
+    active = torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean() if codes else nan
+    late = torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean() if status else nan
+    return active, late

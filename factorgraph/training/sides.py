@@ -1,0 +1,109 @@
+"""The stretches of learning, ready to run: each phase with its sides, its view of the model and its number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from factorgraph import compile as compiler
+from factorgraph.compile.model import Model
+from factorgraph.compile.phases import phases, sequence
+from factorgraph.compile.plan import PhasePlan
+from factorgraph.compile.program import Program
+from factorgraph.data.order import steps_of
+from factorgraph.graph.resolve import resolve
+from factorgraph.run.state import optimizer_from_named, optimizer_to_named
+from factorgraph.structure import Schedule
+from factorgraph.training.objective import View
+
+if TYPE_CHECKING:
+    from factorgraph.spec.blocks import Phase, Player
+
+
+class Side:
+    """One player of a phase: what it trains and its optimizer. A phase without players has one side, called model."""
+
+    def __init__(self, plan: PhasePlan, player: Player, model: Model, schedule: Schedule):
+        self.plan, self.player, self.schedule = plan, player, schedule
+        known = parameters_by_address(model)
+        self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
+        self.rates = [_rate(model, address) for address in self.names]
+        assert player.optimizer is not None and player.learning_rate is not None, "a phase fills in what its players leave out"
+        self.learning_rate = player.learning_rate
+        groups = [{"params": [each]} for each in self.names.values()]
+        self.optimizer: Optimizer | None = player.optimizer.build(groups, self.learning_rate) if groups else None
+
+    def descend(self, gradients: tuple[Tensor | None, ...], progress: float) -> None:
+        """One step along the gradients, at ``progress`` (0 to 1) of the phase."""
+        if self.optimizer is None:
+            return
+        factor = self.schedule.factor(progress)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = self.learning_rate * rate * factor
+        for parameter, gradient in zip(self.names.values(), gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The optimizer's memory by parameter name."""
+        if self.optimizer is None:
+            return {}, {}
+        return optimizer_to_named(self.optimizer, self.names, f"{self.plan.player}:")
+
+    def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        """Put the memory back, bit by bit."""
+        if self.optimizer is not None:
+            optimizer_from_named(self.optimizer, self.names, tensors, about, f"{self.plan.player}:")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A phase at one slot of its index."""
+
+    id: str
+    phase: Phase
+    view: View
+    steps: int
+    procedures: tuple[str, ...]
+    plans: tuple[PhasePlan, ...]
+
+    def sides(self) -> tuple[Side, ...]:
+        """Its players with fresh optimizers."""
+        players = self.phase.sides()
+        return tuple(Side(each, players[each.player], self.view.model, self.phase.schedule) for each in self.plans)
+
+
+def stretches(model: Model, rows: int) -> list[Stretch]:
+    """Every phase of the model's spec in order, as its plan says. ``rows``: how many training samples there are."""
+    views = {name: _view(model, spec, name) for name, spec in compiler.phase_specs(model.spec)}
+    found = []
+    for key, name, phase in phases(model.graph):
+        view = views.get(name) or View(model, model.program, model.inferences)
+        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, rows, phase.batch_size)
+        procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
+        plans = tuple(each for each in model.plan.phases if each.phase == key)
+        found.append(Stretch(key, phase, view, steps, procedures, plans))
+    return found
+
+
+def parameters_by_address(model: Model) -> dict[str, Tensor]:
+    """``functions.decoder[1].matrix`` -> the model's parameter."""
+    return {f"{owner}.{name}": tensor for owner, tensors in model.tensors().items() for name, tensor in tensors.items()}
+
+
+def _view(model: Model, spec: Any, phase: str) -> View:
+    graph = resolve(spec)
+    program = Program(graph)
+    return View(model, program, compiler.inferences(graph, program, model.plan.changed[phase]))
+
+
+def _rate(model: Model, address: str) -> float:
+    owner, name = address.rsplit(".", 1)
+    block, key = owner.split(".", 1)
+    declared = model.graph.functions[key].parameters if block == "functions" else model.graph.factors[key].parameters
+    return declared[name].rate
