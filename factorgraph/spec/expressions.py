@@ -270,16 +270,19 @@ class Reader:
 
     def path(self, tree: ast.AST) -> tuple[str, ...]:
         """``first.decoder`` as its parts."""
-        if isinstance(tree, ast.Name):
-            return (tree.id,)
-        if isinstance(tree, ast.Attribute):
-            if isinstance(tree.value, ast.Attribute | ast.Name):
-                return (*self.path(tree.value), tree.attr)
+        parts: list[str] = []
+        base = tree
+        while isinstance(base, ast.Attribute):
+            parts.insert(0, base.attr)
+            base = base.value
+        if isinstance(base, ast.Name):
+            return (base.id, *parts)
+        if parts:
             end = span_of(tree)[1]
-            dot = (end - len(tree.attr) - 1, end)
-            message = f'".{tree.attr}" can only follow a name, a slot or a call, once'
-            raise ExpressionError("FG305", message, dot, ALLOWED[self.language])
-        raise refuse(tree, "only what has a name can be called or given a slot", self.language, fix="a product is written with *")
+            message = f'".{parts[-1]}" can only follow a name, a slot or a call, once'
+            raise ExpressionError("FG305", message, (end - len(parts[-1]) - 1, end), ALLOWED[self.language])
+        fix = "a product is written with *"
+        raise refuse(tree, "only what has a name can be called or given a slot", self.language, fix=fix)
 
     def stranger(self, tree: ast.AST) -> ExpressionError:
         if isinstance(tree, ast.UnaryOp):
