@@ -13,10 +13,10 @@ from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 
 if TYPE_CHECKING:
-    from factorgraph.data.dataset import Dataset
     from torch import Tensor
 
     from factorgraph.compile.model import Model
+    from factorgraph.data.dataset import Dataset
     from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Variable
     from factorgraph.structure import Shape
 
@@ -83,6 +83,11 @@ class Measured:
     def procedures(self) -> tuple[str, ...]:
         """The names of the procedures, the default one first."""
         return tuple(self.graph.spec.inference)
+
+    def method(self, procedure: str) -> str:
+        """How a procedure infers: *argmin*, *amortized*, ...; empty for a model without procedures."""
+        declared = self.graph.spec.inference.get(procedure.partition("[")[0])
+        return "" if declared is None else str(declared.first.type)
 
     def solved(self, procedure: str | None) -> Solved:
         """What a procedure (the first, if ``None``) infers for the split. Inferred once, then kept."""

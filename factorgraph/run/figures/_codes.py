@@ -22,11 +22,14 @@ def code_histogram(on: Measured, latent: str) -> Figure:
     """The values of the active units of one latent, and how often each unit is active, most used first."""
     code = on.solved(None).variables[latent].double().flatten(1)
     active = active_units(code)
-    figure = new_figure(8.2, 3.5)
-    values = figure.add_axes((0.085, 0.155, 0.37, 0.63))
-    usage = figure.add_axes((0.59, 0.155, 0.37, 0.63))
-    _values(values, code[active], float(active.double().mean()), latent)
-    _usage(usage, active.double().mean(0))
+    often = active.double().mean(0)
+    if on.graph.variables[latent].domain in ("one_hot", "binary"):  # all active values are 1
+        figure = new_figure(4.6, 3.4)
+        _usage(figure.add_axes((0.13, 0.15, 0.82, 0.67)), often, latent)
+        return figure
+    figure = new_figure(8.4, 3.4)
+    _values(figure.add_axes((0.08, 0.15, 0.37, 0.67)), code[active], float(active.double().mean()), latent)
+    _usage(figure.add_axes((0.575, 0.15, 0.4, 0.67)), often, latent)
     return figure
 
 
@@ -44,15 +47,16 @@ def _values(axes: Axes, values: Tensor, share: float, latent: str) -> None:
     plain(axes)
 
 
-def _usage(axes: Axes, often: Tensor) -> None:
+def _usage(axes: Axes, often: Tensor, latent: str) -> None:
     """(units,) shares of samples."""
     order = often.sort(descending=True).values.numpy()
     dead = int((order == 0).sum())
-    counted = "every unit is" if dead == 0 else f"{dead} of {len(order)} units never are"
-    title(axes, "How often each unit is active", f"{counted} active in the split; mean {order.mean():.1%} of samples")
+    counted = "every unit is at times" if dead == 0 else f"{dead} of {len(order)} units never are"
+    title(axes, f"How often each unit of {latent} is active", f"{counted}; on average in {order.mean():.1%} of samples")
     heights = np.append(order, order[-1:]) * 100
     axes.fill_between(np.arange(len(order) + 1), heights, step="post", color=COLOURS[2], alpha=0.75, linewidth=0)
     axes.set_xlim(0, len(order))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, max(float(order.max()) * 105, 1e-3))
     axes.set_xlabel("unit, most used first", fontsize=LETTERS, color=INK)
     axes.set_ylabel("% of samples", fontsize=LETTERS, color=INK)

@@ -26,8 +26,8 @@ def curves(rows: Iterable[Mapping[str, Any]]) -> Figure | None:
     training, held_out = _split(rows, "train"), _split(rows, "test")
     if len(training) + len(held_out) < 2:
         return None
-    figure = new_figure(7.5, 4.2)
-    axes = figure.add_axes((0.095, 0.125, 0.66, 0.7))
+    figure = new_figure(7.5, 4.0)
+    axes = figure.add_axes((0.09, 0.125, 0.69, 0.735))
     names = _names(rows)
     for place, name in enumerate(names):
         colour, stroke = COLOURS[place % len(COLOURS)], STROKES[place % len(STROKES)]

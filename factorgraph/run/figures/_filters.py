@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np, torch
-from factorgraph.metrics._base import active_units
 from factorgraph.run.figures._style import DOTS_PER_INCH, new_figure, picture_axes, title
 
 if TYPE_CHECKING:
@@ -75,12 +74,12 @@ def _with_channels_last(pictures: np.ndarray) -> np.ndarray:
 
 
 def _usage(on: Measured, function: str, units: int) -> Tensor | None:
-    """How often each unit of the latent on the function's other side is active: (units,), or ``None`` where no latent fits."""
+    """The mean magnitude of each unit of the latent on the function's other side: (units,), or ``None`` where no latent fits."""
     solved = on.solved(None)
     for key in solved.latents:
         code = solved.variables[key].flatten(1)
         if code.shape[1] == units and _touches(on, function, key):
-            return active_units(code).double().mean(0) + 1e-9 * code.double().abs().mean(0)  # ties: the stronger unit first
+            return code.double().abs().mean(0)
     return None
 
 

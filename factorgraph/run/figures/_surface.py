@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np
-from factorgraph.run.figures._style import INK, LETTERS, new_figure, plain, title
+from factorgraph.run.figures._style import FAINT, INK, LETTERS, new_figure, plain, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SIDE = 160  # grid points an axis
 MARGIN = 0.15  # of the data's extent, around it
 POINTS = 1000  # of the data that are drawn
-BRIGHTEST = 95  # percentile of the grid's energies that is white: what is far away would leave no greys to what is near
+BRIGHTEST = 80  # percentile of the grid's energies that is white: what is far away would leave no greys to what is near
 
 
 def plane_variable(on: Measured) -> str | None:
@@ -39,7 +39,7 @@ def _surface_figure(across: np.ndarray, up: np.ndarray, energy: np.ndarray, poin
     known = energy[np.isfinite(energy)]
     dark, white = (float(known.min()), float(np.percentile(known, BRIGHTEST))) if len(known) else (0.0, 1.0)
     figure = new_figure(5.6, 5.2)
-    axes = figure.add_axes((0.11, 0.095, 0.72, 0.775))
+    axes = figure.add_axes((0.125, 0.095, 0.715, 0.79))
     pad = (across[1] - across[0]) / 2
     extent = (across[0] - pad, across[-1] + pad, up[0] - pad, up[-1] + pad)
     white = white if white > dark else dark + 1
@@ -49,10 +49,12 @@ def _surface_figure(across: np.ndarray, up: np.ndarray, energy: np.ndarray, poin
     some = points[np.unique(np.linspace(0, len(points) - 1, POINTS).round().astype(int))]
     axes.plot(some[:, 0], some[:, 1], "o", color="#E69F00", markersize=2.6, markeredgewidth=0)
     plain(axes)
+    axes.set_aspect("equal")
     axes.set_xlabel(f"{name}, first unit", fontsize=LETTERS, color=INK)
     axes.set_ylabel(f"{name}, second unit", fontsize=LETTERS, color=INK)
-    title(axes, "Energy surface", "dark is low; dots are held-out data")
-    bar = figure.colorbar(picture, cax=figure.add_axes((0.85, 0.095, 0.03, 0.775)), extend="max")
+    title(axes, "Energy surface", f"dark is low, all above {white:.3g} is white; dots are data")
+    bar = figure.colorbar(picture, cax=figure.add_axes((0.865, 0.095, 0.03, 0.79)))
     bar.ax.tick_params(labelsize=LETTERS)
-    bar.outline.set_visible(False)
+    bar.outline.set_color(FAINT)
+    bar.outline.set_linewidth(0.8)
     return figure

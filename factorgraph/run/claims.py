@@ -1,0 +1,222 @@
+"""Claims judged: what a spec says that its model does, measured on held-out data and held against its bounds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from factorgraph.errors import RunError, issue
+from factorgraph.registry import leaves
+from factorgraph.run.spelling import Slots, combinations, state_text, value_text
+from factorgraph.spec.claims import ClaimNode, Combined, Measure, Minus
+from factorgraph.spec.constants import Constants
+from factorgraph.spec.expressions import Call, Node, Number
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.metrics._base import Kind, MetricLeaf
+    from factorgraph.run.measured import Measured
+    from factorgraph.spec.blocks import Claim
+
+Outcome = Literal["holds", "fails", "reported", "not measured"]
+States = Callable[[str], "Measured"]  # "" after learning, "start", a phase, "wide", "filters[2].warm"
+
+
+class NotMeasuredError(Exception):
+    """A state that nobody has trained: the message says why, in the words of a user."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one claim. ``values``: the figure at each slot of the claim's free indices; one, if it has none."""
+
+    name: str
+    claim: str
+    metric: str
+    values: tuple[float, ...]
+    bound: str
+    verdict: Outcome
+    why: str = ""
+    published: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``: numbers that JSON has, ``None`` in the place of others."""
+        values = [each if math.isfinite(each) else None for each in self.values]
+        words = {"claim": self.claim, "metric": self.metric, "bound": self.bound, "verdict": self.verdict}
+        return {"name": self.name, **words, "values": values, "why": self.why, "published": self.published}
+
+
+def judge(expect: Mapping[str, Claim], states: States, budget: str = "laptop") -> list[Verdict]:
+    """Measure and judge every claim, in the order of the spec.
+
+    ``states`` gives the model and data of a state, or raises :class:`NotMeasuredError`. A bound must hold at every slot; a figure
+    that is no finite number holds no bound. A claim with a bound that cannot be computed fails; one that is only reported, or
+    that is about another budget or a variant that this run did not train, is not measured.
+    """
+    judging = _Judging(states, {})
+    return [_verdict(name, claim, judging, budget) for name, claim in expect.items()]
+
+
+def exit_status(verdicts: Iterable[Verdict]) -> int:
+    """1 if a claim fails, else 0."""
+    return int(any(each.verdict == "fails" for each in verdicts))
+
+
+def _verdict(name: str, claim: Claim, judging: _Judging, budget: str) -> Verdict:
+    def made(outcome: Outcome, why: str = "", values: tuple[float, ...] = ()) -> Verdict:
+        published = "" if claim.published is None else _plain(claim.published)
+        return Verdict(name, claim.claim, claim.metric.text, values, bound_text(claim), outcome, why, published)
+
+    if claim.budget != budget:
+        return made("not measured", f"it is about the budget {claim.budget}, this run's is {budget}")
+    try:
+        values = judging.values(claim)
+    except NotMeasuredError as reason:
+        return made("not measured", str(reason))
+    except RunError as error:
+        return made("not measured" if claim.report else "fails", error.issues[0].message)
+    outcome, why = _held_against(claim, values)
+    if claim.seeds > 1:
+        why = "; ".join(filter(None, (why, f"one seed of {claim.seeds}, the claim is about their {claim.take}")))
+    return made(outcome, why, values)
+
+
+def _held_against(claim: Claim, values: tuple[float, ...]) -> tuple[Outcome, str]:
+    if not values:
+        return "fails", "there is no slot at which it could hold"
+    if not all(map(math.isfinite, values)):
+        return "fails", "the figure is not a finite number"
+    if claim.report:  # a bound that is not calibrated yet is shown, and gates nothing
+        return "reported", ""
+    trend = claim.rises_with or claim.falls_with
+    if trend is not None and len(values) < 2:
+        return "fails", f"a trend with {trend} needs two slots"
+    kept = (
+        (claim.at_least is None or min(values) >= claim.at_least)
+        and (claim.at_most is None or max(values) <= claim.at_most)
+        and (claim.rises_with is None or all(a < b for a, b in _neighbours(values)))
+        and (claim.falls_with is None or all(a > b for a, b in _neighbours(values)))
+    )
+    return ("holds" if kept else "fails"), ""
+
+
+def _neighbours(values: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    return itertools.pairwise(values)
+
+
+def bound_text(claim: Claim) -> str:
+    """``at least 0.4, at most 1``; empty where nothing is demanded."""
+    parts = [f"at least {claim.at_least:g}" if claim.at_least is not None else ""]
+    parts += [f"at most {claim.at_most:g}" if claim.at_most is not None else ""]
+    parts += [f"rises with {claim.rises_with}" if claim.rises_with else ""]
+    parts += [f"falls with {claim.falls_with}" if claim.falls_with else ""]
+    return ", ".join(filter(None, parts))
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """Measures claims; the same figure of the same state is measured once."""
+
+    states: States
+    known: dict[tuple[Any, ...], float | Tensor]
+
+    def values(self, claim: Claim) -> tuple[float, ...]:
+        """The claim's figure at every slot of its free indices at which all that it reads exists."""
+        counts: Mapping[str, int] = self.states("").graph.spec.indices
+        root = claim.metric.root
+        return tuple(self._number(root, claim, slots) for slots in combinations(root, counts))
+
+    def _number(self, node: ClaimNode, claim: Claim, slots: Slots) -> float:
+        if isinstance(node, Number):
+            return float(node.value)
+        if isinstance(node, Minus):
+            return -self._number(node.operand, claim, slots)
+        if isinstance(node, Combined):
+            left, right = self._number(node.left, claim, slots), self._number(node.right, claim, slots)
+            return _combined(node.operator, left, right)
+        figure = self._measured(node, claim, slots)
+        if not isinstance(figure, float):
+            text = f"{node.metric} gives a figure for each unit, where one number is needed"
+            raise RunError(issue("FG635", text, fix=f"write largest({node.metric}(...)) or smallest({node.metric}(...))"))
+        return figure
+
+    def _measured(self, node: Measure, claim: Claim, slots: Slots) -> float | Tensor:
+        state = state_text(node.states, slots)
+        on = self.states(state)
+        only, without = tuple(claim.only or ()), tuple(claim.without)
+        arguments = tuple(value_text(each, slots, on.graph) for each in node.arguments)
+        key = (state, only, without, node.metric, arguments)
+        if key not in self.known:
+            seen = on.seeing(only, without) if only or without else on
+            self.known[key] = _figure(node.metric, node.arguments, seen, slots)
+        return self.known[key]
+
+
+def _combined(operator: str, left: float, right: float) -> float:
+    if operator == "/":
+        return left / right if right != 0 else math.nan
+    return {"+": left + right, "-": left - right, "*": left * right}[operator]
+
+
+def _figure(metric: str, written: tuple[Node, ...], on: Measured, slots: Slots) -> float | Tensor:
+    leaf = _leaf(metric)
+    if len(written) != len(leaf.arguments):
+        wanted = ", ".join(leaf.arguments) or "no argument"
+        text = f"{metric} takes {len(leaf.arguments)} arguments and is given {len(written)}"
+        raise RunError(issue("FG635", text, allowed=wanted))
+    return leaf.measure(on, *(_argument(kind, node, on, slots) for kind, node in zip(leaf.arguments, written, strict=True)))
+
+
+def _leaf(metric: str) -> MetricLeaf:
+    known = leaves("metrics")
+    if metric not in known:
+        raise NotMeasuredError(f"this version has no metric called {metric}")
+    leaf: Any = known[metric](type=metric)
+    return leaf  # type: ignore[no-any-return]
+
+
+def _argument(kind: Kind, node: Node, on: Measured, slots: Slots) -> Any:
+    if kind == "units":
+        if not isinstance(node, Call):
+            text = f"{value_text(node, slots, on.graph)!r} is no metric that gives a figure for each unit"
+            raise RunError(issue("FG635", text))
+        return _figure(".".join(node.name), node.arguments, on, slots)
+    if kind == "number":
+        spec = on.graph.spec
+        return float(Constants(spec.dims, slots).evaluate(value_text(node, slots, on.graph)))
+    return value_text(node, slots, on.graph)
+
+
+# --- as text -------------------------------------------------------------------------------------------------------------------
+
+
+def table(verdicts: Iterable[Verdict]) -> str:
+    """The verdicts as plain text, one line a claim, what there is to add below it."""
+    verdicts = list(verdicts)
+    if not verdicts:
+        return "the spec makes no claims"
+    cells = [(each.verdict, each.name, shown(each.values), each.bound, each.claim) for each in verdicts]
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    lines = []
+    for each, row in zip(verdicts, cells, strict=True):
+        columns = [cell.ljust(width) for cell, width in zip(row, widths, strict=False) if width]
+        lines.append("  ".join([*columns, row[4]]).rstrip())
+        notes = [each.why, f"published: {each.published}" if each.published else ""]
+        lines += [" " * (widths[0] + 2) + note for note in notes if note]
+    return "\n".join(lines)
+
+
+def shown(values: tuple[float, ...]) -> str:
+    """Four significant digits; several slots with commas between them; a dash for none."""
+    return ", ".join(f"{each:.4g}" for each in values) or "-"
+
+
+def _plain(figure: str | float) -> str:
+    return figure if isinstance(figure, str) else f"{figure:g}"

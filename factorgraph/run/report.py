@@ -1,0 +1,139 @@
+"""What ``factorgraph evaluate`` says of a model: energies, shares, activity and how each procedure's search ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS
+from factorgraph.metrics._base import active_units, squared_difference
+
+if TYPE_CHECKING:
+    from factorgraph.run.measured import Measured, Solved
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """One procedure's figures on a split. Energies and shares are means over samples; shares are weighted and add up."""
+
+    procedure: str
+    energy: float
+    shares: Mapping[str, float]
+    active: Mapping[str, float]  # share of active units, by latent
+    steps: float  # mean
+    out_of_steps: float  # share of samples
+    not_finite: float  # share of samples
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An amortized procedure against one that searches for the same latents."""
+
+    fast: str
+    search: str
+    energy_ratio: float  # the amortization gap: energy of the fast one over that of the search
+    code_error: float  # relative
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of every procedure on one split, and the comparisons that the graph asks for."""
+
+    split: str
+    rows: int
+    procedures: tuple[Inferred, ...]
+    compared: tuple[Compared, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``; a figure that is no finite number is ``None``."""
+        return _json(
+            {
+                "split": self.split,
+                "rows": self.rows,
+                "procedures": {each.procedure: {**vars(each)} for each in self.procedures},
+                "compared": [{**vars(each)} for each in self.compared],
+            }
+        )
+
+    def text(self) -> str:
+        """The same as plain text: one column a procedure."""
+        lines = [f"{self.rows} {self.split} samples, means per sample"]
+        lines += _aligned([["", *(each.procedure or "model" for each in self.procedures)], *self._rows()])
+        for each in self.compared:
+            gap = f"{each.energy_ratio:.4g} times its energy, relative code error {each.code_error:.3g}"
+            lines.append(f"{each.fast} against {each.search}: {gap}")
+        return "\n".join(lines)
+
+    def _rows(self) -> list[list[str]]:
+        every = self.procedures
+        rows = [["energy", *(f"{each.energy:.4g}" for each in every)]]
+        for factor in dict.fromkeys(name for each in every for name in each.shares):
+            rows.append([f"  {factor}", *(f"{each.shares.get(factor, math.nan):.4g}" for each in every)])
+        for latent in dict.fromkeys(name for each in every for name in each.active):
+            rows.append([f"active units of {latent}", *(_percent(each.active.get(latent)) for each in every)])
+        if any(each.steps for each in every):
+            rows.append(["steps", *(f"{each.steps:.4g}" for each in every)])
+        if any(each.out_of_steps for each in every):
+            rows.append(["samples out of steps", *(_percent(each.out_of_steps) for each in every)])
+        if any(each.not_finite for each in every):
+            rows.append(["samples without a finite energy", *(_percent(each.not_finite) for each in every)])
+        return rows
+
+
+def evaluate(on: Measured, procedure: str | None = None) -> Report:
+    """The figures of one procedure, or of all that the spec names; a model without any is evaluated as it is."""
+    names: Sequence[str | None] = [procedure] if procedure is not None else list(on.procedures) or [None]
+    solved = [on.solved(name) for name in names]
+    return Report(on.split, on.rows, tuple(_inferred(each) for each in solved), tuple(_compared(on, solved)))
+
+
+def _inferred(solved: Solved) -> Inferred:
+    return Inferred(
+        solved.procedure,
+        float(solved.energy.double().mean()),
+        {key: float(each.double().mean()) for key, each in solved.shares.items()},
+        {key: float(active_units(solved.variables[key]).double().mean()) for key in solved.latents},
+        float(solved.steps.double().mean()),
+        float((solved.status == OUT_OF_STEPS).double().mean()),
+        float(((solved.status == NOT_FINITE) | ~solved.energy.isfinite()).double().mean()),
+    )
+
+
+def _compared(on: Measured, solved: Sequence[Solved]) -> list[Compared]:
+    """Each amortized procedure with the first search that shares a latent with it."""
+    found = []
+    searches = [each for each in solved if on.method(each.procedure) == "argmin"]
+    for fast in (each for each in solved if on.method(each.procedure) == "amortized"):
+        for search in (each for each in searches if set(each.latents) & set(fast.latents)):
+            difference, norm = squared_difference(fast, search)
+            energies = float(fast.energy.double().mean()), float(search.energy.double().mean())
+            found.append(Compared(fast.procedure, search.procedure, _ratio(*energies), _ratio(difference, norm)))
+            break
+    return found
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b != 0 else math.nan
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([row[0].ljust(widths[0]), *rest]).rstrip())
+    return lines
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
