@@ -126,7 +126,7 @@ class Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                where = event.start_mark.index
+                where: int = event.start_mark.index  # type: ignore[union-attr]  # the parsers always give marks
                 self.report("FG109", "a spec is one document; here a second one begins", where, 3, fix="remove it")
                 return True
         return len(self.issues) >= MOST_ISSUES

@@ -6,6 +6,7 @@ YAML is read by the rules of 1.2: ``1e-3`` is a number; ``no``, ``on``, ``off`` 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,15 +19,17 @@ from factorgraph.spec.scalars import offsets
 from factorgraph.spec.yaml_errors import explain
 
 MOST_ROUNDS = 10  # how often a text is read again with a mistake masked, to find the next one
+LONGEST_REREAD = 64 * 1024  # characters; the pure parser needs a second for as many
 
 On = Literal["key", "value"]
+_COMMENT = re.compile(r"(?:^|[ \t])#", re.MULTILINE)
 _FILLER = str.maketrans("[](){},:\"'#&*!", "_" * 14)
 _OTHER_HEADS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 @dataclass(frozen=True)
 class _Edit:
-    """A value that came from elsewhere: from ``--set`` (its own lines and nodes), or from another address of the file (``at``)."""
+    """A value that came from elsewhere: from ``--set`` (its own lines and nodes), or from another address of the file."""
 
     path: Path
     lines: Lines
@@ -170,7 +173,7 @@ def _build(text: str, file: str) -> Built:
     issues: list[Issue] = []
     builder = Builder(text, file)
     masked = text
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MOST_ROUNDS if len(text) < LONGEST_REREAD else 1):
         builder = Builder(masked, file)
         builder.lines = Lines(text, file)
         try:
@@ -210,17 +213,27 @@ def _too_large(size: int, file: str) -> Issue:
 
 
 def _tabs(builder: Builder) -> list[Issue]:
-    """Tabs between words; inside quotes, blocks of text and comments they are the user's own."""
+    """Tabs between words; inside quotes, blocks of text and comments they are the user's own. Looks at no character twice."""
     text = builder.text
     found: list[Issue] = []
+    scalars = iter([*builder.scalars, (len(text), len(text))])
+    begin, end = next(scalars)
+    start = 0  # of what may hold the comment that a tab is in: the line, or what follows its last quote
     at = text.find("\t")
     while at >= 0 and len(found) < MOST_ROUNDS:
-        start = text.rfind("\n", 0, at) + 1
-        comment = text.find(" #", start, at) >= 0 or text[start:at].lstrip().startswith("#")
-        if not comment and not any(begin <= at < end for begin, end in builder.scalars):
+        while end <= at:
+            start = max(start, end)
+            begin, end = next(scalars)
+        start = max(start, text.rfind("\n", start, at) + 1)
+        if begin <= at:
+            at = text.find("\t", end)
+        elif _COMMENT.search(text, start, at):
+            line_end = text.find("\n", at)
+            at = text.find("\t", line_end) if line_end >= 0 else -1
+        else:
             where = builder.lines.place(at, at + 1)
             found.append(Issue("FG112", "a tab between words", fix="replace it by spaces", place=where))
-        at = text.find("\t", at + 1)
+            at = text.find("\t", at + 1)
     return found
 
 

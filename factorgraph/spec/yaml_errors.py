@@ -70,7 +70,9 @@ def _stop(broken: Broken) -> _Stop:
 def _tab(stop: _Stop) -> Issue | None:
     """Tabs are the parser's first stumbling block, often lines before it falls."""
     end = stop.text.find("\n", stop.at)
-    match = _INDENTED_TAB.search(stop.text, 0, end if end >= 0 else len(stop.text))
+    scalars = stop.builder.scalars
+    begin = scalars[-1][1] if scalars else 0  # quotes and blocks that were read hold tabs of their own
+    match = _INDENTED_TAB.search(stop.text, begin, end if end >= 0 else len(stop.text))
     at = match.end() - 1 if match else stop.at if stop.text[stop.at : stop.at + 1] == "\t" else -1
     if at < 0:
         return None

@@ -21,7 +21,7 @@ def test_every_claim_of_the_drafts_is_read(text: str) -> None:
     for measure in measures:
         assert text[slice(*measure.name_span)] == measure.metric
         for state in measure.states:
-            assert text[slice(*state.span)].split("[")[0] == state.name
+            assert text[slice(*state.span)].partition("[")[0] == state.name
 
 
 def test_parts_of_a_claim() -> None:

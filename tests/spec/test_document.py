@@ -47,7 +47,8 @@ def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("1e-3", 1e-3), ("1E-3", 1e-3), ("1e3", 1000.0), ("1.5e3", 1500.0), ("6.02e23", 6.02e23), ("+1e5", 1e5), (".5", 0.5), ("5.", 5.0),
+        ("1e-3", 1e-3), ("1E-3", 1e-3), ("1e3", 1000.0), ("1.5e3", 1500.0), ("6.02e23", 6.02e23), ("+1e5", 1e5),
+        (".5", 0.5), ("5.", 5.0),
         ("-0.37", -0.37), ("+3", 3), ("-12", -12), ("017", 17), ("0o17", 15), ("0x1F", 31), ("0", 0),
         ("no", "no"), ("NO", "NO"), ("on", "on"), ("off", "off"), ("yes", "yes"), ("y", "y"), ("n", "n"),
         ("true", True), ("false", False), ("True", True), ("FALSE", False), ("null", None), ("~", None),
@@ -313,6 +314,12 @@ def test_other_encodings_are_told(data: bytes, line: int, column: int) -> None:
     assert place is not None and (place.line, place.column) == (line, column)
 
 
+def test_a_tab_in_a_block_is_not_blamed_for_a_later_mistake() -> None:
+    assert mistakes("a: |\n  x\n  \ty\nb: ]\n")[0] == ("FG116", 4, 4)
+    assert mistakes("a: 'x#'\tb\nc: 1")[0][0] in ("FG112", "FG124")
+    assert mistakes("a: 'x # y' \t\nc: 1")[0] == ("FG112", 1, 12)
+
+
 # --- bombs ---
 
 
@@ -325,6 +332,8 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mistakes("a: " + "{b: " * 70) == [("FG104", 1, 4 + 4 * 63)]
     assert mistakes("a: " + "x" * 1_000_000) == [("FG102", 1, 1)]
     assert read("a: " + "[" * 63 + "]" * 63, "f")
+    assert mistakes("a: [" + "'\t'," * 40_000 + "\tx]")[0] == ("FG112", 1, 5 + 160_000)
+    assert read("a: 1 # " + "\t" * 200_000, "f").values == {"a": 1}
     monkeypatch.setattr(builder, "MOST_NODES", 50)
     assert mistakes("a: [" + "1, " * 60 + "1]")[0][0] == "FG105"
 

@@ -49,8 +49,10 @@ expect:
 """,
 ]
 PIECES = [
-    "[", "]", "{", "}", ",", ": ", ":", "- ", "-", "'", '"', "#", " #", "&a ", "*a", "!", "!!python/x ", "|", ">", "%", "@", "`", "?", "? ",
-    "\n", "\n\n", "\t", " ", "  ", "\r", "\r\n", "\0", "\x85", "\u2028", "\ufeff", "\ud800", "é", "𝒵", "---\n", "...\n", "<<: ", "\\", "\\x",
+    "[", "]", "{", "}", ",", ": ", ":", "- ", "-", "'", '"', "#", " #", "&a ", "*a", "!", "!!python/x ", "|", ">", "%",
+    "@", "`", "?", "? ",
+    "\n", "\n\n", "\t", " ", "  ", "\r", "\r\n", "\0", "\x85", "\u2028", "\ufeff", "\ud800", "é", "𝒵",
+    "---\n", "...\n", "<<: ", "\\", "\\x",
     "0x", "1e999", "~", "null", "true: ", "[" * 70, "f(a, b)", "Z[t-1]", "\\\n", "''", '""', ":\n", "1: ", "=",
 ]  # fmt: skip
 
@@ -123,7 +125,7 @@ def test_any_bytes_are_text_or_a_mistake() -> None:
 
 
 def test_any_expression_is_a_tree_or_a_mistake_inside_its_text() -> None:
-    alphabet = ["Z", "f", "(", ")", "[", "]", ",", ".", "+", "-", "*", "/", "2", "1e9", "t", " ", "**", "=", "'", "lambda", "last", "é", "size", "\n"]
+    alphabet = [*"Zf()[],.+-*/2t ='é\n", "1e9", "**", "lambda", "last", "size"]
     constants = Constants({"Z": 2, "f": ["Z", "t / 0"]}, {"t": 1}, lambda name: 3)
     for seed in range(CASES):
         chance = random.Random(seed)
