@@ -162,14 +162,14 @@ def _losses(value: Any, info: ValidationInfo) -> dict[str, LossTerm]:
 Losses = Annotated[dict[str, LossTerm], PlainValidator(_losses, json_schema_input_type=Any)]
 
 
-def _part(cls: type[Entry], owner: str) -> Any:
+def _part(cls: type[Entry], block: str) -> Any:
     def validate(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
             raise ValueError("takes a map with the keys " + ", ".join(keys_of(cls)))
         try:
-            return checked(cls, value, info.context, owner)
+            return checked(cls, value, info.context, (block, ""))
         except Mistakes as mistakes:
             raise mistakes.for_pydantic() from None
 
@@ -213,7 +213,7 @@ class Phase(Entry):
     set: dict[str, Any] = Field(default={}, description="addresses changed for this phase")
     per: str | None = Field(default=None, description="an index: once for each slot, in order")
     on_dead: Literal["resample"] | None = Field(default=None, description="what to do with units that are never active")
-    players: dict[str, Annotated[Player, _part(Player, "player")]] = Field(default={}, description="the sides of a game")
+    players: dict[str, Annotated[Player, _part(Player, "players")]] = Field(default={}, description="the sides of a game")
     workers: Annotated[Workers, _part(Workers, "workers")] | None = Field(default=None, description="copies that learn apart")
 
     @model_validator(mode="before")

@@ -7,15 +7,17 @@ read. A mistake inside carries its own place, so that the field's error points i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from factorgraph.registry import FAMILIES, leaves
-from factorgraph.spec.language import KEYS, SINGULAR, TYPES
+from factorgraph.spec.language import KEYS, TYPES
 from factorgraph.structure import Leaf, Loss, Optimizer, Schedule, Solver
+
+M = TypeVar("M", bound=BaseModel)
 
 NESTED = "nested"  # the pydantic error that carries the mistakes of what lies inside a field
 
@@ -30,10 +32,10 @@ class Mistake:
     context: Mapping[str, Any]
     input: Any
     keys: tuple[str, ...] = ()
-    owner: str = ""
+    about: tuple[str, str] = ("", "")  # family and type of the leaf, or block and kind of the part, that the mapping is
 
     def within(self, *outer: str | int) -> Mistake:
-        return Mistake((*outer, *self.loc), self.kind, self.message, self.context, self.input, self.keys, self.owner)
+        return replace(self, loc=(*outer, *self.loc))
 
 
 class Mistakes(Exception):
@@ -52,16 +54,28 @@ def keys_of(cls: type[BaseModel]) -> tuple[str, ...]:
     return tuple(info.alias or name for name, info in cls.model_fields.items())
 
 
-def checked[M: BaseModel](cls: type[M], values: Mapping[str, Any], context: Any, owner: str = "", extra: tuple[str, ...] = ()) -> M:
+def checked(
+    cls: type[M], values: Mapping[str, Any], context: Any, about: tuple[str, str] = ("", ""), extra: tuple[str, ...] = ()
+) -> M:
     """An instance of a model, or all its mistakes at once. ``extra``: keys that the mapping takes beside the model's own."""
+    found = _loose_truths(cls, values, about)
     try:
-        return cls.model_validate(dict(values), context=context)
+        made = cls.model_validate(dict(values), context=context)
     except ValidationError as error:
-        keys = (*keys_of(cls), *extra)
-        raise Mistakes(_flat(error, keys, owner)) from None
+        found += _flat(error, (*keys_of(cls), *extra), about)
+    if found:
+        raise Mistakes(found)
+    return made
 
 
-def _flat(error: ValidationError, keys: tuple[str, ...], owner: str) -> list[Mistake]:
+def _loose_truths(cls: type[BaseModel], values: Mapping[str, Any], about: tuple[str, str]) -> list[Mistake]:
+    """Pydantic takes "no", "on" and 1 for truth values; in YAML 1.2, and so in the language, they are words and numbers."""
+    fields = {info.alias or name: info.annotation for name, info in cls.model_fields.items()}
+    loose = [key for key, value in values.items() if fields.get(key) is bool and isinstance(value, str | int | float) and value is not True]
+    return [Mistake((key,), "bool_type", "", {}, values[key], about=about) for key in loose if values[key] is not False]
+
+
+def _flat(error: ValidationError, keys: tuple[str, ...], about: tuple[str, str]) -> list[Mistake]:
     found: list[Mistake] = []
     for each in error.errors(include_url=False):
         inner = each.get("ctx", {}).get("found") if each["type"] == NESTED else None
@@ -69,7 +83,7 @@ def _flat(error: ValidationError, keys: tuple[str, ...], owner: str) -> list[Mis
             found += [mistake.within(*each["loc"]) for mistake in inner]
             continue
         own = keys if len(each["loc"]) <= 1 else ()
-        found.append(Mistake(tuple(each["loc"]), each["type"], each["msg"], each.get("ctx", {}), each["input"], own, owner))
+        found.append(Mistake(tuple(each["loc"]), each["type"], each["msg"], each.get("ctx", {}), each["input"], own, about))
     return found
 
 
@@ -80,7 +94,7 @@ def find(family: str, name: Any, key: str = "type") -> type[Leaf]:
         return known[name]
     kind = "not_a_type" if not isinstance(name, str) else "waits" if name in TYPES.get(family, ()) else "unknown_type"
     context = {"family": family, "name": name, "known": tuple(known)}
-    raise Mistakes([Mistake((key,), kind, f"no {family} of type {name!r}", context, name, owner=SINGULAR[family])])
+    raise Mistakes([Mistake((key,), kind, f"no {family} of type {name!r}", context, name, about=(family, ""))])
 
 
 def long_form(value: Any, main: str = "type") -> Any:
@@ -96,14 +110,14 @@ def pick(family: str, value: Any, context: Any, split: tuple[str, ...] = ()) -> 
     if "type" not in values:
         raise Mistakes([missing_type(family, values)])
     cls = find(family, values["type"])
-    return checked(cls, values, context, f"{SINGULAR[family]} {values['type']}", split)
+    return checked(cls, values, context, (family, values["type"]), split)
 
 
 def missing_type(family: str, values: Mapping[str, Any], key: str = "type") -> Mistake:
     """A mapping without a type: perhaps the word is there, under a key that is not quite right."""
     known = tuple(leaves(family)) if family in FAMILIES else ()
     context = {"family": family, "known": known}
-    return Mistake((key,), "missing", f"needs a {key}", context, dict(values), (key,), SINGULAR[family])
+    return Mistake((key,), "missing", f"needs a {key}", context, dict(values), (key,), (family, ""))
 
 
 def waiting_keys(family: str, kind: str) -> tuple[str, ...]:
@@ -143,7 +157,7 @@ class StepPick(Pick):
         cls = find(self.family, name, key=name)
         main = main_field(cls)
         try:
-            return checked(cls, {"type": name, **step_options(main, given)}, context, f"{SINGULAR[self.family]} {name}")
+            return checked(cls, {"type": name, **step_options(main, given)}, context, (self.family, name))
         except Mistakes as mistakes:
             inner = [each if isinstance(given, Mapping) else _without(each, main) for each in mistakes.found]
             raise Mistakes([each.within(name) for each in inner]) from None
@@ -155,13 +169,13 @@ def step_options(main: str, given: Any) -> dict[str, Any]:
 
 
 def main_field(cls: type[Leaf]) -> str:
-    """The option that ``{name: value}`` sets: the first of the leaf."""
-    return next((name for name in cls.model_fields if name != "type"), "value")
+    """The option that ``{name: value}`` sets: the leaf's ``main``, else its first."""
+    return getattr(cls, "main", None) or next((name for name in cls.model_fields if name != "type"), "value")
 
 
 def _without(mistake: Mistake, main: str) -> Mistake:
     loc = mistake.loc[1:] if mistake.loc[:1] == (main,) else mistake.loc
-    return Mistake(loc, mistake.kind, mistake.message, mistake.context, mistake.input, mistake.keys, mistake.owner)
+    return replace(mistake, loc=loc)
 
 
 SolverChoice = Annotated[Solver, Pick("solvers")]

@@ -1,0 +1,230 @@
+"""Changes at addresses: ``--set``, a phase's ``set``, variants and budgets, all by one way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from factorgraph.errors import Issue, Path, Place, SpecError, address
+from factorgraph.spec import addresses
+from factorgraph.spec.declared import Scales
+from factorgraph.spec.document import Document, read_scalar
+from factorgraph.spec.parse import read_spec
+from factorgraph.spec.schema import Spec
+from factorgraph.spec.slots import substituted, used_indices
+from factorgraph.spec.suggest import near
+
+SMOKE_STEPS = 20  # a phase, in the size that only shows that everything runs
+At = Callable[[str], Path | None]
+
+
+def changed(spec: Spec, changes: Mapping[str, Any], origin: str) -> Spec:
+    """The spec with other values at addresses. Raises SpecError, placed at the change that is to blame."""
+    return _read(edited(spec.document, changes, origin, lambda key: None))
+
+
+def edited(document: Document, changes: Mapping[str, Any], origin: str, at: At, texts: Mapping[str, str] | None = None) -> Document:
+    """The document with other values at addresses. ``at``: where a change stands in this very document, if it does."""
+    issues: list[Issue] = []
+    for key, value in changes.items():
+        text = (texts or {}).get(key) or f"{key}={_flow(value)}"
+        key, value = _into_fragment(document, key, value)
+        try:
+            document, path = addresses.resolve(document, key)
+        except addresses.AddressError as error:
+            issues.append(_no_address(document, key, error, origin, at(key), text))
+            continue
+        document = document.edit(path, value, origin, text, at=at(key))
+    if issues:
+        raise SpecError(issues)
+    return document
+
+
+def _into_fragment(document: Document, key: str, value: Any) -> tuple[str, Any]:
+    """``first.factors.sparsity.weight`` is what ``use.first.with`` says of the fragment's address ``factors.sparsity.weight``."""
+    name, _, rest = key.partition(".")
+    use = document.values.get("use")
+    if rest and isinstance(use, Mapping) and name in use:
+        given = use[name].get("with", {}) if isinstance(use[name], Mapping) else {}
+        return f"use.{name}.with", {**given, rest.removeprefix("dims."): value}
+    return key, value
+
+
+def _no_address(document: Document, key: str, error: addresses.AddressError, origin: str, at: Path | None, text: str) -> Issue:
+    before, after = key[: error.span[0]], key[error.span[1] :]
+    whole = f"{before}{error.replacement}{after}" if error.replacement else None
+    fix = f"write {whole}" if whole else "name something that is there, or a key that its entry allows"
+    it = Issue("FG211", error.message, at or (), on="key", allowed=", ".join(error.allowed), fix=fix, replacement=whole)
+    if at is not None and document.has(at):
+        return document.locate(it)
+    start = text.find(key)
+    place = Place(origin, 1, start + 1, 1, start + 1 + len(key), text, origin)
+    return replace(it, place=place)
+
+
+def _read(document: Document) -> Spec:
+    spec, issues = read_spec(document)
+    if spec is None:
+        raise SpecError(document.located(issues))
+    return spec
+
+
+def set_option(spec: Spec, options: tuple[str, ...]) -> Spec:
+    """The spec with ``address=value`` texts, as ``--set`` takes them. Raises SpecError."""
+    document = spec.document
+    issues: list[Issue] = []
+    for text in options:
+        key, equals, written = text.partition("=")
+        if not equals:
+            place = Place("--set", 1, 1, 1, len(text) + 1, text, "--set")
+            issues.append(Issue("FG211", "an address, then =, then a value is wanted", fix="write --set dims.code=512", place=place))
+            continue
+        try:
+            document = edited(document, {key.strip(): read_scalar(written)}, "--set", lambda key: None, {key.strip(): text})
+        except SpecError as error:
+            issues += error.issues
+    if issues:
+        raise SpecError(issues)
+    return _read(document) if options else spec
+
+
+# --- variants, budgets, length
+
+
+def as_variant(spec: Spec, name: str) -> Spec:
+    """The spec as a variant; a member of a family by its slot, ``filters[2]`` or ``filters[last]``."""
+    found = re.fullmatch(r"([^\[\]]+)(?:\[(\d+|last)\])?", name)
+    plain = found[1] if found else name
+    if plain not in spec.variants:
+        known = tuple(spec.variants)
+        meant = near(plain, known)
+        raise SpecError(Issue("FG209", f'there is no variant "{name}"', ("variants",), allowed=", ".join(known), replacement=meant))
+    changes, index = spec.variants[plain], family_index(spec.document, spec.scales, spec.variants[plain])
+    if index is None:
+        return _member(spec.document, "variants", plain, changes)
+    if not found or found[2] is None:
+        message = f'the variant "{plain}" is a family over {index}: which of {spec.indices[index]}?'
+        raise SpecError(spec.document.located([Issue("FG209", message, ("variants", plain), on="key", fix=f"write {plain}[0]")]))
+    slot = spec.indices[index] - 1 if found[2] == "last" else int(found[2])
+    if slot >= spec.indices[index]:
+        message = f"{name} is not there: {index} has {spec.indices[index]} slots, counted from 0"
+        raise SpecError(spec.document.located([Issue("FG209", message, ("variants", plain), on="key")]))
+    return _member(spec.document, "variants", plain, changes, {index: slot})
+
+
+def _member(document: Document, block: str, name: str, changes: Mapping[str, Any], slots: Mapping[str, int] | None = None) -> Spec:
+    return _read(_edited_as(document, block, name, changes, slots))
+
+
+def _edited_as(
+    document: Document, block: str, name: str, changes: Mapping[str, Any], slots: Mapping[str, int] | None = None
+) -> Document:
+    singular = {"variants": "variant", "budgets": "budget"}[block]
+    values = {key: substituted(each, slots) if slots else each for key, each in changes.items()}
+    return edited(document, values, f"{singular} {name}", lambda key: (block, name, key))
+
+
+def family_index(document: Document, scales: Scales, changes: Mapping[str, Any]) -> str | None:
+    """The index over which a variant is a family: one that its constants use and whose slot nothing at the address gives."""
+    for key, value in changes.items():
+        parts = key.split(".")
+        if parts[0] in ("factors", "variables"):
+            continue  # an index there is a free index of the entry
+        entry = document.get(tuple(parts[:2])) if document.has(tuple(parts[:2])) else None
+        own = entry.get("per") if isinstance(entry, Mapping) else None
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str):
+                for index in used_indices(each, scales.indices):
+                    if index != own:
+                        return index
+    return None
+
+
+def at_budget(spec: Spec, name: str) -> Spec:
+    """The spec at one of its sizes."""
+    if name in spec.budgets:
+        return _member(spec.document, "budgets", name, spec.budgets[name])
+    if name == "laptop":
+        return spec
+    if name == "smoke":
+        return lasting(spec, SMOKE_STEPS, None, "budget smoke")
+    known = tuple(dict.fromkeys(("smoke", "laptop", *spec.budgets)))
+    meant = near(name, known)
+    raise SpecError(Issue("FG209", f'there is no budget "{name}"', ("budgets",), allowed=", ".join(known), replacement=meant))
+
+
+def lasting(spec: Spec, steps: int | None, epochs: int | None, origin: str) -> Spec:
+    """The spec with every phase for so many steps (fewer, if it has fewer), or so many epochs."""
+    document = spec.document
+    for name, declared in spec.learning.items():
+        kept = {key: each for key, each in declared.values.items() if key not in ("steps", "epochs")}
+        own = declared.first.steps
+        length = {"epochs": epochs} if epochs is not None else {"steps": steps if own is None or steps is None else min(steps, own)}
+        document = document.edit(("learning", name), {**kept, **length}, origin)
+    return _read(document)
+
+
+# --- trying every change out, when a spec is loaded
+
+
+def change_issues(document: Document, spec: Spec | None, known: list[Issue]) -> list[Issue]:
+    """What is wrong with the variants, budgets and phases' ``set``: each is tried once, and told at its own place."""
+    before = {_same(each) for each in known}
+    found: list[Issue] = []
+    for base, changes, origin, slots in _all_changes(document, spec):
+        values = {key: substituted(each, slots) if slots else each for key, each in changes.items()}
+        try:
+            tried = edited(document, values, origin, lambda key, base=base: (*base, key))  # type: ignore[misc]
+        except SpecError as error:
+            found += error.issues
+            continue
+        _, issues = read_spec(tried)
+        found += [_at_home(tried, each, base, changes, origin) for each in issues if _same(each) not in before]
+    unique = {(each.code, each.path, each.message): each for each in found if not each.is_warning}
+    return list(unique.values())
+
+
+def _all_changes(document: Document, spec: Spec | None) -> Iterator[tuple[Path, Mapping[str, Any], str, dict[str, int]]]:
+    scales = spec.scales if spec else Scales({}, _plain(document.values.get("indices")))
+    for block, word in (("variants", "variant"), ("budgets", "budget")):
+        entries = document.values.get(block)
+        for name, changes in entries.items() if isinstance(entries, Mapping) else ():
+            if isinstance(changes, Mapping):
+                index = family_index(document, scales, changes)
+                for slots in scales.all_slots(index):
+                    yield (block, name), changes, f"{word} {name}", slots
+    learning = document.values.get("learning")
+    for name, phase in learning.items() if isinstance(learning, Mapping) else ():
+        changes = phase.get("set") if isinstance(phase, Mapping) else None
+        if isinstance(changes, Mapping):
+            per = phase.get("per")
+            for slots in scales.all_slots(per if per in scales.indices else None):
+                yield ("learning", name, "set"), changes, f"set of phase {name}", slots
+
+
+def _plain(indices: Any) -> dict[str, int]:
+    values = indices if isinstance(indices, Mapping) else {}
+    return {key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100}
+
+
+def _same(it: Issue) -> tuple[Any, ...]:
+    return (it.code, it.path, it.on, it.span, it.message)
+
+
+def _at_home(document: Document, it: Issue, base: Path, changes: Mapping[str, Any], origin: str) -> Issue:
+    """An issue of a changed spec, placed at the change: itself if it lies in the changed value, else with a note of where it shows."""
+    located = document.locate(it)
+    if located.place is not None and located.place.origin == origin:
+        return located
+    blamed = next((key for key in changes if address(it.path).startswith(key)), next(iter(changes)))
+    place = document.place((*base, blamed), "value")
+    notes = (*it.notes, f"with {origin}, this shows at {address(it.path)}" if it.path else f"this shows with {origin}")
+    return replace(it, notes=notes, place=replace(place, origin=origin))
+
+
+def _flow(value: Any) -> str:
+    from factorgraph.spec.write import flow
+
+    return flow(value)

@@ -1,0 +1,119 @@
+"""What claims and figures refer to: metrics with their arguments, states, budgets, indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.errors import Issue, Path
+from factorgraph.registry import leaves
+from factorgraph.spec.claims import Measure
+from factorgraph.spec.expressions import Call, Node, Number, Read, walk
+from factorgraph.spec.language import TYPES
+from factorgraph.spec.suggest import near
+
+if TYPE_CHECKING:
+    from factorgraph.spec.names import Names
+    from factorgraph.spec.schema import Spec
+
+START = "start"
+SIZES = ("smoke", "laptop")
+
+
+def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
+    from factorgraph.spec.names import unknown
+
+    for name, claim in spec.expect.items():
+        path: Path = ("expect", name)
+        for measure in claim.metric.measures():
+            yield from _measure(measure, names, (*path, "metric"))
+        budgets = tuple(dict.fromkeys((*SIZES, *names.budgets)))
+        if claim.budget not in budgets:
+            yield unknown("budget", claim.budget, budgets, (*path, "budget"))
+        for key in ("rises_with", "falls_with"):
+            index = getattr(claim, key)
+            if index is not None and index not in names.indices:
+                yield unknown("index", index, names.indices, (*path, key))
+        for key in ("only", "without"):
+            for number, factor in enumerate(getattr(claim, key) or ()):
+                known = (*names.factors, *names.fragments)
+                if factor.split("[")[0] not in known:
+                    yield unknown("factor", factor.split("[")[0], known, (*path, key, number))
+    for name, figure in spec.figures.items():
+        yield from _figure(name, figure.first.type, figure.first.by, names)
+
+
+def _figure(name: str, kind: str, by: str | None, names: Names) -> Iterator[Issue]:
+    from factorgraph.spec.names import unknown
+
+    if kind in TYPES["figures"] and kind not in leaves("figures"):
+        message = f"{kind} is in the language, but this version has no figure of that type yet"
+        yield Issue("FG205", message, ("figures", name, "type"), notes=(f"waits for: figures {kind}",))
+    elif kind not in leaves("figures"):
+        meant = near(kind, (*leaves("figures"), *TYPES["figures"]))
+        message = f'there is no figure of type "{kind}"' + (f'. Did you mean "{meant}"?' if meant else "")
+        yield Issue("FG204", message, ("figures", name, "type"), allowed=", ".join(TYPES["figures"]), replacement=meant)
+    if by is not None and by not in names.procedures:
+        yield unknown("procedure", by, names.procedures, ("figures", name, "by"))
+
+
+def _measure(measure: Measure, names: Names, path: Path) -> Iterator[Issue]:
+    from factorgraph.spec.names import unknown
+
+    states = (START, *names.variants, *names.phases)
+    for state in measure.states:
+        if state.name not in states:
+            span = (state.span[0], state.span[0] + len(state.name))
+            yield unknown("variant or phase", state.name, states, path, span)
+    yield from _metric(measure.metric, measure.name_span, measure.arguments, names, path)
+
+
+def _metric(metric: str, span: tuple[int, int], arguments: tuple[Node, ...], names: Names, path: Path) -> Iterator[Issue]:
+    known: Mapping[str, Any] = leaves("metrics")
+    if metric not in known:
+        if metric in TYPES["metrics"]:
+            message = f"{metric} is in the language, but this version has no metric of that type yet"
+            yield Issue("FG205", message, path, span=span, notes=(f"waits for: metrics {metric}",))
+            return
+        meant = near(metric, tuple(known)) or near(metric, TYPES["metrics"])
+        message = f'there is no metric of type "{metric}"' + (f'. Did you mean "{meant}"?' if meant else "")
+        yield Issue("FG204", message, path, span=span, allowed=", ".join(known), replacement=meant)
+        return
+    kinds = getattr(known[metric], "arguments", ())
+    if len(kinds) != len(arguments):
+        wanted = ", ".join(kinds) or "nothing"
+        message = f"{metric} is given {len(arguments)} arguments and takes {len(kinds)}: {wanted}"
+        yield Issue("FG215", message, path, span=span, allowed=wanted, fix=f"write {metric}({', '.join(kinds)})")
+        return
+    for kind, argument in zip(kinds, arguments, strict=True):
+        yield from _argument(kind, argument, names, path)
+
+
+def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue]:
+    from factorgraph.spec.names import unknown
+
+    known = {"procedure": names.procedures, "factor": names.factors, "function": names.functions}.get(kind)
+    if known is not None:
+        name = ".".join(node.name) if isinstance(node, Read) else ""
+        matrix = kind == "function" and isinstance(node, Read) and ".".join(node.name[:-1]) in names.procedures
+        if name not in known and not matrix:
+            span = node.name_span if isinstance(node, Read) else node.span
+            yield unknown(kind, name or "this", known, path, span)
+    elif kind == "units":
+        if isinstance(node, Call):
+            yield from _metric(".".join(node.name), node.name_span, node.arguments, names, path)
+        elif not isinstance(node, Number):
+            message = "a figure per unit is a metric of units: largest(anisotropy(decoder))"
+            yield Issue("FG215", message, path, span=node.span)
+    elif kind == "value":
+        yield from _value(node, names, path)
+
+
+def _value(node: Node, names: Names, path: Path) -> Iterator[Issue]:
+    from factorgraph.spec.names import unknown
+
+    for each in walk(node):
+        if isinstance(each, Read):
+            known = (*names.variables, *names.dims)
+            if not any(".".join(each.name[:length]) in known for length in range(1, len(each.name) + 1)):
+                yield unknown("variable", ".".join(each.name), known, path, each.name_span)

@@ -1,0 +1,81 @@
+"""Fragments: other specs that a spec uses, found below its own folder, with their dims set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.errors import Issue, Path, SpecError
+from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.syntax import ExpressionError
+
+if TYPE_CHECKING:
+    from factorgraph.spec.blocks import Use
+    from factorgraph.spec.declared import Scales
+    from factorgraph.spec.schema import Spec
+
+DEEPEST = 8  # fragments within fragments
+
+
+def load(document: Document, use: Use, above: tuple[str, ...], path: Path, scales: Scales) -> Spec:
+    """A fragment as ``use`` wants it. Raises SpecError with places in the fragment's own file."""
+    from factorgraph.spec.changes import edited
+    from factorgraph.spec.parse import read_spec
+
+    file = _file(document, use, above, path)
+    inner = read(decode(file.read_bytes(), str(file)), str(file))
+    origin = f'with of fragment "{path[-1]}"'
+    changes = {_address(key, inner.values): _number(value, scales) for key, value in use.with_.items()}
+    try:
+        inner = edited(inner, changes, origin, lambda key: None)
+    except SpecError as error:
+        at = {_address(key, inner.values): (*path, "with", key) for key in use.with_}
+        raise SpecError([_here(each, at, document) for each in error.issues]) from None
+    spec, issues = read_spec(inner, (*above, str(File(document.file).resolve())))
+    if spec is None:
+        raise SpecError(inner.located(issues))
+    return spec
+
+
+def _file(document: Document, use: Use, above: tuple[str, ...], path: Path) -> File:
+    """The fragment's file, if it may be read: relative, below the folder of the outermost spec, and not the spec itself."""
+    at = (*path, "file")
+    here = File(document.file).resolve()
+    root = File(above[0]).parent if above else here.parent
+    if File(use.file).is_absolute():
+        raise SpecError(Issue("FG213", "a fragment's file is named relative to the spec's folder", at, fix="put it below the spec's folder"))
+    file = (here.parent / use.file).resolve()
+    if not file.is_relative_to(root):
+        raise SpecError(Issue("FG213", f'the fragment "{use.file}" is outside the spec\'s folder', at, fix="put it below the spec's folder"))
+    if str(file) in (*above, str(here)):
+        raise SpecError(Issue("FG213", f'"{use.file}" uses itself', at, fix="take one of the uses out"))
+    if len(above) >= DEEPEST:
+        raise SpecError(Issue("FG213", f"fragments lie in fragments at most {DEEPEST} deep", at))
+    if not file.is_file():
+        raise SpecError(Issue("FG213", f'there is no file "{use.file}" beside this spec', at, fix="mend the name; it is relative to the spec's folder"))
+    return file
+
+
+def _address(key: str, values: Mapping[str, Any]) -> str:
+    """A key of ``with``: the name of one of the fragment's dims, or an address in it."""
+    return key if "." in key and key not in values.get("dims", {}) else f"dims.{key}"
+
+
+def _number(value: Any, scales: Scales) -> Any:
+    """A value as the fragment sees it: what is a constant here is its number there."""
+    if isinstance(value, list):
+        return [_number(each, scales) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return scales.constants().evaluate(value)
+    except ExpressionError:
+        return value
+
+
+def _here(it: Issue, at: Mapping[str, Path], document: Document) -> Issue:
+    from dataclasses import replace
+
+    path = next((mine for key, mine in at.items() if ".".join(map(str, it.path)).startswith(key)), it.path)
+    return document.locate(replace(it, path=path, on="key", span=None, place=None))

@@ -1,0 +1,124 @@
+"""Loading a spec: by path, or by the name of one that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as File
+
+from factorgraph.errors import Issue, Place, SpecError
+from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.parse import read_spec
+from factorgraph.spec.schema import Spec
+from factorgraph.spec.suggest import near
+
+WAITS = "FG205"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A spec that ships, for lists: ``waits_for`` names the leaves that this version does not have yet."""
+
+    name: str  # what load() takes; empty for a draft
+    path: File
+    title: str
+    waits_for: tuple[tuple[str, str], ...] = ()
+
+
+def load(path_or_name: str | File, set: Iterable[str] = ()) -> Spec:
+    """The spec in a file, or a shipped one by its name, with ``set``: ``address=value`` each. Raises SpecError."""
+    from factorgraph.spec.changes import set_option
+
+    document = open_document(path_or_name)
+    spec = of_document(document)
+    return set_option(spec, tuple(set))
+
+
+def loads(text: str, file: str = "spec.yaml") -> Spec:
+    """The spec in a text. Raises SpecError."""
+    return of_document(read(text, file))
+
+
+def of_document(document: Document) -> Spec:
+    """The spec that a document means, its own changes (variants, budgets, phases' set) tried out. Raises SpecError."""
+    from factorgraph.spec.changes import change_issues
+
+    spec, issues = read_spec(document)
+    issues += change_issues(document, spec, issues)
+    if spec is None or any(not each.is_warning for each in issues):
+        raise SpecError(ordered(document, [each for each in issues if not each.is_warning]))
+    return spec
+
+
+def ordered(document: Document, issues: list[Issue]) -> list[Issue]:
+    """Issues with their places, in the order of the file; what only waits for a leaf comes after what is wrong."""
+    return sorted(document.located(issues), key=lambda each: each.code == WAITS)
+
+
+def open_document(path_or_name: str | File) -> Document:
+    file = find(path_or_name)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        message = f"cannot read {file}: {error.strerror or error}"
+        raise SpecError(Issue("FG218", message, place=Place(str(file), 1, 1, 1, 1))) from None
+    return read(decode(data, str(path_or_name) if file == File(path_or_name) else str(file)), str(file))
+
+
+def find(path_or_name: str | File) -> File:
+    """The file of a path or a shipped name."""
+    path = File(path_or_name)
+    if path.is_file():
+        return path
+    names = {each.name: each.path for each in _shipped()}
+    text = str(path_or_name).removesuffix(".yaml")
+    if text in names:
+        return names[text]
+    short = [file for name, file in names.items() if name.rsplit("/", 1)[-1] == text]
+    if len(short) == 1:
+        return short[0]
+    meant = near(text, tuple(names))
+    hint = f'. Did you mean "{meant}"?' if meant else ""
+    message = f'there is no file "{path_or_name}", and no spec that ships has that name{hint}'
+    raise SpecError(Issue("FG218", message, allowed=", ".join(names), fix="give a path, or one of the names", replacement=meant))
+
+
+def folder() -> File:
+    """Where the specs lie: beside the package in a checkout, inside it in a wheel."""
+    package = File(__file__).resolve().parent.parent
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def _shipped() -> Iterator[Listed]:
+    root = folder()
+    for file in sorted(root.rglob("*.yaml")):
+        name = file.relative_to(root).with_suffix("").as_posix()
+        if not name.startswith("drafts/"):
+            yield Listed(name, file, "")
+
+
+def specs() -> list[Listed]:
+    """Every spec that ships, with its title, and every draft with what it waits for."""
+    found = []
+    for file in sorted(folder().rglob("*.yaml")):
+        name = file.relative_to(folder()).with_suffix("").as_posix()
+        try:
+            title = str(read(decode(file.read_bytes(), str(file)), str(file)).values.get("title") or "")
+            found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(waits_for(file))))
+        except SpecError:
+            found.append(Listed("" if name.startswith("drafts/") else name, file, "(does not load)"))
+    return sorted(found, key=lambda each: (bool(each.waits_for), each.path.as_posix()))
+
+
+def waits_for(path: str | File) -> list[tuple[str, str]]:
+    """The leaves, as (family, type), that a spec names and this version lacks. Raises SpecError where anything else is wrong."""
+    try:
+        of_document(open_document(path))
+    except SpecError as error:
+        wrong = [each for each in error.issues if each.code != WAITS]
+        if wrong:
+            raise SpecError(wrong) from None
+        notes = [note.removeprefix("waits for: ").split(" ", 1) for each in error.issues for note in each.notes if note.startswith("waits")]
+        return list(dict.fromkeys((family, kind) for family, kind in notes))
+    return []

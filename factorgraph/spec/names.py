@@ -1,0 +1,317 @@
+"""Names that refer to each other: every name that is read exists, and none means two things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from factorgraph.errors import Issue, Path
+from factorgraph.registry import leaves
+from factorgraph.spec.claimed import claim_issues
+from factorgraph.spec.expressions import Call, Expression, Read, kind_of, walk
+from factorgraph.spec.language import TYPES, UNDECLARED
+from factorgraph.spec.suggest import near
+
+if TYPE_CHECKING:
+    from factorgraph.spec.schema import Spec
+
+REFERENCE = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<slot>[^\[\]]*)\])?")
+PROCEDURE_FIELDS = ("teacher", "student", "partition", "negatives")  # of losses: they name procedures
+VARIABLE_FIELDS = ("fake", "noise")  # of losses: they name variables that stand for others
+
+
+def unknown(kind: str, name: object, known: Sequence[str], path: Path, span: tuple[int, int] | None = None, on: Any = "value") -> Issue:
+    """A name that nothing has."""
+    if not isinstance(name, str):
+        return Issue("FG203", f"the name of a {kind} is a word, not {kind_of(name)}", path, on=on, allowed=", ".join(known))
+    meant = near(name, known)
+    hint = f'. Did you mean "{meant}"?' if meant else ""
+    fix = f"write {meant}" if meant else f"declare it, or name one of: {', '.join(known)}" if known else f"this spec has no {kind}"
+    message = f'there is no {kind} "{name}"{hint}'
+    return Issue("FG209", message, path, on=on, span=span, allowed=", ".join(known), fix=fix, replacement=meant)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a spec, from what is written, so that an entry with a mistake is still known by its name."""
+
+    variables: tuple[str, ...]
+    functions: tuple[str, ...]
+    factors: tuple[str, ...]
+    procedures: tuple[str, ...]
+    phases: tuple[str, ...]
+    dims: tuple[str, ...]
+    indices: tuple[str, ...]
+    fragments: tuple[str, ...]
+    variants: tuple[str, ...]
+    budgets: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: Spec, values: Mapping[str, Any]) -> Names:
+        def own(block: str) -> tuple[str, ...]:
+            value = values.get(block)
+            return tuple(map(str, value)) if isinstance(value, Mapping) else ()
+
+        def inner(what: str) -> tuple[str, ...]:
+            return tuple(f"{name}.{each}" for name, part in spec.use.items() for each in getattr(of_fragment(part.spec), what))
+
+        def of_fragment(part: Spec) -> Names:
+            return cls.of(part, part.document.values)
+
+        return cls(
+            variables=own("variables") + inner("variables"),
+            functions=own("functions") + inner("functions"),
+            factors=own("factors") + inner("factors"),
+            procedures=own("inference") + inner("procedures"),
+            phases=own("learning"),
+            dims=own("dims"),
+            indices=own("indices"),
+            fragments=own("use"),
+            variants=own("variants"),
+            budgets=own("budgets"),
+        )
+
+
+class Checks:
+    """What needs more than one entry to see, and no shapes."""
+
+    def __init__(self, spec: Spec, values: Mapping[str, Any]):
+        self.spec = spec
+        self.values = values
+        self.names = Names.of(spec, values)
+
+    def run(self) -> list[Issue]:
+        found = [*self.twice(), *self.minimised()]
+        found += self.variables()
+        found += self.expressions()
+        found += self.inference()
+        found += self.learning()
+        found += self.data()
+        found += claim_issues(self.spec, self.names)
+        return found
+
+    def twice(self) -> Iterator[Issue]:
+        """One name, one meaning: variables, functions, dims, indices and fragments share expressions; variants and phases claims."""
+        for blocks in (("dims", "indices", "use", "variables", "functions"), ("learning", "variants")):
+            first: dict[str, str] = {}
+            for block in blocks:
+                value = self.values.get(block)
+                for name in value if isinstance(value, Mapping) else ():
+                    if name in first:
+                        place = self.spec.document.place((first[name], name), "key")
+                        note = f"the first is in {first[name]}, at {place.file}:{place.line}"
+                        message = f'the name "{name}" is taken: it is in {first[name]} and in {block}'
+                        yield Issue("FG208", message, (block, name), on="key", fix="rename one of them", notes=(note,))
+                    first.setdefault(name, block)
+        for name in ("start",):
+            for block in ("variants", "learning"):
+                value = self.values.get(block)
+                if isinstance(value, Mapping) and name in value:
+                    message = f'the name "{name}" is taken: in claims it is the state before learning'
+                    yield Issue("FG208", message, (block, name), on="key", fix="rename it")
+
+    def minimised(self) -> Iterator[Issue]:
+        if not self.names.factors and not self.names.fragments and not self.misspelt("factors"):
+            yield Issue("FG212", "there is nothing to minimise: the spec has no factor", (), fix="add a block factors")
+
+    def misspelt(self, block: str) -> bool:
+        return any(near(key, (block,)) for key in self.values if key != block)
+
+    # --- expressions
+
+    def variables(self) -> Iterator[Issue]:
+        for declared in self.spec.variables.values():
+            other = declared.first.stands_for
+            if other is not None and other not in self.names.variables:
+                yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))
+
+    def expressions(self) -> Iterator[Issue]:
+        entries = [*self.spec.variables.values(), *self.spec.functions.values(), *self.spec.inference.values()]
+        entries += [each.leaf for each in self.spec.factors.values()]
+        for declared in entries:
+            yield from self.within(declared.first, declared.path)
+        for fragment in self.spec.use.values():
+            for name, expression in fragment.bind.items():
+                path = (*fragment.path, "bind", name)
+                observed = tuple(key for key, each in fragment.spec.variables.items() if each.first.kind == "observed")
+                if name not in observed:
+                    yield unknown("observed variable of the fragment", name, observed, path, on="key")
+                yield from self.reads(expression, path)
+
+    def within(self, value: Any, path: Path) -> Iterator[Issue]:
+        """The names in every expression of an instance."""
+        if isinstance(value, Expression):
+            yield from self.reads(value, path)
+        elif isinstance(value, BaseModel):
+            for name, info in type(value).model_fields.items():
+                yield from self.within(getattr(value, name), (*path, info.alias or name))
+        elif isinstance(value, Mapping):
+            for name, each in value.items():
+                yield from self.within(each, (*path, name))
+        elif isinstance(value, tuple | list):
+            for number, each in enumerate(value):
+                yield from self.within(each, (*path, number))
+
+    def reads(self, expression: Expression, path: Path) -> Iterator[Issue]:
+        arguments_of_sums = set()
+        for node in walk(expression.root):
+            if isinstance(node, Call):
+                if node.name in (("sum",), ("mean",)) and len(node.arguments) == 2:
+                    arguments_of_sums.add(id(node.arguments[1]))
+                yield from self.call(node, path)
+            elif isinstance(node, Read) and id(node) in arguments_of_sums:
+                if node.name[0] not in self.names.indices:
+                    yield unknown("index", ".".join(node.name), self.names.indices, path, node.name_span)
+            elif isinstance(node, Read):
+                yield from self.read(node, path)
+
+    def read(self, node: Read, path: Path) -> Iterator[Issue]:
+        known = (*self.names.variables, *self.names.dims)
+        name = ".".join(node.name)
+        begun = [".".join(node.name[:length]) for length in range(1, len(node.name) + 1)]
+        if not any(each in known for each in begun):
+            if name in self.names.functions:
+                message = f'"{name}" is a function: a value is what it gives for an argument'
+                yield Issue("FG209", message, path, span=node.name_span, fix=f"write {name}(...)")
+            else:
+                of_fragment = len(node.name) > 1 and node.name[0] in self.names.fragments
+                yield unknown("variable", name if of_fragment else node.name[0], known, path, _part(node, 1 if not of_fragment else 2))
+        if node.slot is not None and node.slot.index not in (None, "last", *self.names.indices):
+            yield unknown("index", node.slot.index, self.names.indices, path, _index_span(node))
+
+    def call(self, node: Call, path: Path) -> Iterator[Issue]:
+        name = ".".join(node.name)
+        plain = tuple(each for each in UNDECLARED if each in leaves("functions") or each in ("join", "sum", "mean"))
+        known = (*self.names.functions, *plain)
+        owner = ".".join(node.name[:-1])
+        if name in known or (owner in self.names.functions and node.name[-1] in ("transpose", "unpool")):
+            return
+        if owner in self.names.functions:
+            message = f'the function "{owner}" has no "{node.name[-1]}"'
+            span = (node.name_span[1] - len(node.name[-1]), node.name_span[1])
+            meant = near(node.name[-1], ("transpose", "unpool"))
+            yield Issue("FG209", message, path, span=span, allowed="transpose, unpool", replacement=meant)
+        elif name in UNDECLARED:
+            message = f"{name} is in the language, but this version has no function of that type yet"
+            yield Issue("FG205", message, path, span=node.name_span, notes=(f"waits for: functions {name}",))
+        elif name in leaves("functions") or name in TYPES["functions"]:
+            message = f'"{name}" has parameters or needs options: declare it as a function, and call it by that name'
+            yield Issue("FG209", message, path, span=node.name_span, fix=f"add to functions: NAME: {name}")
+        else:
+            yield unknown("function", name, known, path, node.name_span)
+
+    # --- lists of names
+
+    def referred(self, kind: str, names: Any, known: Sequence[str], path: Path) -> Iterator[Issue]:
+        """Names with an optional slot: ``reconstruction[l]``."""
+        for number, written in enumerate(names or ()):
+            found = REFERENCE.fullmatch(written)
+            name = found["name"] if found else written
+            if name not in known:
+                yield unknown(kind, name, known, (*path, number), (0, len(name)))
+            elif found and found["slot"]:
+                index = re.split(r"[+-]", found["slot"])[0].strip()
+                if not (index.isdigit() or index == "last" or index in self.names.indices):
+                    start = len(name) + 1
+                    yield unknown("index", index, self.names.indices, (*path, number), (start, start + len(index)))
+
+    def seen(self, entry: Any, path: Path) -> Iterator[Issue]:
+        """``only`` and ``without``."""
+        known = (*self.names.factors, *self.names.fragments)
+        for key in ("only", "without"):
+            yield from self.referred("factor", getattr(entry, key, None), known, (*path, key))
+
+    def inference(self) -> Iterator[Issue]:
+        for declared in self.spec.inference.values():
+            method = declared.first
+            yield from self.seen(method, declared.path)
+            of = [str(each) for each in getattr(method, "of", ())]
+            for key in ("start", "by"):
+                value = getattr(method, key, None)
+                for name in value if isinstance(value, Mapping) else ():
+                    if name not in of:
+                        yield unknown("variable in of", name, of, (*declared.path, key, name), on="key")
+
+    def learning(self) -> Iterator[Issue]:
+        for name, declared in self.spec.learning.items():
+            phase, path = declared.first, declared.path
+            written = self.values["learning"][name]
+            yield from self.phase(phase, written if isinstance(written, Mapping) else {}, path)
+            trainable = (*self.names.functions, *self.names.procedures, *self.names.fragments, *self.names.factors)
+            yield from self.seen(phase, path)
+            yield from self.referred("function, procedure, fragment or factor", phase.train, trainable, (*path, "train"))
+            yield from self.referred("procedure", phase.inference, self.names.procedures, (*path, "inference"))
+            yield from self.losses(phase.loss, written, path)
+            for player, side in phase.players.items():
+                at = (*path, "players", player)
+                yield from self.referred("function, procedure, fragment or factor", side.train, trainable, (*at, "train"))
+                yield from self.losses(side.loss, written["players"][player], at)
+
+    def phase(self, phase: Any, written: Mapping[str, Any], path: Path) -> Iterator[Issue]:
+        if "steps" in written and "epochs" in written:
+            message = "a phase lasts for steps or for epochs, not both"
+            yield Issue("FG210", message, (*path, "epochs"), on="key", fix="take one of them out")
+        if phase.players:
+            for key in ("loss", "train"):
+                if key in written:
+                    message = f"a phase with players has no {key} of its own: each player has one"
+                    yield Issue("FG210", message, (*path, key), on="key", fix=f"move {key} into a player")
+        if phase.on_dead is not None:
+            yield _waits("on_dead: resample", "learning on_dead", (*path, "on_dead"))
+        if phase.workers is not None:
+            yield _waits("workers: elastic", "workers elastic", (*path, "workers"))
+        owners: dict[str, str] = {}
+        for player, side in phase.players.items():
+            for number, each in enumerate(side.train or ()):
+                if each in owners:
+                    message = f'the players "{owners[each]}" and "{player}" both train "{each}"'
+                    yield Issue("FGW201", message, (*path, "players", player, "train", number), fix="train it in one of them")
+                owners.setdefault(each, player)
+
+    def losses(self, losses: Mapping[str, Any], written: Any, path: Path) -> Iterator[Issue]:
+        from factorgraph.spec.blocks import single_loss
+
+        value = written.get("loss") if isinstance(written, Mapping) else written
+        single = single_loss(value)
+        for name, term in losses.items():
+            at = (*path, "loss") if single else (*path, "loss", name)
+            yield from self.seen(term, at)
+            yield from self.within(term.loss, at)
+            for keys, kind, known in (
+                (PROCEDURE_FIELDS, "procedure", self.names.procedures),
+                (VARIABLE_FIELDS, "variable", self.names.variables),
+            ):
+                for key in keys:
+                    named = getattr(term.loss, key, None)
+                    if isinstance(named, str | tuple):
+                        yield from self.referred(kind, (named,) if isinstance(named, str) else named, known, (*at, key))
+
+    def data(self) -> Iterator[Issue]:
+        if self.spec.data is None:
+            return
+        block = self.spec.data.first
+        fields = block.source.fields() if hasattr(block.source, "fields") else {}
+        for name, field in block.bind.items():
+            if name not in self.names.variables:
+                yield unknown("variable", name, self.names.variables, ("data", "bind", name), on="key")
+            if fields and field not in fields:
+                yield unknown(f"field of {block.source.type}", field, tuple(fields), ("data", "bind", name))
+
+
+def _waits(what: str, note: str, path: Path) -> Issue:
+    return Issue("FG205", f"{what} is in the language, but this version cannot do it yet", path, notes=(f"waits for: {note}",))
+
+
+def _part(node: Read, parts: int) -> tuple[int, int]:
+    start = node.name_span[0]
+    return (start, min(node.name_span[1], start + len(".".join(node.name[:parts]))))
+
+
+def _index_span(node: Read) -> tuple[int, int]:
+    assert node.slot is not None and node.slot.index is not None, "asked only of a slot with an index"
+    start = node.slot.span[0]
+    return (start, start + len(node.slot.index))

@@ -1,0 +1,102 @@
+"""A spec as it is understood: frozen, names apart from one another checked, shapes not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from factorgraph.errors import Issue, Path
+from factorgraph.spec.blocks import Claim, DataBlock, Figure, LossTerm, Phase, Player, Use, Variable, Workers
+from factorgraph.spec.declared import Declared, FactorEntry, Scales
+from factorgraph.spec.document import Document
+from factorgraph.spec.expressions import Expression
+from factorgraph.structure import Function, Leaf
+
+__all__ = [
+    *("Claim", "DataBlock", "Declared", "FactorEntry", "Figure", "Fragment", "LossTerm", "Phase", "Player", "Scales", "Spec"),
+    *("Use", "Variable", "Workers"),
+]
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Another spec that this one uses: its graph and inference, under a name."""
+
+    path: Path
+    file: str
+    bind: Mapping[str, Expression]
+    spec: Spec  # with its dims as ``with`` says
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that a file says, with its mistakes behind it. Two specs are equal if they mean the same."""
+
+    name: str
+    title: str
+    source: Mapping[str, str]
+    seed: int
+    dims: Mapping[str, Any]  # evaluated: numbers, and tuples of them
+    indices: Mapping[str, int]
+    use: Mapping[str, Fragment]
+    variables: Mapping[str, Declared[Variable]]
+    functions: Mapping[str, Declared[Function]]
+    factors: Mapping[str, FactorEntry]
+    inference: Mapping[str, Declared[Leaf]]
+    learning: Mapping[str, Declared[Phase]]
+    data: Declared[DataBlock] | None
+    variants: Mapping[str, Mapping[str, Any]]
+    budgets: Mapping[str, Mapping[str, Any]]
+    expect: Mapping[str, Claim]
+    figures: Mapping[str, Declared[Figure]]
+    scales: Scales = field(compare=False, repr=False)
+    document: Document = field(compare=False, repr=False)
+    warnings: tuple[Issue, ...] = field(default=(), compare=False)
+
+    def with_changes(self, changes: Mapping[str, Any], origin: str) -> Spec:
+        """The spec with other values at some addresses. ``origin``: "--set", "variant tanh", "Python". Raises SpecError."""
+        from factorgraph.spec.changes import changed
+
+        return changed(self, changes, origin)
+
+    def variant(self, name: str) -> Spec:
+        """The spec as one of its variants; ``filters[2]`` of a family. Raises SpecError."""
+        from factorgraph.spec.changes import as_variant
+
+        return as_variant(self, name)
+
+    def budget(self, name: str) -> Spec:
+        """The spec at one of its sizes: laptop is the file as written, smoke 20 steps a phase. Raises SpecError."""
+        from factorgraph.spec.changes import at_budget
+
+        return at_budget(self, name)
+
+    def for_steps(self, steps: int | None = None, epochs: int | None = None, origin: str = "Python") -> Spec:
+        """The spec with every phase for so many steps, or so many epochs."""
+        from factorgraph.spec.changes import lasting
+
+        return lasting(self, steps, epochs, origin)
+
+    def to_yaml(self) -> str:
+        """The spec as YAML that reads back to an equal one."""
+        from factorgraph.spec.write import as_yaml
+
+        return as_yaml(self.document.values)
+
+    def full(self) -> str:
+        """The spec as YAML with every default written out."""
+        from factorgraph.spec.write import as_yaml, filled
+
+        return as_yaml(filled(self))
+
+    def factor_names(self) -> tuple[str, ...]:
+        """What ``only`` and ``without`` may name: factors, fragments, and factors of fragments."""
+        inner = (f"{name}.{each}" for name, fragment in self.use.items() for each in fragment.spec.factor_names())
+        return (*self.factors, *self.use, *inner)
+
+
+def name_of(file: str) -> str:
+    """What a spec is called: its file's name."""
+    return PurePath(file).stem

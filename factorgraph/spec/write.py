@@ -1,0 +1,173 @@
+"""A spec as YAML: as written, or with every default filled in. What is written reads back to the same values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from factorgraph.errors import SpecError
+from factorgraph.spec.blocks import LossTerm
+from factorgraph.spec.claims import ClaimExpression
+from factorgraph.spec.document import read_scalar
+from factorgraph.spec.expressions import Expression
+from factorgraph.structure import Leaf
+
+if TYPE_CHECKING:
+    from factorgraph.spec.declared import Declared
+    from factorgraph.spec.schema import Spec
+
+WIDTH = 130  # characters of a line; a longer entry is written as a block
+_PLAIN = re.compile(r"[A-Za-z_][\w.]*( [\w.]+)*")
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Values of YAML as a text, one entry a line where it fits."""
+    parts = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value and key not in ("source", "dims", "indices"):
+            parts.append(f"{key}:\n" + "".join(_lines(str(name), each, 1) for name, each in value.items()))
+        else:
+            parts.append(_lines(str(key), value, 0))
+    return "\n".join(parts) if len(parts) < 2 else "".join(p if "\n" not in p.rstrip("\n") else "\n" + p for p in parts)
+
+
+def _lines(key: str, value: Any, depth: int) -> str:
+    lead = "  " * depth
+    line = f"{lead}{_text(key)}: {flow(value)}\n"
+    if len(line) <= WIDTH or not isinstance(value, Mapping | list) or not value:
+        return line
+    if isinstance(value, Mapping):
+        return f"{lead}{_text(key)}:\n" + "".join(_lines(str(name), each, depth + 1) for name, each in value.items())
+    return f"{lead}{_text(key)}:\n" + "".join(f"{lead}  - {flow(each)}\n" for each in value)
+
+
+def flow(value: Any) -> str:
+    """One value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(str(key))}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow(each) for each in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    return _text(value) if isinstance(value, str) else repr(value)
+
+
+def _text(text: str) -> str:
+    """A text, quoted where it would read as something else."""
+    if _PLAIN.fullmatch(text):
+        try:
+            if read_scalar(f"[{text}]") == [text]:
+                return text
+        except SpecError:
+            pass  # quoted below
+    return json.dumps(text, ensure_ascii=False)
+
+
+# --- with every default
+
+
+def filled(spec: Spec) -> dict[str, Any]:
+    """The values of a spec with every default written out; what is left out has no value."""
+    written = spec.document.values
+    result: dict[str, Any] = {"factorgraph": written.get("factorgraph"), "title": spec.title, "source": dict(spec.source), "seed": spec.seed}
+    for key in ("dims", "indices"):
+        if written.get(key):
+            result[key] = written[key]
+    if spec.use:
+        result["use"] = {name: _entry(written["use"][name], "file") for name in spec.use}
+    result["variables"] = {name: _model(each) for name, each in spec.variables.items()}
+    result["functions"] = {name: _common(_model(each), each, "type") for name, each in spec.functions.items()}
+    result["factors"] = {name: {**_model(each.leaf), "weight": each.written_weight} for name, each in spec.factors.items()}
+    result["inference"] = {name: _common(_model(each), each, "method") for name, each in spec.inference.items()}
+    result["learning"] = {name: _model(each) for name, each in spec.learning.items()}
+    if spec.data is not None:
+        result["data"] = _data(spec)
+    result |= {key: written[key] for key in ("variants", "budgets") if written.get(key)}
+    result["expect"] = {name: _plain(each) for name, each in spec.expect.items()}
+    result["figures"] = {name: _model(each) for name, each in spec.figures.items()}
+    return {key: value for key, value in result.items() if value not in ({}, "")}
+
+
+def _entry(value: Any, main: str) -> Any:
+    return dict(value) if isinstance(value, Mapping) else {main: value}
+
+
+def _model(declared: Declared[Any]) -> dict[str, Any]:
+    """An entry: what is written, constants as they are written, and the defaults of the rest."""
+    return _filled(declared.first, declared.values)
+
+
+def _common(values: dict[str, Any], declared: Declared[Any], main: str) -> dict[str, Any]:
+    """A leaf's own words for its type, and its index."""
+    result = {main: values.pop("type"), **values}
+    return {**result, "per": declared.per} if declared.per else result
+
+
+def _filled(instance: BaseModel, written: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, info in type(instance).model_fields.items():
+        key = info.alias or name
+        value = getattr(instance, name)
+        if value is None or (key == "epochs" and written.get("steps") is not None):
+            continue
+        result[key] = _value(value, written.get(key, value))
+    return result
+
+
+def _value(value: Any, written: Any) -> Any:
+    """A field: nested leaves with their own defaults, all else as written."""
+    if isinstance(value, LossTerm):
+        given = dict(written) if isinstance(written, Mapping) else {}
+        loss = _filled(value.loss, given)
+        rest = _filled(value, {key: given[key] for key in ("weight", "only", "without") if key in given})
+        return {**loss, **{key: each for key, each in rest.items() if key != "loss"}}
+    if isinstance(value, BaseModel):
+        return _filled(value, _options(value, written))
+    if isinstance(value, Mapping) and value and all(isinstance(each, BaseModel) for each in value.values()):
+        inside = written if isinstance(written, Mapping) and "type" not in written else {}
+        return {name: _value(each, inside.get(name, written)) for name, each in value.items()}
+    if isinstance(value, tuple) and value and all(isinstance(each, Leaf) for each in value):
+        items = written if isinstance(written, list | tuple) else [written]
+        return [_value(each, given) for each, given in zip(value, items, strict=True)]
+    return _plain(written)
+
+
+def _options(leaf: BaseModel, written: Any) -> Mapping[str, Any]:
+    """What is written about a nested leaf, its short forms apart: a step's ``{whiten: 0.02}`` gives its main option."""
+    from factorgraph.spec.choices import main_field, step_options
+
+    kind = getattr(leaf, "type", None)
+    if not isinstance(written, Mapping):
+        return {}
+    if "type" not in written and len(written) == 1 and kind in written and isinstance(leaf, Leaf):
+        return step_options(main_field(type(leaf)), written[kind])
+    return written
+
+
+def _data(spec: Spec) -> dict[str, Any]:
+    assert spec.data is not None, "asked only where there are data"
+    written = _entry(spec.document.values["data"], "source")
+    block = spec.data.first
+    source = _filled(block.source, written)
+    rest = _filled(block, written)
+    return {"source": source.pop("type"), **source, **{key: each for key, each in rest.items() if key != "source"}}
+
+
+def _plain(value: Any) -> Any:
+    """Instances as values of YAML."""
+    if isinstance(value, Expression | ClaimExpression):
+        return value.text
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields.items()
+        return {info.alias or name: _plain(getattr(value, name)) for name, info in fields if getattr(value, name) is not None}
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value
