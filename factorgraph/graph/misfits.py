@@ -1,0 +1,210 @@
+"""What is wrong with shapes, in words: the chain of shapes up to the place, the slot, and where a missing size is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from factorgraph.errors import Issue, Path, address, issue
+from factorgraph.graph.draft import Node, Site
+from factorgraph.graph.model import Application, Constant, Id, Operation, Variable
+from factorgraph.graph.shapes import Shapes
+from factorgraph.graph.texts import shape_text, slot_text, slot_words
+from factorgraph.structure import Shape, ShapeError
+
+MOST_IN_ONE = 10**9  # numbers in one tensor: 4 GB
+MOST_IN_ALL = 4 * 10**9  # numbers in all parameters together
+LONGEST_CHAIN = 12  # links of a chain that is shown; of longer ones, the last
+
+
+def misfits(shapes: Shapes) -> list[Issue]:
+    """Everything that does not fit; what is merely unknown is told only when nothing else is wrong."""
+    found = [*_refusals(shapes), *_clashes(shapes), *_unequal_uses(shapes)]
+    if not found:
+        found = list(_unknown(shapes))
+    return list({(it.path, it.span, it.code): it for it in reversed(found)}.values())[::-1]
+
+
+# --- clashes -------------------------------------------------------------------------------------------------------------------
+
+
+def _clashes(shapes: Shapes) -> Iterator[Issue]:
+    told: set[tuple[Path, tuple[int, int] | None]] = set()
+    for site in shapes.draft.sites:
+        sized = [(id, shapes.of[id]) for id in site.members if shapes.of.get(id, ()) != ()]
+        other = next(((id, shape) for id, shape in sized[1:] if shape != sized[0][1]), None)
+        if other is not None:
+            it = _clash(site, sized[0][0], other[0], shapes)
+            if (it.path, it.span) not in told:  # the same at each slot: once is enough
+                told.add((it.path, it.span))
+                yield it
+
+
+def _clash(site: Site, one: Id, other: Id, shapes: Shapes) -> Issue:
+    places = dict(zip(site.members, site.places, strict=True))
+    values = shapes.draft.values
+    marked, against = (other, one) if not isinstance(values[other], Variable) or isinstance(values[one], Variable) else (one, other)
+    at = f" at {slot_words(site.slots)}" if site.slots else ""
+    first, second = shape_text(shapes.of[one]), shape_text(shapes.of[other])
+    message = f"{one}, which is {first}, {site.verb} {other}, which is {second}{at}"
+    place = places[marked]
+    where = address(place.path[:-1] if isinstance(place.path[-1], int) else place.path)
+    words = "compared with" if site.verb == "is compared with" else "put together with"
+    note = f"{chain(marked, shapes)}; {words} {chain(against, shapes)} at {where}"
+    return issue("FG320", message, place.path, span=place.span, notes=(note,), fix=_mend(marked, against, shapes))
+
+
+def _mend(marked: Id, against: Id, shapes: Shapes) -> str:
+    """Which size to change, where it stands in the spec."""
+    value, shape = shapes.draft.values[shapes.draft.root(marked)], shapes.of[against]
+    while isinstance(value, Application) and shapes.draft.nodes[value.function].chained:
+        value = shapes.draft.values[value.arguments[0]]
+    if isinstance(value, Application) and value.method == "forward":
+        node = shapes.draft.nodes[value.function]
+        if getattr(node.leaf, "units", None) is not None:
+            return f"leave units out of function {node.spelled}, or make it {shape_text(shape)}"
+    return ""
+
+
+def chain(id: Id, shapes: Shapes) -> str:
+    """``Y [144] -> encoder: linear -> [256]``."""
+    links: list[str] = []
+    while True:
+        value, shape = shapes.draft.values[id], shape_text(shapes.of.get(id))
+        if isinstance(value, Application) and value.output is None:
+            node = shapes.draft.nodes[value.function]
+            method = "" if value.method == "forward" else f".{value.method}"
+            links.append(f"{node.id}{method}: {node.leaf.type} -> {shape}")
+            id = value.arguments[0]
+        elif isinstance(value, Variable) and value.definition is not None and shape_text(shapes.of.get(value.definition)) == shape:
+            links.append(value.id)
+            id = value.definition
+        else:
+            lender = shapes.lent_by.get(id)
+            links.append(f"{id} {shape}" + (f" (as {lender})" if lender is not None and isinstance(value, Variable) else ""))
+            break
+    shown = links[: LONGEST_CHAIN - 1] + ["..."] if len(links) > LONGEST_CHAIN else links
+    return " -> ".join(reversed(shown))
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------------------
+
+
+def _refusals(shapes: Shapes) -> Iterator[Issue]:
+    for id, reason in shapes.refused.items():
+        value = shapes.draft.values[id]
+        given = ", ".join(chain(each, shapes) for each in value.arguments)
+        if isinstance(value, Application):
+            node = shapes.draft.nodes[value.function]
+            message, slots = f"{node.spelled} {reason}", node.slots
+        else:
+            message, slots = f"{id} {reason}", {}
+        at = f" at {slot_words(slots)}" if slots else ""
+        yield issue("FG321", message + at, value.written.path, span=value.written.span, notes=(given,))
+
+
+def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:
+    """A function with parameters of one shape cannot serve two."""
+    for node in shapes.draft.nodes.values():
+        needed: tuple[object, Application, Shape, Shape] | None = None
+        for value in shapes.applications(node):
+            ends = _ends(value, shapes)
+            if ends is None:
+                continue
+            try:
+                parameters = node.leaf.parameters(*ends)
+            except ShapeError as error:
+                yield issue("FG321", f"{node.spelled} {error}", value.written.path, span=value.written.span)
+                break
+            if needed is None:
+                needed = (parameters, value, *ends)
+            elif parameters != needed[0]:
+                yield _two_shapes(node, needed, value, ends)
+                break
+
+
+def _two_shapes(node: Node, first: tuple[object, Application, Shape, Shape], value: Application, ends: tuple[Shape, Shape]) -> Issue:
+    uses = [(first[1].id, first[2], first[3]), (value.id, *ends)]
+    notes = tuple(f"{id}: {shape_text(given)} -> {shape_text(result)}" for id, given, result in uses)
+    message = f"{node.spelled} is applied to different shapes, and its parameters fit only one"
+    fix = "declare a second function; or, if an index tells them apart, give it a per"
+    return issue("FG323", message, value.written.path, span=value.written.span, notes=notes, fix=fix)
+
+
+def _ends(value: Application, shapes: Shapes) -> tuple[Shape, Shape] | None:
+    """The shapes that an application maps between, seen forward."""
+    if value.method not in ("forward", "transpose") or len(value.arguments) != 1:
+        return None
+    given, result = shapes.of.get(value.arguments[0]), shapes.of.get(value.id)
+    if given is None or result is None:
+        return None
+    return (given, result) if value.method == "forward" else (result, given)
+
+
+# --- what is not known ---------------------------------------------------------------------------------------------------------
+
+
+def _unknown(shapes: Shapes) -> Iterator[Issue]:
+    """One issue for each size that is missing: not for what merely follows from it."""
+    told: set[str] = set()
+    rest: list[Id] = []
+    for id, value in shapes.draft.values.items():
+        if id in shapes.of:
+            continue
+        if isinstance(value, Variable) and value.definition is None:
+            if value.name not in told:
+                told.add(value.name)
+                yield _shapeless(value)
+        elif isinstance(value, Application) and all(each in shapes.of for each in value.arguments):
+            node = shapes.draft.nodes[value.function]
+            if node.spelled not in told:
+                told.add(node.spelled)
+                yield _sizeless(value, node, shapes)
+        else:
+            rest.append(id)
+    if rest and not told:
+        value = shapes.draft.values[rest[0]]
+        message = f"the shape of {rest[0]} follows from nothing: the functions around it only hand sizes to each other"
+        fix = "write one of their sizes (units), or the shape of a variable among them"
+        yield issue("FG322", message, value.written.path, span=value.written.span, fix=fix)
+
+
+def _shapeless(variable: Variable) -> Issue:
+    message = f"the shape of {variable.name} is not written, and nothing that it is compared with has one"
+    fix = f"write it: variables.{variable.name}.shape"
+    return issue("FG322", message, variable.written.path, fix=fix)
+
+
+def _sizeless(value: Application, node: Node, shapes: Shapes) -> Issue:
+    what = "the result of" if value.method == "forward" else "the input of"
+    message = f"the size of {what} {node.spelled} is not known: nothing that {value.id} is compared with has one"
+    fix = f"write it where the function is declared: functions.{node.spelled}.units; or the shape of what it is compared with"
+    return issue("FG322", message, value.written.path, span=value.written.span, notes=(chain(value.id, shapes),), fix=fix)
+
+
+# --- bounds --------------------------------------------------------------------------------------------------------------------
+
+
+def too_large(owners: Mapping[str, tuple[Path, Mapping[str, Shape]]], values: Mapping[Id, Variable]) -> Iterator[Issue]:
+    """Tensors that nobody can mean. ``owners``: address of a function or factor -> (its path, its parameters' shapes)."""
+    total = 0
+    for name, (path, parameters) in owners.items():
+        for local, shape in parameters.items():
+            count = math.prod(shape)
+            total += count
+            if count > MOST_IN_ONE:
+                message = f"{name}.{local} would have {_times(shape)} = {count:,} numbers; {MOST_IN_ONE:,} is the most"
+                yield issue("FG327", message, path, fix="make one of the sides smaller")
+    if total > MOST_IN_ALL:
+        yield issue("FG327", f"the parameters together would have {total:,} numbers; {MOST_IN_ALL:,} is the most", (), fix="make it smaller")
+    for variable in values.values():
+        if math.prod(variable.shape) > MOST_IN_ONE:
+            count = f"{_times(variable.shape)} = {math.prod(variable.shape):,}"
+            message = f"one sample of {variable.name} would have {count} numbers; {MOST_IN_ONE:,} is the most"
+            yield issue("FG327", message, variable.written.path)
+
+
+def _times(shape: Shape) -> str:
+    return " x ".join(f"{each:,}" for each in shape) or "1"
+
+

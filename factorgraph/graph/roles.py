@@ -1,0 +1,90 @@
+"""Encoders and decoders: nobody types them, the graph shows which way a function leads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import permutations
+from typing import Literal
+
+from factorgraph.errors import Issue, issue
+from factorgraph.graph.model import Application, FunctionNode, Graph, Id
+
+Role = Literal["encoder", "decoder", ""]
+
+
+def with_roles(graph: Graph) -> Graph:
+    """The graph with the role of each function.
+
+    One on a path from observed to a comparison with latent variables is an encoder, one on a path from latent to a comparison
+    with observed variables a decoder; one that is both, or neither, has no role.
+    """
+    found: dict[str, set[Role]] = {key: set() for key in graph.functions}
+    kinds = _kinds(graph)
+    for value, other in _comparisons(graph):
+        against = kinds[other] & {"latent", "observed"}
+        if len(against) != 1:
+            continue
+        source, role = ("observed", "encoder") if against == {"latent"} else ("latent", "decoder")
+        for id in graph.ancestors(value):
+            application = graph.values[id]
+            if isinstance(application, Application) and source in kinds[id]:
+                found[application.function].add(role)  # type: ignore[arg-type]  # one of the two words
+    functions = {key: replace(node, role=_only(found[key])) for key, node in graph.functions.items()}
+    return replace(graph, functions=functions)
+
+
+def _only(roles: set[Role]) -> Role:
+    return next(iter(roles)) if len(roles) == 1 else ""
+
+
+def _kinds(graph: Graph) -> Mapping[Id, frozenset[str]]:
+    """The kinds of variables that each value is computed from."""
+    known: dict[Id, frozenset[str]] = {}
+    for id, value in graph.values.items():
+        own = frozenset({value.kind} if id in graph.variables else ())  # type: ignore[union-attr]  # these are variables
+        known[id] = own.union(*(known[each] for each in value.arguments))
+    return known
+
+
+def _comparisons(graph: Graph) -> Iterable[tuple[Id, Id]]:
+    """Pairs (a value, what it is compared with): by factors, and by procedures that give a latent its value."""
+    for factor in graph.factors.values():
+        yield from permutations(factor.arguments, 2)
+    for path, ids in graph.entries.items():
+        for field in ("by", "start"):
+            if path[0] == "inference" and field in path[2:]:
+                at = path.index(field, 2)
+                block = graph.entries.get((*path[:at], "of"), ())
+                named = [each for each in block if len(path) == at + 1 or graph.variables[each].name == path[at + 1]]
+                yield from zip(ids, named, strict=False)
+
+
+def warnings(graph: Graph) -> tuple[Issue, ...]:
+    """Names that do nothing: most likely a slip."""
+    used = frozenset[Id]().union(*(graph.ancestors(each) for factor in graph.factors.values() for each in factor.arguments))
+    read = used.union(*(graph.ancestors(each) for ids in graph.entries.values() for each in ids))
+    found: list[Issue] = []
+    for name, declared in graph.spec.variables.items():
+        slots = graph.slots_of(name)
+        kind = slots[0].kind if slots else ""
+        if kind == "latent" and used.isdisjoint(each.id for each in slots):
+            fix = "let a factor read it, or remove it"
+            found.append(issue("FGW250", f"no factor touches the latent variable {name}: its value is free", declared.path, fix=fix))
+        if kind == "observed" and read.isdisjoint(each.id for each in slots):
+            fix = "let a factor read it, or remove it"
+            found.append(issue("FGW251", f"the observed variable {name} is never read", declared.path, fix=fix))
+    applied = {node.spelled for node in graph.functions.values()}
+    for name, function in graph.spec.functions.items():
+        if name not in applied and not _is_an_argument(name, graph):
+            found.append(issue("FGW252", f"the function {name} is never applied", function.path, fix="apply it, or remove it"))
+    return tuple(found)
+
+
+def _is_an_argument(name: str, graph: Graph) -> bool:
+    """Whether a function is mentioned by another entry as it is: ``mirror: encoder``, ``log_det`` of a function."""
+    spec = graph.spec
+    entries = [*spec.functions.values(), *(entry.leaf for entry in spec.factors.values())]
+    return any(name == each for entry in entries for each in entry.values.values() if isinstance(each, str))
+
+

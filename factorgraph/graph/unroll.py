@@ -1,0 +1,423 @@
+"""Expressions at slots become values: names bound, indices unrolled, equal expressions shared. Shapes come later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, Literal
+
+from factorgraph.errors import Issue, Path, SpecError, issue
+from factorgraph.graph.draft import Draft, Node
+from factorgraph.graph.instances import Size, instance, size_at
+from factorgraph.graph.model import Application, Constant, Id, Operation, Variable, Written
+from factorgraph.graph.names import Names, Source, Target
+from factorgraph.graph.texts import binary_text, negated_text, number_text, slot_text
+from factorgraph.registry import leaves
+from factorgraph.spec.constants import Constants
+from factorgraph.spec.expressions import Binary, Call, Negate, Number, Read
+from factorgraph.spec.expressions import Node as Tree
+from factorgraph.spec.syntax import ExpressionError
+from factorgraph.structure import Function
+
+Slots = Mapping[str, int]
+Key = tuple[str, tuple[int, ...]]  # a variable and its slots, in the order of the spec's indices
+
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
+_VERBS = {"+": "is added to", "-": "is subtracted from", "*": "is multiplied with"}
+
+
+class Deferred(Exception):  # noqa: N818  not an error: another variable's turn
+    """A derived variable is needed whose value is not made yet."""
+
+    def __init__(self, key: Key):
+        self.key = key
+
+
+class Broken(Exception):  # noqa: N818  the mistake itself is told elsewhere
+    """Something that is read has a mistake of its own, which is already noted."""
+
+
+class Unroller:
+    """Makes values. Recursion through slots runs on a stack of its own, so that a thousand frames are no deeper than one."""
+
+    def __init__(self, names: Names, draft: Draft):
+        self.names = names
+        self.draft = draft
+        self.made: dict[Key, Id | None] = {}  # None: there is no such slot
+        self.broken: set[Key] = set()
+        self.wrong: set[Path] = set()  # addresses of expressions with a wrong name
+        self.issues: dict[tuple[str, Path, object], Issue] = {}
+
+    # --- mistakes --------------------------------------------------------------------------------------------------------------
+
+    def note(self, *issues: Issue) -> None:
+        for it in issues:
+            self.issues.setdefault((it.code, it.path, it.span), it)
+
+    def check(self, source: Source) -> bool:
+        """Whether all names of an expression are right; what is wrong is noted."""
+        mistakes = self.names.mistakes(source)
+        self.note(*mistakes)
+        if mistakes:
+            self.wrong.add(source.path)
+        return not mistakes
+
+    # --- variables -------------------------------------------------------------------------------------------------------------
+
+    def slots_of(self, name: str) -> Iterator[Slots]:
+        """Every slot that the variable may have."""
+        return self.every_slot(self.names.free_of[name])
+
+    def every_slot(self, free: frozenset[str]) -> Iterator[Slots]:
+        order = self.names.order(free)
+        for slots in product(*(range(self.names.indices[index]) for index in order)):
+            yield dict(zip(order, slots, strict=True))
+
+    def variables(self) -> None:
+        """Make every variable of the spec at every slot: first those that are given, then those that are computed."""
+        for name, leaf in self.names.variables.items():
+            if leaf.is_ is None:
+                for slots in self.slots_of(name):
+                    self._given(name, slots)
+        for name, leaf in self.names.variables.items():
+            if leaf.is_ is not None:
+                for slots in self.slots_of(name):
+                    self._derive((name, tuple(slots.values())))
+
+    def _given(self, name: str, slots: Slots) -> None:
+        declared = self.names.spec.variables[name]
+        key = (name, tuple(slots.values()))
+        try:
+            leaf = instance(declared, slots, self.sizes(slots))
+        except SpecError as error:
+            self.note(*error.issues)
+            self.broken.add(key)
+            return
+        id = name + slot_text(slots)
+        stands_for = leaf.stands_for
+        self.draft.add(
+            Variable(
+                id,
+                name,
+                slots,
+                leaf.kind,
+                (),
+                Written(declared.path),
+                domain=leaf.domain,
+                given=leaf.given,
+                distribution=_distribution(leaf) if leaf.kind == "noise" else None,
+                stands_for=self._stood_for(stands_for, slots) if stands_for else None,
+            )
+        )
+        if leaf.shape is not None:
+            self.draft.declared[id] = tuple(leaf.shape)
+        self.made[key] = id
+
+    def _derive(self, wanted: Key) -> None:
+        """Make a derived variable, and before it what it reads; a circle is noted with its chain."""
+        stack = [wanted]
+        while stack:
+            key = stack[-1]
+            if key in self.made or key in self.broken:
+                stack.pop()
+                continue
+            try:
+                self.made[key] = self._define(*key)
+            except Deferred as more:
+                if more.key in stack:
+                    self._circle(stack[stack.index(more.key) :])
+                else:
+                    stack.append(more.key)
+            except Broken:
+                self.broken.add(key)
+            except SpecError as error:
+                self.note(*error.issues)
+                self.broken.add(key)
+
+    def _circle(self, keys: list[Key]) -> None:
+        first = min(range(len(keys)), key=lambda at: list(self.names.variables).index(keys[at][0]))
+        keys = keys[first:] + keys[:first]
+        chain = " needs ".join(self.label(key) for key in (*keys, keys[0]))
+        name = keys[0][0]
+        path: Path = (*self.names.spec.variables[name].path, "is")
+        fix = "read another slot, such as [t-1], with a start; or leave one of them out of the circle"
+        self.note(issue("FG326", f"{self.label(keys[0])} is computed from itself", path, notes=(chain,), fix=fix))
+        self.broken.update(keys)
+
+    def label(self, key: Key) -> str:
+        return key[0] + slot_text(dict(enumerate(map(str, key[1]))))  # type: ignore[arg-type]
+
+    def _define(self, name: str, numbers: tuple[int, ...]) -> Id | None:
+        declared, leaf = self.names.spec.variables[name], self.names.variables[name]
+        slots = dict(zip(self.names.order(self.names.free_of[name]), numbers, strict=True))
+        source = Source((*declared.path, "is"), leaf.is_)
+        definition = self.value(source, slots)
+        if definition is None and leaf.start is not None:
+            source = Source((*declared.path, "start"), leaf.start)
+            definition = self.value(source, slots)
+        if definition is None:
+            return None
+        id = name + slot_text(slots)
+        place = Written(source.path, source.expression.root.span)
+        stands_for = leaf.stands_for
+        shape = instance(declared, slots, self.sizes(slots)).shape if leaf.shape is not None else None
+        self.draft.add(
+            Variable(
+                id,
+                name,
+                slots,
+                "derived",
+                (),
+                Written(declared.path),
+                domain=leaf.domain,
+                given=leaf.given,
+                stands_for=self._stood_for(stands_for, slots) if stands_for else None,
+                definition=definition,
+            )
+        )
+        if shape is not None:
+            self.draft.declared[id] = tuple(shape)
+        self.draft.compare([(id, Written(declared.path)), (definition, place)], "is the value of", slots)
+        return id
+
+    def _stood_for(self, name: str, slots: Slots) -> Id:
+        own = self.names.order(self.names.free_of.get(name, frozenset()))
+        return name + slot_text({index: slots[index] for index in own if index in slots})
+
+    def stand_ins(self) -> None:
+        """Note that a stand-in has the shape of what it stands for."""
+        for id, value in list(self.draft.values.items()):
+            if isinstance(value, Variable) and value.stands_for is not None:
+                path = (*value.written.path, "stands_for")
+                name = self.names.variables[value.name].stands_for
+                if value.stands_for in self.draft.values:
+                    self.draft.compare([(value.stands_for, Written(path)), (id, Written(path))], "is stood for by", value.slots)
+                elif not any(each.name == name for each in self.draft.values.values() if isinstance(each, Variable)):
+                    continue  # what it stands for has a mistake of its own
+                else:
+                    message = f"{id} stands for {name}, which has no such slot"
+                    self.note(issue("FG253", message, path, fix=f"give both the same indices, as in per of {name}"))
+
+    # --- expressions -----------------------------------------------------------------------------------------------------------
+
+    def sizes(self, slots: Slots) -> Size:
+        """``size(X)`` at slots, from the shapes that are declared: all that is known before shapes are inferred."""
+        return size_at(self.names, slots, self.draft.declared.get)
+
+    def value(self, source: Source, slots: Slots) -> Id | None:
+        """The value of an expression at slots; ``None`` where something that it reads does not exist.
+
+        Raises :class:`Deferred`, :class:`Broken` and :class:`SpecError`.
+        """
+        if source.path in self.wrong:
+            raise Broken
+        return self._value(source.expression.root, source.path, slots)
+
+    def _value(self, node: Tree, path: Path, slots: Slots) -> Id | None:
+        match node:
+            case Number():
+                return self._number(node.value, Written(path, node.span))
+            case Read():
+                return self._read(node, path, slots)
+            case Call():
+                return self._call(node, path, slots)
+            case Binary():
+                return self._binary(node, path, slots)
+            case Negate():
+                return self._negate(node, path, slots)
+
+    def _number(self, value: float, written: Written) -> Id:
+        return self.draft.add(Constant(number_text(value), float(value), written))
+
+    def _binary(self, node: Binary, path: Path, slots: Slots) -> Id | None:
+        left, right = self._value(node.left, path, slots), self._value(node.right, path, slots)
+        if left is None or right is None:
+            return None
+        a, b = self.draft.values[left], self.draft.values[right]
+        written = Written(path, node.span)
+        assert node.operator != "/", "values are not divided: the parser says so"
+        if isinstance(a, Constant) and isinstance(b, Constant):
+            return self._number(_ARITHMETIC[node.operator](a.value, b.value), written)
+        id = self.draft.add(Operation(binary_text(node.operator, a, b), node.operator, (left, right), (), written))
+        self.draft.compare([(left, _place(path, node.left)), (right, _place(path, node.right))], _VERBS[node.operator], slots)
+        return id
+
+    def _negate(self, node: Negate, path: Path, slots: Slots) -> Id | None:
+        inner = self._value(node.operand, path, slots)
+        if inner is None:
+            return None
+        value, written = self.draft.values[inner], Written(path, node.span)
+        if isinstance(value, Constant):
+            return self._number(-value.value, written)
+        return self.draft.add(Operation(negated_text(value), "negate", (inner,), (), written))
+
+    def _read(self, node: Read, path: Path, slots: Slots) -> Id | None:
+        target = self.names.read(node)
+        if target is None:
+            return self._dim(node, path, slots)
+        name, output = target
+        at = self._slots_read(node, name, path, slots)
+        if at is None:
+            return None
+        key = (name, tuple(at.values()))
+        if key in self.broken:
+            raise Broken
+        if key not in self.made:
+            raise Deferred(key)
+        id = self.made[key]
+        return id if id is None or output is None else self._part(id, output, path, node)
+
+    def _slots_read(self, node: Read, name: str, path: Path, slots: Slots) -> Slots | None:
+        """The slots at which a variable is read; ``None`` beyond an end."""
+        at: dict[str, int] = {}
+        own, slot = self.names.order(self.names.free_of[name]), node.slot
+        for index in own:
+            length = self.names.indices[index]
+            if slot is not None and slot.index == index:
+                at[index] = self._bound(index, name, path, node, slots) + slot.offset
+            elif slot is not None and slot.index == "last":
+                at[index] = length - 1
+            elif slot is not None and slot.index is None:
+                at[index] = slot.offset
+            else:
+                at[index] = self._bound(index, name, path, node, slots)
+            if not 0 <= at[index] < length:
+                return None
+        return at
+
+    def _bound(self, index: str, name: str, path: Path, node: Read | Call, slots: Slots) -> int:
+        if index in slots:
+            return slots[index]
+        message = f"{name} has one value for each {index}, and it is not said here which is meant"
+        fix = f"write {name}[0], {name}[last], or sum({name}, {index})" if isinstance(node, Read) else ""
+        raise SpecError(issue("FG253", message, path, span=node.span, fix=fix))
+
+    def _dim(self, node: Read, path: Path, slots: Slots) -> Id:
+        """A dim, which may itself be an expression over dims, as a number."""
+        spec, slot = self.names.spec, node.slot
+        if slot is not None and slot.index in self.names.indices:
+            self._bound(slot.index, node.name[0], path, node, slots)
+        try:
+            number = Constants(spec.dims, slots, indices=spec.indices).evaluate(_dim_text(node))
+        except ExpressionError as error:
+            error.span = node.span if error.path is None else error.span
+            raise SpecError(error.issue(path)) from None
+        return self._number(float(number), Written(path, node.span))
+
+    # --- calls -----------------------------------------------------------------------------------------------------------------
+
+    def _call(self, node: Call, path: Path, slots: Slots) -> Id | None:
+        target = self.names.call(node)
+        assert target is not None, "unknown functions are found before"
+        if target.leaf is None and target.name in ("sum", "mean"):
+            result = self._reduced(target.name, node, path, slots)  # type: ignore[arg-type]  # one of the two
+        else:
+            arguments = [self._value(each, path, slots) for each in node.arguments]
+            present = [each for each in arguments if each is not None]
+            if len(present) < len(arguments):
+                return None
+            written = Written(path, node.span)
+            result = self._join(present, written) if target.leaf is None else self._applied(target, present, node, path, slots)
+        return result if result is None or node.output is None else self._part(result, node.output, path, node)
+
+    def _reduced(self, operator: Literal["sum", "mean"], node: Call, path: Path, slots: Slots) -> Id | None:
+        removed = node.arguments[1]
+        assert isinstance(removed, Read), "what is no index is found before"
+        index = removed.name[0]
+        found = (self._value(node.arguments[0], path, {**slots, index: at}) for at in range(self.names.indices[index]))
+        parts = tuple(each for each in found if each is not None)
+        if not parts:
+            return None
+        id = self.draft.add(Operation(f"{operator}({', '.join(parts)})", operator, parts, (), Written(path, node.span)))
+        place = _place(path, node.arguments[0])
+        self.draft.compare([(each, place) for each in parts], "is summed with", slots)
+        return id
+
+    def _join(self, parts: list[Id], written: Written) -> Id:
+        if len(parts) == 1:
+            return parts[0]
+        return self.draft.add(Operation(f"join({', '.join(parts)})", "join", tuple(parts), (), written))
+
+    def _applied(self, target: Target, arguments: list[Id], node: Call, path: Path, slots: Slots) -> Id:
+        at = {target.per: self._bound(target.per, target.name, path, node, slots)} if target.per else {}
+        chain = self.nodes(target, at, Written(path, node.name_span))
+        written = Written(path, node.span)
+        shown = ", ".join(arguments)
+        if target.method != "forward":
+            id = f"{chain[0].id}.{target.method}({shown})"
+            return self.draft.add(Application(id, chain[0].id, target.method, tuple(arguments), (), written))
+        apart = not chain[0].leaf.joins
+        given = tuple(arguments) if apart else (self._join(arguments, written),)
+        joined = self.draft.values[given[0]]
+        if not apart and isinstance(joined, Operation) and joined.operator == "join":
+            shown = ", ".join(joined.arguments)
+        for link, following in zip(chain, (*chain[1:], None), strict=True):
+            stage = "" if following is None else ".activation" if link.chained else f".{link.leaf.type}"
+            id = f"{chain[0].id}{stage}({shown})"
+            given = (self.draft.add(Application(id, link.id, "forward", given, (), written)),)
+        return given[0]
+
+    def _part(self, whole: Id, output: str, path: Path, node: Read | Call) -> Id:
+        value = self.draft.values[self.draft.root(whole)]
+        is_whole = isinstance(value, Application) and value.output is None and value.method == "forward"
+        outputs = self.draft.nodes[value.function].leaf.outputs if isinstance(value, Application) and is_whole else ()
+        if output not in outputs or not isinstance(value, Application):
+            message = f"{whole} has no output {output}"
+            allowed = ", ".join(f".{each}" for each in outputs) or "it has one value, without a name"
+            span = (node.span[1] - len(output), node.span[1])
+            raise SpecError(issue("FG255", message, path, span=span, allowed=allowed))
+        written = Written(path, node.span)
+        return self.draft.add(Application(f"{whole}.{output}", value.function, "forward", (whole,), (), written, output))
+
+    # --- function nodes --------------------------------------------------------------------------------------------------------
+
+    def nodes(self, target: Target, at: Slots, called: Written) -> tuple[Node, ...]:
+        """The chain of nodes of a function at a slot: itself, its activation, its gain."""
+        id = target.name + slot_text(at)
+        if id not in self.draft.nodes:
+            written = called if target.declared is None else Written(target.declared.path)
+            assert target.leaf is not None, "only functions have nodes"
+            leaf = target.leaf() if target.declared is None else instance(target.declared, at, self.sizes(at))
+            self.draft.nodes[id] = Node(id, target.name, leaf, written, at)
+            for stage, behind in _behind(leaf):
+                key = f"{id}.{stage}"
+                place = Written((*written.path, stage)) if target.declared is not None else written
+                self.draft.nodes[key] = Node(key, target.name, behind, place, at, chained=True)
+        return tuple(each for key in (id, f"{id}.activation", f"{id}.gain") if (each := self.draft.nodes.get(key)) is not None)
+
+
+def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
+    """The functions that a function with ``activation`` and ``gain`` is followed by."""
+    functions: Mapping[str, Any] = leaves("functions")
+    activation = getattr(leaf, "activation", None)
+    if isinstance(activation, str) and activation != "identity":
+        yield "activation", functions[activation]()
+    elif isinstance(activation, Function):
+        yield "activation", activation
+    if getattr(leaf, "gain", False):
+        yield "gain", functions["gain"]()
+
+
+def _dim_text(node: Read) -> str:
+    if node.slot is None:
+        return node.name[0]
+    index, offset = node.slot.index, node.slot.offset
+    inside = str(offset) if index is None else index if offset == 0 else f"{index}{offset:+d}"
+    return f"{node.name[0]}[{inside}]"
+
+
+def _place(path: Path, node: Tree) -> Written:
+    """Where a mistake about a part of an expression points: the name inside it, if it has one."""
+    return Written(path, node.name_span if isinstance(node, Call) else node.span)
+
+
+def _distribution(leaf: Any) -> tuple[str, float, float]:
+    """A noise's law as (type, low, high)."""
+    law = leaf.distribution
+    if isinstance(law, str) or law is None:
+        return (law or "normal", -1.0, 1.0)
+    return (law.type, law.low, law.high)
