@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from factorgraph import errors
 from factorgraph.data.bounds import check_size
+from factorgraph.data.rows import ROWS_AT_ONCE
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 
@@ -84,13 +85,10 @@ def check_finite(name: str, x: Array, at: errors.Path) -> None:
     """Raise DataError FG507, naming the first row, unless every value is a number that float32 can hold."""
     if x.dtype.kind != "f":
         return
-    for start in range(0, len(x), 4096):
-        part = x[start : start + 4096]
-        with np.errstate(over="ignore", invalid="ignore"):
-            bad = ~np.isfinite(part.astype(np.float32)).reshape(len(part), -1).all(axis=1)
-        if bad.any():
-            row = start + int(bad.argmax())
-            values = part[row - start].reshape(-1)
-            wrong = values[~np.isfinite(values.astype(np.float32))][0]
-            why = f"field {name}, row {row} (counted from 0), holds {wrong}: learning from it would spoil every parameter"
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        piece = x[start : start + ROWS_AT_ONCE]
+        wrong = np.argwhere(~(np.abs(piece) <= np.finfo(np.float32).max))  # NaN compares as false
+        if len(wrong):
+            row, value = start + int(wrong[0, 0]), piece[tuple(wrong[0])]
+            why = f"field {name}, row {row} (counted from 0), holds {value}: learning from it would spoil every parameter"
             raise DataError(issue("FG507", why, at, fix="remove such rows, or put numbers in their place"))
