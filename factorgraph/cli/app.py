@@ -1,0 +1,53 @@
+"""The commands, each in a file of its own that is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from factorgraph.version import __version__
+
+COMMANDS = {  # in the order in which a newcomer meets them
+    "validate": "check specs: every mistake at once, in place",
+    "render": "draw the factor graph: svg, pdf, png, dot, mermaid",
+    "explain": "a spec's plan with its reasons; an error code; a leaf with its formula",
+    "train": "learn what a spec says, into a run folder",
+    "evaluate": "measure a run on held-out data and judge its claims",
+    "infer": "codes, reconstructions and energies of your own images or arrays",
+    "list": "factors, functions, solvers, losses, data, specs",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"factorgraph.cli.{cmd_name}_").command
+        assert isinstance(command, click.Command), "each file of a command holds one"
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise click.UsageError(f'there is no command "{args[0]}".{hint} There are: {", ".join(COMMANDS)}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name="factorgraph")
+def app() -> None:
+    """Energy-based and latent-variable models as factor graphs in YAML.
+
+    A SPEC is a file, or the name of one that ships with factorgraph: psd, sparse_coding, toy/kmeans.
+    """

@@ -1,0 +1,67 @@
+"""``factorgraph explain``."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import click
+
+from factorgraph.cli import options
+
+
+@click.command("explain")
+@click.argument("subject", metavar="SPEC|CODE|TYPE")
+@options.changes
+def command(subject: str, changes: tuple[str, ...]) -> None:
+    """The plan of a spec with its reasons; what an error code means; a factor, function, solver, ... with its formula."""
+    if re.fullmatch(r"FGW?\d{3}", subject, re.IGNORECASE):
+        click.echo(_page(subject.upper()))
+        return
+    leaves = _leaves(subject)
+    click.echo(leaves if leaves else _plan(subject, changes))
+
+
+def _page(code: str) -> str:
+    page = resources.files("factorgraph") / "explanations" / f"{code}.md"
+    if not page.is_file():
+        raise click.UsageError(f"there is no code {code}")
+    return page.read_text(encoding="utf-8").strip()
+
+
+def _leaves(name: str) -> str:
+    from factorgraph.registry import FAMILIES, describe, leaves
+
+    found = [describe(family, name) for family in FAMILIES if name in leaves(family)]
+    return "\n\n".join(_described(each) for each in found)
+
+
+def _described(it: object) -> str:
+    from factorgraph.structure import Described
+
+    assert isinstance(it, Described), "the registry describes leaves"
+    lines = [f"{it.type} ({it.family})", "", it.text, ""]
+    if it.promises:
+        lines += [f"promises: {', '.join(it.promises)}"]
+    lines += [f"  {key:14} {text}" for key, text in it.fields.items()]
+    return "\n".join(lines).rstrip()
+
+
+def _plan(subject: str, changes: tuple[str, ...]) -> str:
+    from factorgraph import compile as compiler
+    from factorgraph.compile.plan import describe
+    from factorgraph.graph.resolve import resolve
+    from factorgraph.spec.load import load
+
+    spec = load(subject, changes)
+    graph = resolve(spec)
+    plan = compiler.plan(spec, graph)
+    blocks = []
+    for each in plan.procedures.values():
+        place = spec.document.place(("inference", each.name), on="key")
+        blocks.append(describe(each, f"{place.file}:{place.line}"))
+    for phase in plan.phases:
+        player = "" if phase.player == "model" else f", player {phase.player}"
+        head = f"phase {phase.phase}{player}: {', '.join(phase.losses)}"
+        blocks.append(f"{head}\n  infers  {', '.join(phase.procedures) or 'nothing'}\n  trains  {', '.join(phase.parameters) or 'nothing'}")
+    return "\n\n".join(blocks)

@@ -1,0 +1,63 @@
+"""How learning is shown: a live line on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from factorgraph.training.loop import Progress
+
+LOG_SECONDS = 30.0  # between two lines where nobody watches
+
+
+class Display:
+    """Shows progress on standard error."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.live: Live | None = None
+        self._logged = 0.0
+        self._phase = ""
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self.live = Live(Text(""), console=self.console, refresh_per_second=8, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def progress(self, it: Progress) -> None:
+        """The newest numbers."""
+        if self.live is not None:
+            self.live.update(Text(line(it)))
+            return
+        now = time.monotonic()
+        if now - self._logged > LOG_SECONDS or it.phase != self._phase:
+            self._logged, self._phase = now, it.phase
+            self.console.print(Text(line(it)), soft_wrap=True)
+
+
+def line(it: Progress) -> str:
+    """``joint 1200/2000  energy 31.2 (reconstruction 18, sparsity 11)  active 4.1 %  at the step limit 0.2 %  1:05 left``"""
+    row = it.row
+    shares = ", ".join(f"{key} {value:.3g}" for key, value in row.get("shares", {}).items())
+    parts = [f"{it.phase} {it.step}/{it.steps}", f"energy {row.get('energy', float('nan')):.4g} ({shares})"]
+    if "active" in row:
+        parts.append(f"active {100 * row['active']:.1f} %")
+    if "unconverged" in row:
+        parts.append(f"at the step limit {100 * row['unconverged']:.1f} %")
+    minutes, seconds = divmod(round(it.left), 60)
+    return "  ".join([*parts, f"{minutes}:{seconds:02d} left"])

@@ -1,0 +1,46 @@
+"""``factorgraph validate``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from factorgraph.cli import options
+from factorgraph.errors import Issue, SpecError, as_json, render
+
+
+@click.command("validate")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@options.changes
+@options.as_json
+def command(specs: tuple[str, ...], changes: tuple[str, ...], json_: bool) -> None:
+    """Check specs: text, names, shapes, and that every procedure has a solver. Nothing is read but the specs, nothing is run."""
+    found: list[Issue] = []
+    for spec in specs:
+        issues, said = _checked(spec, changes)
+        found += issues
+        if not json_:
+            click.echo(said if not issues else render(issues) + ("" if any(not each.is_warning for each in issues) else f"\n\n{said}"))
+    if json_:
+        click.echo(json.dumps([as_json(each) for each in found], indent=1))
+    if any(not each.is_warning for each in found):
+        raise click.exceptions.Exit(2)
+
+
+def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
+    from factorgraph import compile as compiler
+    from factorgraph.graph.resolve import resolve
+    from factorgraph.spec.load import load
+
+    try:
+        loaded = load(spec, changes)
+        graph = resolve(loaded)
+        plan = compiler.plan(loaded, graph)
+    except SpecError as error:
+        return list(error.issues), ""
+    latent = sum(len(each.block) for each in plan.procedures.values())
+    parts = f"{len(graph.variables)} variables, {len(graph.functions)} functions, {len(graph.factors)} factors"
+    solvers = ", ".join(f"{each.id}: {each.solver['type'] if each.solver else each.method}" for each in plan.procedures.values())
+    said = f"{spec}: valid ({parts}" + (f"; {solvers})" if latent else ")")
+    return [loaded.document.locate(each) for each in graph.warnings], said

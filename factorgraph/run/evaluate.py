@@ -1,0 +1,49 @@
+"""Evaluating a run: the report of its model on a split, and the verdicts on its spec's claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.run.claims import NotMeasuredError, Verdict, exit_status, judge, table
+from factorgraph.run.report import Report
+from factorgraph.run.report import evaluate as report_on
+
+if TYPE_CHECKING:
+    from factorgraph.run.measured import Measured
+    from factorgraph.run.run import Run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``factorgraph evaluate`` says. ``exit_status``: 1 if a claim fails."""
+
+    report: Report
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def exit_status(self) -> int:
+        return exit_status(self.verdicts)
+
+    def text(self) -> str:
+        return self.report.text() + (f"\n\n{table(self.verdicts)}" if self.verdicts else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.report.as_dict(), "claims": [each.as_dict() for each in self.verdicts]}
+
+
+def evaluate(run: Run, on: str, procedure: str | None) -> Evaluation:
+    """Measure a run. Claims are about held-out data: on the training split there are none."""
+
+    @cache
+    def measured(state: str) -> Measured:
+        return run.measured(state, on)
+
+    def states(state: str) -> Measured:
+        if state and state != "start" and state.split("[")[0] not in run.spec.learning:
+            raise NotMeasuredError(f"it needs the variant {state}, which this run did not train")
+        return measured(state)
+
+    verdicts = tuple(judge(run.spec.expect, states)) if on == "test" and procedure is None else ()
+    return Evaluation(report_on(measured(""), procedure), verdicts)

@@ -1,0 +1,116 @@
+"""A trained model on a user's own pictures and arrays: codes, reconstructions and energies, written where the user says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.data import images
+from factorgraph.data.inputs import Input, read_input
+from factorgraph.errors import DataError, issue
+from factorgraph.graph.model import Constant, Graph, Id, Variable
+from factorgraph.inference.problem import SENTENCES
+from factorgraph.lazy import np, torch
+from factorgraph.run.files import atomic_write
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from factorgraph.run.run import Run
+
+ROWS_AT_ONCE = 1000
+
+
+def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterator[str]:
+    """Infer for an input and write ``output``; yields what there is to say.
+
+    A file .npz holds everything: each variable, ``energy``, ``status``, ``steps`` and each factor's share. A file .png is the
+    reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
+    """
+    given = read_input(source, run.dataset.preparation)
+    arrays = _inferred(run, given, procedure)
+    made = reconstructions(run.model.graph)
+    pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in made if given.pictures}
+    if output.suffix.lower() == ".npz":
+        _save_arrays(output, arrays)
+    elif output.suffix.lower() == ".png":
+        _save_only_picture(output, pictures, given)
+    elif output.suffix:
+        raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        _save_arrays(output / "inferred.npz", arrays)
+        for name, found in pictures.items():
+            for picture, image in zip(given.pictures, found, strict=True):
+                atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
+        atomic_write(output / "summary.json", json.dumps(_summary(arrays, procedure), indent=1).encode())
+    yield f"{given.rows} samples: mean energy {arrays['energy'].mean():.5g}; {_ends(arrays['status'])}"
+    yield str(output)
+
+
+def reconstructions(graph: Graph) -> dict[str, Id]:
+    """For each observed variable: the value, computed through a latent one, that a factor compares it with first."""
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    found: dict[str, Id] = {}
+    for factor in graph.factors.values():
+        if len(factor.arguments) != 2:
+            continue
+        for one, other in (factor.arguments, factor.arguments[::-1]):
+            variable, value = graph.values[one], graph.values[other]
+            computed = not isinstance(value, Constant) and (not latent or graph.depends(other, latent))
+            if isinstance(variable, Variable) and variable.kind == "observed" and not variable.slots and computed:
+                found.setdefault(variable.id, other)
+    return found
+
+
+def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarray]:
+    model, made = run.model, reconstructions(run.model.graph)
+    parts: dict[str, list[Any]] = {}
+    for begin in range(0, given.rows, ROWS_AT_ONCE):
+        values = {
+            name: torch.from_numpy(np.ascontiguousarray(each[begin : begin + ROWS_AT_ONCE])).to(run.device)
+            for name, each in given.variables.items()
+        }
+        with torch.no_grad():
+            solution = model.infer(procedure=procedure, **values)
+            shown = model.evaluate(tuple(made.values()), **solution.variables)
+        found = {f"variable/{key}": each for key, each in solution.variables.items()}
+        found |= {f"reconstruction/{name}": shown[key] for name, key in made.items()}
+        found |= {f"share/{key}": each for key, each in solution.shares.items()}
+        found |= {"energy": solution.energy, "status": solution.status, "steps": solution.steps, "certificate": solution.certificate}
+        for key, each in found.items():
+            parts.setdefault(key, []).append(each.cpu().numpy())
+    return {key: np.concatenate(each) for key, each in parts.items()}
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **{key.replace("/", "."): each for key, each in arrays.items()})
+    atomic_write(path, buffer.getvalue())
+
+
+def _save_only_picture(path: Path, pictures: Mapping[str, tuple[ndarray, ...]], given: Input) -> None:
+    found = [image for each in pictures.values() for image in each]
+    if len(found) != 1:
+        what = "the input is no picture" if not given.pictures else f"there are {len(found)} pictures to write"
+        raise DataError(issue("FG677", f"{path.name} can hold one picture, and {what}", fix="name a folder, or a file .npz"))
+    atomic_write(path, images.to_bytes(found[0]))
+
+
+def _summary(arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
+    shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
+    return {
+        "procedure": procedure,
+        "samples": len(arrays["energy"]),
+        "energy": float(arrays["energy"].mean()),
+        "shares": shares,
+        "ends": _ends(arrays["status"]),
+    }
+
+
+def _ends(status: ndarray) -> str:
+    counts = np.bincount(status, minlength=len(SENTENCES))
+    return ", ".join(f"{count} {sentence}" for count, sentence in zip(counts, SENTENCES, strict=True) if count)

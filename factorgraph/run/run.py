@@ -1,0 +1,114 @@
+"""A run, opened again: its spec, its model as learned, its data and metrics, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factorgraph import compile as compiler
+from factorgraph.compile.plan import Plan, from_json
+from factorgraph.data.dataset import Dataset, load_data
+from factorgraph.data.paths import allowed_roots
+from factorgraph.errors import RunError, issue
+from factorgraph.graph.model import Graph
+from factorgraph.run.checkpoint import Checkpoint
+from factorgraph.run.folder import RunFolder
+from factorgraph.run.measured import Measured
+from factorgraph.spec.load import load_text
+from factorgraph.spec.schema import Spec
+from factorgraph.structure import Shape
+
+if TYPE_CHECKING:
+    from factorgraph.compile.model import Model
+    from factorgraph.run.evaluate import Evaluation
+
+
+class Run:
+    """One run folder. Nothing is read before it is asked for; ``data`` names folders, beside the usual ones, that hold the data."""
+
+    def __init__(self, path: str | Path, data: Sequence[Path] = (), device: str = "cpu"):
+        self.folder = RunFolder.open(Path(path))
+        self.device = device
+        self._named = tuple(data)
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec as it was understood, with what the command line changed."""
+        name = str(self.folder.about().get("name", "run"))
+        return load_text(self.folder.read_text("spec.full.yaml"), str(self.path / "spec.full.yaml"), name)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that was stored: it is read back, never made anew."""
+        try:
+            return from_json(self.folder.read_text("plan.json"))
+        except (ValueError, KeyError, TypeError) as reason:
+            raise RunError(issue("FG673", f"plan.json in {self.path} is not a plan that this version reads: {reason}")) from None
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data of the run: prepared as then, and refused where they have changed."""
+        stored = (self.folder.read_json("data.json"), self.folder.read_arrays("preprocessing.safetensors"))
+        return load_data(self.spec, shapes(self.model.graph), self.roots, stored)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that the run's data may lie in."""
+        return allowed_roots(Path.cwd(), self._named)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model with the parameters of the newest checkpoint."""
+        return self.model_at(self.folder.load_latest())
+
+    def model_at(self, checkpoint: Checkpoint) -> Model:
+        """The model as it was at a checkpoint."""
+        from factorgraph.training.loop import load_parameters
+
+        model = compiler.build(self.spec, self.plan)
+        load_parameters(model, checkpoint)
+        return model.to(self.device)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return list(self.folder.metrics.rows())
+
+    def measured(self, state: str = "", split: str = "test") -> Measured:
+        """The model at a state with a split of its data. ``state``: a phase, or *start*; empty: as learned."""
+        if not state:
+            return Measured(self.model, self.dataset, split)
+        checkpoint = self.folder.load_named(state)
+        if checkpoint is None:
+            raise RunError(issue("FG674", f'the run has no state "{state}"', allowed=", ".join(("start", *self.spec.learning))))
+        return Measured(self.model_at(checkpoint), self.dataset, split)
+
+    def evaluate(self, on: str = "test", procedure: str | None = None) -> Evaluation:
+        """Every metric that fits the graph, and the spec's claims with their verdicts, on a split of the data."""
+        from factorgraph.run.evaluate import evaluate
+
+        return evaluate(self, on, procedure)
+
+    def resume(self, epochs: int | None = None) -> Run:
+        """Go on from the newest checkpoint, to the end or for more epochs of the last phase."""
+        from factorgraph.training.session import resume
+
+        return resume(self.path, epochs=epochs, data=self._named)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+
+def shapes(graph: Graph) -> Mapping[str, Shape]:
+    """What the data must give: each observed variable with the shape of one sample, its slots first."""
+    found: dict[str, Shape] = {}
+    for each in graph.of_kind("observed"):
+        slots = graph.slots_of(each.name)
+        found[each.name] = (len(slots), *each.shape) if each.slots else each.shape
+    return found

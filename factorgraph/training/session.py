@@ -1,0 +1,212 @@
+"""From a spec to a finished run, and from a run that stopped to one that went on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from factorgraph import compile as compiler
+from factorgraph.compile.model import Model
+from factorgraph.data.dataset import Dataset, load_data
+from factorgraph.data.paths import allowed_roots
+from factorgraph.errors import FactorgraphError, RunError, SpecError, issue
+from factorgraph.graph.drawing import svg
+from factorgraph.run.folder import FINISHED, RunFolder
+from factorgraph.run.measured import Measured
+from factorgraph.run.run import Run, shapes
+from factorgraph.run.signals import StopRequest
+from factorgraph.spec.schema import Spec
+from factorgraph.training.loop import Options, Progress, Trainer
+
+Say = Callable[[str], None]
+PRECISIONS = ("float32", "tf32", "bf16")
+
+
+class Stopped(FactorgraphError):
+    """Learning was asked to stop, and saved its work. ``exit_code`` follows the signal."""
+
+    def __init__(self, run: Path, reason: str, code: int):
+        self.exit_code = code or 0
+        what = f"{reason}; the run is whole and goes on with: factorgraph train --resume {run}"
+        super().__init__(issue("FG675", what))
+
+
+def train(
+    spec: Spec,
+    out: str | Path | None = None,
+    *,
+    root: str | Path = "runs",
+    device: str = "auto",
+    precision: str = "float32",
+    epochs: int | None = None,
+    seed: int | None = None,
+    workers: int = 0,
+    data: Sequence[Path] = (),
+    stop_after: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    say: Say = lambda _: None,
+) -> Run:
+    """Learn what the spec says, into a new run folder.
+
+    ``out`` names the folder; otherwise it is the next free ``<root>/<name>-0001``. ``epochs`` replaces the length of every phase,
+    ``data`` names folders that the spec may read beside its own. Raises :class:`FactorgraphError`; :class:`Stopped` after Ctrl-C.
+    """
+    spec = adapted(spec, epochs, seed)
+    chosen = choose_device(device, precision)
+    if spec.data is None:
+        raise SpecError(spec.document.locate(issue("FG406", "there is nothing to learn from: the spec has no data", fix="add a data block")))
+    if not spec.learning:
+        raise SpecError(spec.document.locate(issue("FG407", "there is nothing to learn: the spec has no learning block", fix="add one")))
+    graph = compiler.resolve(spec)
+    plan = compiler.plan(spec, graph)
+    say(f"reading data: {spec.data.first.source.type}")
+    dataset = load_data(spec, shapes(graph), allowed_roots(spec.folder, data))
+    model = compiler.build(spec, plan, dataset.train).to(chosen)
+    folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
+    options = Options(chosen, precision, workers, stop_after, on_progress)
+    with folder.lock():
+        _begin(folder, spec, options)
+        folder.write("spec.yaml", spec.document.text)
+        folder.write("spec.full.yaml", spec.full())
+        folder.write("plan.json", plan.to_json())
+        folder.write_json("data.json", dataset.fingerprint)
+        folder.write_arrays("preprocessing.safetensors", dataset.to_tensors())
+        folder.write("figures/diagram.svg", svg(graph))
+        say(f"run: {folder.path}")
+        _learn(folder, model, dataset, options, None, say)
+    return Run(folder.path, data, chosen)
+
+
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    workers: int = 0,
+    data: Sequence[Path] = (),
+    stop_after: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    say: Say = lambda _: None,
+) -> Run:
+    """Go on with a run from its newest checkpoint. ``epochs``: the length of the last phase from now on, in all."""
+    run = Run(path, data)
+    spec = run.spec
+    if epochs is not None:
+        last = list(spec.learning)[-1]
+        spec = spec.with_changes(_lengths([last], epochs), "--epochs")
+    precision = precision or str(run.folder.about().get("precision", "float32"))
+    options = Options(choose_device(device, precision), precision, workers, stop_after, on_progress)
+    with run.folder.lock():
+        checkpoint = run.folder.load_latest()
+        for warning in checkpoint.warnings:
+            say(f"warning {warning.code}: {warning.message}")
+        dataset = run.dataset
+        model = compiler.build(spec, run.plan).to(options.device)
+        _begin(run.folder, spec, options)
+        run.folder.write("spec.full.yaml", spec.full())
+        run.folder.go_back_to(checkpoint.step)
+        say(f"run: {run.path}, from step {checkpoint.step}")
+        _learn(run.folder, model, dataset, options, checkpoint, say)
+    return Run(run.path, data, options.device)
+
+
+def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, checkpoint: Any, say: Say) -> None:
+    from dataclasses import replace
+
+    began = time.monotonic()
+    options = replace(options, on_picture=lambda: _pictures(folder, model, dataset))
+    with StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop, _exactly(options):
+        try:
+            trainer = Trainer(folder, model, dataset, options, stop)
+            if checkpoint is not None:
+                from factorgraph.training.loop import load_parameters
+
+                load_parameters(model, checkpoint)
+                trainer.restore(checkpoint)
+            finished = trainer.run()
+        except BaseException as reason:
+            code = reason.issues[0].code if isinstance(reason, FactorgraphError) else type(reason).__name__
+            folder.finish(f"error {code}", {"seconds": round(time.monotonic() - began, 3)})
+            raise
+        if not finished:
+            folder.finish(stop.reason or "stopped", {"seconds": round(time.monotonic() - began, 3)})
+            raise Stopped(folder.path, stop.reason or f"stopped after step {trainer.position.total}", stop.exit_code)
+        _all_pictures(folder, model, dataset)
+        folder.finish(FINISHED, {"seconds": round(time.monotonic() - began, 3)})
+
+
+def adapted(spec: Spec, epochs: int | None, seed: int | None) -> Spec:
+    """The spec with what the command line says of length and seed."""
+    if epochs is not None:
+        spec = spec.with_changes(_lengths(list(spec.learning), epochs), "--epochs")
+    return spec if seed is None else spec.with_changes({"seed": seed}, "--seed")
+
+
+def _lengths(phases: Sequence[str], epochs: int) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name in phases:
+        changes[f"learning.{name}.steps"] = None
+        changes[f"learning.{name}.epochs"] = epochs
+    return changes
+
+
+def choose_device(device: str, precision: str) -> str:
+    """The torch device of a name; *auto* is CUDA where it is. Raises RunError FG676."""
+    if precision not in PRECISIONS:
+        raise RunError(issue("FG676", f'there is no precision "{precision}"', allowed=", ".join(PRECISIONS)))
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if chosen.split(":")[0] not in ("cpu", "cuda"):
+        raise RunError(issue("FG676", f'there is no device "{device}"', allowed="auto, cpu, cuda"))
+    if chosen.startswith("cuda") and not torch.cuda.is_available():
+        raise RunError(issue("FG676", "this machine has no CUDA device that torch can use", fix="--device cpu"))
+    if precision == "tf32" and not chosen.startswith("cuda"):
+        raise RunError(issue("FG676", "tf32 is a format of CUDA devices", fix="--precision float32"))
+    return chosen
+
+
+@contextmanager
+def _exactly(options: Options) -> Iterator[None]:
+    """Torch's deterministic algorithms, and the wanted matrix product, for the time of learning."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cuda.matmul.allow_tf32 = before[1]
+
+
+def _begin(folder: RunFolder, spec: Spec, options: Options) -> None:
+    folder.begin(
+        {
+            "name": spec.name,
+            "command": sys.argv,
+            "seed": spec.seed,
+            "device": options.device,
+            "precision": options.precision,
+            "threads": torch.get_num_threads(),
+        }
+    )
+
+
+def _pictures(folder: RunFolder, model: Model, dataset: Dataset) -> None:
+    """The pictures that need no inference, while learning goes on. A picture never ends a run."""
+    from factorgraph.run.figures._chosen import drawn, first_figures
+
+    for name, data in drawn(first_figures(Measured(model, dataset))):
+        folder.write(f"figures/{name}", data)
+
+
+def _all_pictures(folder: RunFolder, model: Model, dataset: Dataset) -> None:
+    from factorgraph.run.figures._chosen import drawn, figures
+
+    for name, data in drawn(figures(Measured(model, dataset), folder.metrics.rows())):
+        folder.write(f"figures/{name}", data)
