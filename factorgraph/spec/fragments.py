@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +14,28 @@ from factorgraph.spec.syntax import ExpressionError
 if TYPE_CHECKING:
     from factorgraph.spec.blocks import Use
     from factorgraph.spec.declared import Scales
-    from factorgraph.spec.schema import Spec
 
 DEEPEST = 8  # fragments within fragments
 
 
-def load(document: Document, use: Use, above: tuple[str, ...], path: Path, scales: Scales) -> Spec:
-    """A fragment as ``use`` wants it. Raises SpecError with places in the fragment's own file."""
+def root(document: Document) -> str:
+    """The name by which a file knows that it is used by another."""
+    return str(File(document.file).resolve())
+
+
+def text_of(document: Document, use: Use, above: tuple[str, ...], path: Path, scales: Scales) -> Document:
+    """A fragment's text with its dims as ``use`` wants them. Raises SpecError."""
     from factorgraph.spec.changes import edited
-    from factorgraph.spec.parse import read_spec
 
     file = _file(document, use, above, path)
     inner = read(decode(file.read_bytes(), str(file)), str(file))
     origin = f'with of fragment "{path[-1]}"'
     changes = {_address(key, inner.values): _number(value, scales) for key, value in use.with_.items()}
     try:
-        inner = edited(inner, changes, origin, lambda key: None)
+        return edited(inner, changes, origin, lambda key: None)
     except SpecError as error:
         at = {_address(key, inner.values): (*path, "with", key) for key in use.with_}
         raise SpecError([_here(each, at, document) for each in error.issues]) from None
-    spec, issues = read_spec(inner, (*above, str(File(document.file).resolve())))
-    if spec is None:
-        raise SpecError(inner.located(issues))
-    return spec
 
 
 def _file(document: Document, use: Use, above: tuple[str, ...], path: Path) -> File:
@@ -75,7 +75,5 @@ def _number(value: Any, scales: Scales) -> Any:
 
 
 def _here(it: Issue, at: Mapping[str, Path], document: Document) -> Issue:
-    from dataclasses import replace
-
     path = next((mine for key, mine in at.items() if ".".join(map(str, it.path)).startswith(key)), it.path)
     return document.locate(replace(it, path=path, on="key", span=None, place=None))

@@ -75,8 +75,10 @@ UNDECLARED = (
 KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("functions", "linear"): ("orthonormal", "symmetric", "hollow", "keep", "connections"),
     ("methods", "amortized"): ("gradient",),
+    ("solvers", "gradient"): ("step_size", "optimizer"),
+    ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),
+    ("data", "natural_patches"): ("colors", "folder", "shifts"),
     ("factors", "*"): ("active_fraction",),
-    ("learning", "*"): (),
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("methods", "argmin", "gradient"): ("unroll", "implicit"),

@@ -30,7 +30,7 @@ def unknown(kind: str, name: object, known: Sequence[str], path: Path, span: tup
         return Issue("FG203", f"the name of a {kind} is a word, not {kind_of(name)}", path, on=on, allowed=", ".join(known))
     meant = near(name, known)
     hint = f'. Did you mean "{meant}"?' if meant else ""
-    fix = f"write {meant}" if meant else f"declare it, or name one of: {', '.join(known)}" if known else f"this spec has no {kind}"
+    fix = f"write {meant}" if meant else "declare it, or name one that is there" if known else f"this spec has no {kind}"
     message = f'there is no {kind} "{name}"{hint}'
     return Issue("FG209", message, path, on=on, span=span, allowed=", ".join(known), fix=fix, replacement=meant)
 
@@ -51,16 +51,15 @@ class Names:
     budgets: tuple[str, ...]
 
     @classmethod
-    def of(cls, spec: Spec, values: Mapping[str, Any]) -> Names:
+    def of(cls, values: Mapping[str, Any], fragments: Mapping[str, Names]) -> Names:
+        """Of a file's values, and of its fragments, whose names follow theirs after a dot."""
+
         def own(block: str) -> tuple[str, ...]:
             value = values.get(block)
             return tuple(map(str, value)) if isinstance(value, Mapping) else ()
 
         def inner(what: str) -> tuple[str, ...]:
-            return tuple(f"{name}.{each}" for name, part in spec.use.items() for each in getattr(of_fragment(part.spec), what))
-
-        def of_fragment(part: Spec) -> Names:
-            return cls.of(part, part.document.values)
+            return tuple(f"{name}.{each}" for name, part in fragments.items() for each in getattr(part, what))
 
         return cls(
             variables=own("variables") + inner("variables"),
@@ -79,10 +78,11 @@ class Names:
 class Checks:
     """What needs more than one entry to see, and no shapes."""
 
-    def __init__(self, spec: Spec, values: Mapping[str, Any]):
+    def __init__(self, spec: Spec, values: Mapping[str, Any], names: Names, blocks: Sequence[str]):
+        self.blocks = blocks  # the keys that a file may have
         self.spec = spec
         self.values = values
-        self.names = Names.of(spec, values)
+        self.names = names
 
     def run(self) -> list[Issue]:
         found = [*self.twice(), *self.minimised()]
@@ -119,7 +119,7 @@ class Checks:
             yield Issue("FG212", "there is nothing to minimise: the spec has no factor", (), fix="add a block factors")
 
     def misspelt(self, block: str) -> bool:
-        return any(near(key, (block,)) for key in self.values if key != block)
+        return any(near(key, (block,)) for key in self.values if key not in self.blocks)
 
     # --- expressions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from factorgraph.spec.constants import Constants, as_count
 from factorgraph.spec.declared import Declared, FactorEntry, Scales
 from factorgraph.spec.document import Document
 from factorgraph.spec.expressions import kind_of
-from factorgraph.spec.language import SINGULAR, VERSION
+from factorgraph.spec.language import NAME, SINGULAR, VERSION
 from factorgraph.spec.problems import Entry, issues_of, unknown_key
 from factorgraph.spec.schema import Fragment, Spec, name_of
 from factorgraph.spec.syntax import ExpressionError, check_name
@@ -28,6 +29,7 @@ FILE_KEYS = (
     *("factorgraph", "title", "source", "seed", "dims", "indices", "use", "variables", "functions", "factors", "inference"),
     *("learning", "data", "variants", "budgets", "expect", "figures"),
 )
+IN_EXPRESSIONS = ("dims", "indices", "use", "variables", "functions", "factors", "inference", "learning", "variants")
 BLOCKS = ("use", "variables", "functions", "factors", "inference", "learning", "expect", "figures")
 FRAGMENT_DROPS = ("learning", "data", "variants", "budgets", "expect", "figures")  # a fragment gives its graph and its inference
 MAIN = {"variables": "is", "functions": "type", "factors": "type", "inference": "method", "learning": "loss", "use": "file"} | {
@@ -47,6 +49,8 @@ class Reading:
         self.issues: list[Issue] = []
         self.values = {key: value for key, value in document.values.items() if not (above and key in FRAGMENT_DROPS)}
         self.scales = Scales()
+        self.inside: dict[str, names.Names] = {}  # of the fragments
+        self.names = names.Names.of({}, {})
 
     def run(self) -> Spec | None:
         """The spec, or nothing if there are mistakes."""
@@ -82,8 +86,8 @@ class Reading:
             scales=self.scales,
             document=self.document,
         )
-        checks = names.Checks(spec, self.values)
-        self.issues += checks.run()
+        self.names = names.Names.of(self.values, self.inside)
+        self.issues += names.Checks(spec, self.values, self.names, FILE_KEYS).run()
         errors = [each for each in self.issues if not each.is_warning]
         return None if errors else replace(spec, warnings=tuple(self.issues))
 
@@ -167,9 +171,11 @@ class Reading:
         return found
 
     def check_name(self, path: Path) -> None:
-        why = check_name(str(path[-1]))
+        name = str(path[-1])
+        why = check_name(name) if path[0] in IN_EXPRESSIONS or not re.fullmatch(NAME, name) else ""
         if why:
-            self.issues.append(Issue("FG207", f'"{path[-1]}" cannot be a name: {why}', path, on="key", fix="choose another name"))
+            message = why if why.startswith(f'"{name}"') else f'"{name}" cannot be a name: {why}'
+            self.issues.append(Issue("FG207", message, path, on="key", fix="choose another name"))
 
     def entries(self, block: str) -> Iterable[tuple[Path, str, Any]]:
         for name, value in self.block(block).items():
@@ -330,8 +336,13 @@ class Reading:
         for name, declared in self.models("use", Use).items():
             use = declared.first
             try:
-                spec = fragments.load(self.document, use, self.above, declared.path, self.scales)
-                found[name] = Fragment(declared.path, use.file, use.bind, spec)
+                document = fragments.text_of(self.document, use, self.above, declared.path, self.scales)
+                inner = Reading(document, (*self.above, fragments.root(self.document)))
+                spec = inner.run()
+                self.inside[name] = inner.names
+                self.issues += [replace(each, path=(*declared.path, *each.path)) for each in document.located(inner.issues)]
+                if spec is not None:
+                    found[name] = Fragment(declared.path, use.file, use.bind, spec)
             except SpecError as error:
                 self.issues += error.issues
         return found

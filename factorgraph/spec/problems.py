@@ -25,6 +25,7 @@ _WANTED = {
     "tuple": "a list",
     "frozen": "a list",
 }
+_TRUTH = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -215,7 +216,9 @@ def _value(mistake: Mistake, entry: Entry) -> Issue:
         return Issue("FG203", f"{field} takes {wanted} values, not {mistake.context.get('actual_length')}", path)
     wanted = next((words for start, words in _WANTED.items() if mistake.kind.startswith(start)), "")
     if wanted:
-        return Issue("FG203", f"{field} takes {wanted}, not {_shown(mistake.input)}", path, fix=f"give {wanted}")
+        truth = _TRUTH.get(str(mistake.input).lower()) if wanted == _WANTED["bool"] else None
+        fix = f"write {truth}" if truth else f"give {wanted}"
+        return Issue("FG203", f"{field} takes {wanted}, not {_shown(mistake.input)}", path, fix=fix, replacement=truth)
     return Issue("FG203", f"{field}: {mistake.message[:1].lower() + mistake.message[1:]}", path)
 
 

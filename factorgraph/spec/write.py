@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from factorgraph.errors import SpecError
-from factorgraph.spec.blocks import LossTerm
+from factorgraph.spec.blocks import LossTerm, single_loss
 from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.document import read_scalar
 from factorgraph.spec.expressions import Expression
@@ -130,7 +130,9 @@ def _value(value: Any, written: Any) -> Any:
     if isinstance(value, BaseModel):
         return _filled(value, _options(value, written))
     if isinstance(value, Mapping) and value and all(isinstance(each, BaseModel) for each in value.values()):
-        inside = written if isinstance(written, Mapping) and "type" not in written else {}
+        if all(isinstance(each, LossTerm) for each in value.values()) and single_loss(written):
+            return _value(next(iter(value.values())), written)
+        inside = written if isinstance(written, Mapping) else {}
         return {name: _value(each, inside.get(name, written)) for name, each in value.items()}
     if isinstance(value, tuple) and value and all(isinstance(each, Leaf) for each in value):
         items = written if isinstance(written, list | tuple) else [written]
