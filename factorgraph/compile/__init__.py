@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.phases import phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.planner import plan_procedure
 from factorgraph.errors import SpecError
@@ -37,16 +38,14 @@ def plan_procedures(graph: Graph) -> dict[str, ProcedurePlan]:
 
 
 def phase_specs(spec: Spec) -> Iterator[tuple[str, Spec]]:
-    """The spec under each phase that sets addresses for its time."""
-    for name, declared in spec.learning.items():
-        if declared.first.set:
-            yield name, spec.with_changes(declared.first.set, f"learning.{name}.set")
+    """The spec under each phase that sets addresses for its time, by the phase's id."""
+    for key, _, phase in phases(spec):
+        if phase.set:
+            yield key, spec.with_changes(phase.set, f"learning.{key}.set")
 
 
 def plan(spec: Spec, graph: Graph | None = None) -> Plan:
     """Everything that can be decided before anything runs. Raises :class:`SpecError`."""
-    from factorgraph.compile.phases import plan_phases
-
     graph = graph or resolve(spec)
     procedures = plan_procedures(graph)
     changed = {name: plan_procedures(resolve(each)) for name, each in phase_specs(spec)}

@@ -14,11 +14,12 @@ from factorgraph.losses._loss import LossLeaf
 
 if TYPE_CHECKING:
     from factorgraph.spec.blocks import LossTerm, Phase, Player
+    from factorgraph.spec.schema import Spec
 
 
-def phases(graph: Graph) -> Iterator[tuple[str, str, Phase]]:
+def phases(spec: Spec) -> Iterator[tuple[str, str, Phase]]:
     """Every phase at every slot of its index, in order: (id, name in the spec, phase)."""
-    for name, declared in graph.spec.learning.items():
+    for name, declared in spec.learning.items():
         for slots in declared.scales.all_slots(declared.per):
             yield name + "".join(f"[{each}]" for each in slots.values()), name, declared.at(slots)
 
@@ -27,7 +28,7 @@ def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[
     """The plan of every side of every phase. Raises :class:`SpecError` FG403 to FG405, all together."""
     found: list[PhasePlan] = []
     wrong: list[Issue] = []
-    for key, name, phase in phases(graph):
+    for key, name, phase in phases(graph.spec):
         wrong += _not_yet(name, phase)
         used = sequence(graph, procedures, phase)
         wrong += _uninferred(graph, procedures, name, phase, used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from factorgraph.graph.model import Graph
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.measured import Measured
-from factorgraph.spec.load import load_text
+from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
 from factorgraph.structure import Shape
 
@@ -41,7 +42,7 @@ class Run:
     def spec(self) -> Spec:
         """The spec as it was understood, with what the command line changed."""
         name = str(self.folder.about().get("name", "run"))
-        return load_text(self.folder.read_text("spec.full.yaml"), str(self.path / "spec.full.yaml"), name)
+        return replace(loads(self.folder.read_text("spec.full.yaml"), str(self.path / "spec.full.yaml")), name=name)
 
     @cached_property
     def plan(self) -> Plan:

@@ -66,7 +66,7 @@ def train(
     graph = compiler.resolve(spec)
     plan = compiler.plan(spec, graph)
     say(f"reading data: {spec.data.first.source.type}")
-    dataset = load_data(spec, shapes(graph), allowed_roots(spec.folder, data))
+    dataset = load_data(spec, shapes(graph), allowed_roots(Path(spec.document.file).parent, data))
     model = compiler.build(spec, plan, dataset.train).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
@@ -100,7 +100,7 @@ def resume(
     spec = run.spec
     if epochs is not None:
         last = list(spec.learning)[-1]
-        spec = spec.with_changes(_lengths([last], epochs), "--epochs")
+        spec = spec.with_changes({f"learning.{last}.steps": None, f"learning.{last}.epochs": epochs}, "--epochs")
     precision = precision or str(run.folder.about().get("precision", "float32"))
     options = Options(choose_device(device, precision), precision, workers, stop_after, on_progress)
     with run.folder.lock():
@@ -145,16 +145,8 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
 def adapted(spec: Spec, epochs: int | None, seed: int | None) -> Spec:
     """The spec with what the command line says of length and seed."""
     if epochs is not None:
-        spec = spec.with_changes(_lengths(list(spec.learning), epochs), "--epochs")
+        spec = spec.for_steps(epochs=epochs, origin="--epochs")
     return spec if seed is None else spec.with_changes({"seed": seed}, "--seed")
-
-
-def _lengths(phases: Sequence[str], epochs: int) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    for name in phases:
-        changes[f"learning.{name}.steps"] = None
-        changes[f"learning.{name}.epochs"] = epochs
-    return changes
 
 
 def choose_device(device: str, precision: str) -> str:

@@ -80,10 +80,10 @@ class Stretch:
 
 def stretches(model: Model, rows: int) -> list[Stretch]:
     """Every phase of the model's spec in order, as its plan says. ``rows``: how many training samples there are."""
-    views = {name: _view(model, spec, name) for name, spec in compiler.phase_specs(model.spec)}
+    views = {key: _view(model, spec, key) for key, spec in compiler.phase_specs(model.spec)}
     found = []
-    for key, name, phase in phases(model.graph):
-        view = views.get(name) or View(model, model.program, model.inferences)
+    for key, _, phase in phases(model.spec):
+        view = views.get(key) or View(model, model.program, model.inferences)
         steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, rows, phase.batch_size)
         procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
