@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
 from factorgraph.inference.rows import choose, finite, readable
-from factorgraph.inference.solvers._kinds import Direct, Iterative
+from factorgraph.inference.solvers._kinds import Direct, Iterative, State
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -67,8 +67,8 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) 
         for _ in range(size):
             state = step(state)
         taken += size
-        judged = taken == steps or tolerance > 0  # else nobody compares it, and any finite number will do
-        sure = certify(state[0], solver.inverse_step(problem, state)) if judged else torch.zeros_like(found.certificate)
+        judged = taken == steps or tolerance > 0  # else nobody compares it
+        sure = certify(state[0], solver.inverse_step(problem, state)) if judged else _only_finite(state)
         found = _judge(found, state[0], sure, taken, tolerance)
         still = _still_open(found)
         if taken == steps or not still:
@@ -79,6 +79,12 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) 
             rows, found, problem = rows[kept], _rows_of(found, kept), problem.take(kept)
             state = tuple(each[kept] for each in state)
             step, certify = solver.stepper(problem), certifier(problem)
+
+
+def _only_finite(state: State) -> Tensor:
+    """In place of certificates: 0 for rows of which all is finite, the solver's memory included."""
+    sound = torch.stack([finite(each) for each in state]).all(0)
+    return torch.where(sound, 0.0, torch.nan)
 
 
 def _judge(found: Minimum, z: Tensor, sure: Tensor, taken: int, tolerance: float) -> Minimum:

@@ -23,7 +23,8 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
 def norm(x: Tensor) -> Tensor:
     """(batch, *shape) -> (batch,): the Euclidean norm, row by row."""
-    return torch.linalg.vector_norm(flat(x), dim=1)
+    length: Tensor = torch.linalg.vector_norm(flat(x), dim=1)
+    return length
 
 
 def finite(x: Tensor) -> Tensor:

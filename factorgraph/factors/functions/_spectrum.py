@@ -29,7 +29,8 @@ def eigenvalue_bound(symmetric: Tensor) -> Tensor:
         power = power @ power
         logarithm = 2 * (logarithm + size.log())
     logarithm = logarithm + torch.linalg.matrix_norm(power).log()  # |G^q|_F^2 = tr G^2q
-    return (logarithm / 2**squarings).exp() * (1 + ROUNDING)
+    bound: Tensor = (logarithm / 2**squarings).exp() * (1 + ROUNDING)
+    return bound
 
 
 def norm_bound(matrix: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Shrink(UnitByUnit, Differentiable):
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         threshold = parameters["threshold"].clamp_min(0)
-        return x - torch.clamp(x, -threshold, threshold)
+        return x.sign() * torch.relu(x.abs() - threshold)  # unlike x - clamp(x, -b, b), it has both gradients where b is 0
 
     def project(self, parameters: Parameters) -> None:
         with torch.no_grad():

@@ -53,5 +53,6 @@ def _solution(hessian: Tensor, pull: Tensor, noise: float) -> Tensor:
     if readable(singular) and bool(singular):
         values, vectors = torch.linalg.eigh(hessian)
         inverse = torch.where(values > noise * values[-1], 1 / values, 0)
-        return (pull @ vectors * inverse) @ vectors.T
+        nearest: Tensor = (pull @ vectors * inverse) @ vectors.T
+        return nearest
     return torch.cholesky_solve(pull.T, factor).T

@@ -1,0 +1,74 @@
+"""What only the exact solver promises."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from factorgraph.inference.loop import solve
+from factorgraph.inference.problem import CONVERGED, NOT_FINITE, Problem, Quadratic
+from factorgraph.inference.solvers.exact import Exact
+from factorgraph.inference.solvers.fista import Fista
+from factorgraph.inference.solvers.gradient import Gradient
+from factorgraph.inference.solvers.ista import Ista
+
+
+def least_squares(d, y):
+    """|y - D z|^2 / 2"""
+    return Problem(
+        start=torch.zeros(len(y), d.shape[1], dtype=d.dtype),
+        smooth=lambda z: (z @ d.T - y).square().sum(1) / 2,
+        gradient=lambda z: (z @ d.T - y) @ d,
+        bound=d.square().sum(),
+        quadratic=Quadratic(d.T @ d, -y @ d, y.square().sum(1) / 2),
+    )
+
+
+@pytest.mark.parametrize("shape", [(20, 7), (7, 20), (9, 9)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_of_many_minima_the_one_nearest_to_zero(shape, dtype):
+    source = torch.Generator().manual_seed(2)
+    d, y = torch.randn(*shape, generator=source).double(), torch.randn(5, shape[0], generator=source).double()
+    found = solve(Exact(), least_squares(d.to(dtype), y.to(dtype)), 100, 1e-4)
+    close = {"rtol": 1e-7, "atol": 1e-8} if dtype == torch.float64 else {"rtol": 2e-3, "atol": 2e-4}
+    torch.testing.assert_close(found.z.double(), y @ torch.linalg.pinv(d).T, **close)
+    assert (found.status == CONVERGED).all() and (found.certificate == 0).all() and (found.steps == 1).all()
+
+
+def test_factor_analysis_has_its_closed_form():
+    """z = (I + W' P W)^-1 W' P y with P the inverse noise variances: sparse.md's generative table, from the normal equations."""
+    source = torch.Generator().manual_seed(6)
+    w, y, p = torch.randn(8, 3, generator=source), torch.randn(4, 8, generator=source), torch.rand(8, generator=source) + 0.1
+    hessian = torch.eye(3) + w.T @ (p[:, None] * w)
+    energy = lambda z: ((y - z @ w.T).square() * p).sum(1) / 2 + z.square().sum(1) / 2  # noqa: E731
+    form = Quadratic(hessian, -(p * y) @ w, (p * y.square()).sum(1) / 2)
+    problem = Problem(torch.zeros(4, 3), energy, lambda z: z @ hessian + form.linear, quadratic=form)
+    known = torch.linalg.inv(hessian) @ w.T @ (p[:, None] * y.T)
+    torch.testing.assert_close(solve(Exact(), problem, 1, 0).z, known.T, rtol=1e-5, atol=1e-6)
+
+
+def test_no_energy_has_the_code_zero():
+    found = solve(Exact(), least_squares(torch.zeros(4, 3), torch.randn(2, 4)), 1, 0)
+    assert (found.z == 0).all() and (found.status == CONVERGED).all()
+
+
+def test_what_is_not_finite_stays_in_its_row():
+    source = torch.Generator().manual_seed(2)
+    d, y = torch.randn(6, 4, generator=source), torch.randn(5, 6, generator=source)
+    clean = solve(Exact(), least_squares(d, y), 1, 0).z
+    y[1, 1] = torch.inf
+    found = solve(Exact(), least_squares(d, y), 1, 0)
+    assert found.status.tolist() == [CONVERGED, NOT_FINITE, CONVERGED, CONVERGED, CONVERGED]
+    assert found.z.isfinite().all()
+    torch.testing.assert_close(found.z[[0, 2, 3, 4]], clean[[0, 2, 3, 4]])
+    d[0, 0] = torch.nan
+    assert (solve(Exact(), least_squares(d, y), 1, 0).status == NOT_FINITE).all()
+
+
+def test_all_solvers_of_smooth_problems_agree():
+    source = torch.Generator().manual_seed(4)
+    d = torch.randn(12, 5, generator=source, dtype=torch.float64)
+    y = torch.randn(3, 12, generator=source, dtype=torch.float64)
+    exact = solve(Exact(), least_squares(d, y), 1, 0).z
+    for solver in (Fista(), Ista(), Gradient()):
+        torch.testing.assert_close(solve(solver, least_squares(d, y), 5000, 1e-10).z, exact, rtol=1e-7, atol=1e-8)

@@ -1,0 +1,206 @@
+"""Laws that hold for every function: each runs over the registry, so that a new leaf earns them by lying in its folder."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from factorgraph import registry
+from factorgraph.factors.functions._affine import AffineFunction
+from factorgraph.structure import Affine, Differentiable, Function
+
+FUNCTIONS = registry.leaves("functions")
+GIVEN, WANTED = (4, 3, 5), (2, 7)
+OPTIONS = [
+    {},
+    {"bias": False},
+    {"unit_norm": "rows"},
+    {"unit_norm": "columns"},
+    {"max_row_norm": 0.37},
+    {"max_column_norm": 0.21},
+    {"max_row_norm": 0.9, "max_column_norm": 0.3},
+]
+
+
+def cases() -> list[Function]:
+    found = []
+    for cls in FUNCTIONS.values():
+        found += [cls(**options) for options in (OPTIONS if issubclass(cls, AffineFunction) else [{}])]
+    return found
+
+
+def title(function: Function) -> str:
+    return str(function.model_dump(exclude_defaults=True) | {"type": function.type})
+
+
+def parameters(function: Function, seed: int = 0, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    """Random ones, on their constraints."""
+    source = torch.Generator().manual_seed(seed)
+    declared = function.parameters(GIVEN, result(function))
+    made = {name: scale * torch.randn(each.shape, generator=source, dtype=torch.float64) for name, each in declared.items()}
+    function.project(made)
+    return made
+
+
+def result(function: Function) -> tuple[int, ...]:
+    shape = function.output_shape(GIVEN, WANTED)
+    assert shape is not None
+    return shape
+
+
+def data(batch: int = 3, shape: tuple[int, ...] = GIVEN, seed: int = 1) -> torch.Tensor:
+    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def apply(function: Function, x: torch.Tensor, with_: dict[str, torch.Tensor]) -> torch.Tensor:
+    return function.forward(x, with_).reshape(len(x), *result(function))
+
+
+each = pytest.mark.parametrize("function", cases(), ids=title)
+affine = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Affine)], ids=title)
+learned = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, AffineFunction)], ids=title)
+
+
+@each
+def test_each_example_is_mapped_on_its_own_and_stays_finite(function):
+    with_, x = parameters(function), data()
+    y = apply(function, x, with_)
+    assert y.isfinite().all()
+    torch.testing.assert_close(y, torch.cat([apply(function, x[k : k + 1], with_) for k in range(3)]))
+
+
+@each
+@pytest.mark.parametrize("batch", [0, 1])
+def test_batches_of_none_and_of_one(function, batch):
+    assert apply(function, data(batch), parameters(function)).shape == (batch, *result(function))
+
+
+@each
+def test_float32_agrees_with_float64(function):
+    with_, x = parameters(function), data()
+    single = apply(function, x.float(), {name: value.float() for name, value in with_.items()})
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), apply(function, x, with_), rtol=1e-4, atol=1e-5)
+
+
+@each
+def test_strided_arguments_give_the_same(function):
+    with_, x = parameters(function), data()
+    strided = x.transpose(1, 3).contiguous().transpose(1, 3)
+    assert not strided.is_contiguous()
+    torch.testing.assert_close(apply(function, strided, with_), apply(function, x, with_))
+
+
+@each
+def test_shapes_pass_without_values(function):
+    with_ = {name: value.to("meta") for name, value in parameters(function).items()}
+    assert apply(function, data().to("meta"), with_).shape == (3, *result(function))
+    function.project(with_)
+    if isinstance(function, Affine):
+        assert function.transpose(data(3, result(function)).to("meta"), with_).shape[0] == 3
+        assert function.norm_bound(with_).shape == ()
+
+
+@each
+def test_promises_at_least_a_gradient_and_it_matches_central_differences(function):
+    assert isinstance(function, Differentiable)
+    names = list(parameters(function))
+    tensors = [(value.abs() + 0.1).requires_grad_() for value in parameters(function).values()]  # off the edge of a constraint
+    x = data(2).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x, *rest: function.forward(x, dict(zip(names, rest, strict=True))), (x, *tensors), eps=1e-6, atol=1e-5
+    )
+
+
+@each
+def test_parameters_are_declared_with_a_start(function):
+    for each_ in function.parameters(GIVEN, result(function)).values():
+        assert all(length > 0 for length in each_.shape)
+        assert each_.rate > 0 and math.isfinite(each_.scale)
+
+
+@each
+def test_projecting_twice_is_projecting_once(function):
+    with_ = parameters(function, scale=3.0)
+    once = {name: value.clone() for name, value in with_.items()}
+    function.project(with_)
+    for name, value in with_.items():
+        torch.testing.assert_close(value, once[name], rtol=1e-12, atol=1e-12)
+
+
+@affine
+def test_the_adjoint_is_the_adjoint(function):
+    with_ = parameters(function)
+    x, y = data(), data(3, result(function), seed=2)
+    linear = apply(function, x, with_) - apply(function, torch.zeros_like(x), with_)
+    back = function.transpose(y, with_).reshape(x.shape)
+    torch.testing.assert_close((linear * y).flatten(1).sum(1), (x * back).flatten(1).sum(1))
+
+
+@affine
+def test_it_is_affine(function):
+    with_, x, other = parameters(function), data(), data(seed=3)
+    mixed = apply(function, 0.37 * x + 0.63 * other, with_)
+    torch.testing.assert_close(mixed, 0.37 * apply(function, x, with_) + 0.63 * apply(function, other, with_))
+
+
+@affine
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_norm_bound_is_one_and_not_ten_times_too_large(function, scale):
+    with_ = {name: scale * value for name, value in parameters(function).items()}
+    size = math.prod(GIVEN)
+    basis = torch.eye(size, dtype=torch.float64).reshape(size, *GIVEN)
+    matrix = (apply(function, basis, with_) - apply(function, torch.zeros_like(basis), with_)).flatten(1)
+    norm = torch.linalg.matrix_norm(matrix, 2)
+    bound = function.norm_bound(with_)
+    assert norm <= bound * (1 + 1e-12)
+    assert bound <= 10 * norm
+
+
+@learned
+def test_projection_puts_the_matrix_on_its_constraint(function):
+    matrix = parameters(function, scale=3.0)["matrix"]
+    rows, columns = matrix.flatten(1).norm(dim=1), matrix.movedim(1, 0).flatten(1).norm(dim=1)
+    for norms, kind, bound in ((rows, "rows", function.max_row_norm), (columns, "columns", function.max_column_norm)):
+        if function.unit_norm == kind:
+            torch.testing.assert_close(norms, torch.ones_like(norms))
+        if bound is not None:
+            assert (norms <= bound * (1 + 1e-9)).all()
+            assert (norms > 0.1 * bound).any()
+
+
+@learned
+def test_projection_leaves_what_is_within_its_bounds(function):
+    if function.unit_norm is None:
+        free = parameters(function, scale=1e-3)["matrix"]
+        source = torch.Generator().manual_seed(0)
+        assert torch.equal(free, 1e-3 * torch.randn(free.shape, generator=source, dtype=torch.float64))
+
+
+@learned
+def test_projection_of_zeros_and_of_huge_numbers_is_finite_and_hides_no_nan(function):
+    outputs, inputs = parameters(function)["matrix"].shape[:2]
+    for fill in (0.0, 1e30, 1e-30):
+        with_ = {name: torch.full_like(value, fill, dtype=torch.float32) for name, value in parameters(function).items()}
+        function.project(with_)
+        assert with_["matrix"].isfinite().all()
+        if function.unit_norm == "columns":
+            torch.testing.assert_close(with_["matrix"].norm(dim=0), torch.ones(inputs))
+        if function.unit_norm == "rows":
+            torch.testing.assert_close(with_["matrix"].norm(dim=1), torch.ones(outputs))
+    broken = parameters(function)
+    broken["matrix"][1, 2] = torch.nan
+    function.project(broken)
+    assert broken["matrix"].isnan().any()
+
+
+@learned
+def test_the_start_neither_swells_nor_fades_a_signal(function):
+    declared = function.parameters((400,), (300,))
+    source = torch.Generator().manual_seed(4)
+    start = {name: each_.scale * torch.randn(each_.shape, generator=source) for name, each_ in declared.items()}
+    start |= {name: torch.full(each_.shape, each_.scale) for name, each_ in declared.items() if each_.start == "constant"}
+    columns, rows = start["matrix"].norm(dim=0).mean(), start["matrix"].norm(dim=1).mean()
+    assert 0.9 < (columns if function.unit_norm == "columns" else rows) < 1.1
