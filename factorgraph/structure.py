@@ -154,8 +154,11 @@ class Function(Leaf, ABC):
         """The shape of the input where that of the result fixes it, as for a map unit by unit. ``None``: it does not."""
         return None
 
-    def method_shape(self, method: str, given: tuple[Shape, ...]) -> Shape | None:
-        """The shape of what a method of ``methods`` (or *forward*, of arguments that stay apart) makes of its arguments."""
+    def method_shape(self, method: str, given: tuple[Shape | None, ...]) -> Shape | None:
+        """The shape of what a method of ``methods`` (or *forward*, of arguments that stay apart) makes of its arguments.
+
+        ``None`` among them: not known yet, as that of a state that begins as a number.
+        """
         raise ShapeError(f"has no {method}")
 
     def part_shape(self, output: str, result: Shape) -> Shape:

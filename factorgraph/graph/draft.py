@@ -71,9 +71,9 @@ class Draft:
         self._known[key] = value.id
         return value.id
 
-    def root(self, id: Id) -> Id:
+    def root(self, value_id: Id) -> Id:
         """What a derived variable stands for; a number under a name stays apart, because the name gives it a shape."""
-        value = self.values[id]
+        value = self.values[value_id]
         while isinstance(value, Variable) and value.definition is not None:
             definition = self.values[value.definition]
             if isinstance(definition, Constant):
@@ -94,20 +94,20 @@ class Draft:
 
     def compare(self, members: Iterable[tuple[Id, Written]], verb: str, slots: Mapping[str, int]) -> None:
         """Note that values must have one shape. Numbers fit any and do not count."""
-        sized = [(id, place) for id, place in members if not isinstance(self.values[id], Constant)]
+        sized = [(value_id, place) for value_id, place in members if not isinstance(self.values[value_id], Constant)]
         if len(sized) > 1:
-            self.sites.append(Site(tuple(id for id, _ in sized), verb, tuple(place for _, place in sized), slots))
+            self.sites.append(Site(tuple(value_id for value_id, _ in sized), verb, tuple(place for _, place in sized), slots))
 
     def keep(self, wanted: Iterable[Id]) -> None:
         """Drop what nothing wanted is computed from: parts of expressions that turned out to have no slot."""
         alive: set[Id] = set()
         waiting = list(wanted)
         while waiting:
-            id = waiting.pop()
-            if id not in alive:
-                alive.add(id)
-                waiting += self.values[id].arguments
-        self.values = {id: value for id, value in self.values.items() if id in alive}
+            value_id = waiting.pop()
+            if value_id not in alive:
+                alive.add(value_id)
+                waiting += self.values[value_id].arguments
+        self.values = {value_id: value for value_id, value in self.values.items() if value_id in alive}
         self.sites = [site for site in self.sites if alive.issuperset(site.members)]
         used = {value.function for value in self.values.values() if isinstance(value, Application)}
-        self.nodes = {id: node for id, node in self.nodes.items() if id in used}
+        self.nodes = {value_id: node for value_id, node in self.nodes.items() if value_id in used}

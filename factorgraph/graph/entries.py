@@ -54,7 +54,7 @@ class Entries:
         entry = self.names.spec.factors[name]
         leaf = entry.leaf.first
         read = list(sources(leaf, entry.path))
-        if not all([self.unroller.check(each) for each in read]):
+        if not self._checked(read):
             return
         free = frozenset(self._constant_indices(entry, read)).union(*(self.names.free(each.expression.root) for each in read))
         missing: set[str] = set()
@@ -66,8 +66,8 @@ class Entries:
                 missing.update(each.expression.text for each, value in zip(read, values, strict=True) if value is None)
                 continue
             here = True
-            id = name + slot_text(slots)
-            self.draft.factors[id] = FactorDraft(id, name, slots, tuple(present), leaf, Written(entry.path))
+            value_id = name + slot_text(slots)
+            self.draft.factors[value_id] = FactorDraft(value_id, name, slots, tuple(present), leaf, Written(entry.path))
             self._compared(leaf, read, present, slots)
         if not here:
             self._without_slot(name, entry.path, missing, free)
@@ -100,7 +100,7 @@ class Entries:
         for name, declared in self.names.spec.inference.items():
             leaf = declared.first
             read = list(sources(leaf, declared.path))
-            if all([self.unroller.check(each) for each in read]):
+            if self._checked(read):
                 for slots in self._slots(declared.per):
                     self._guarded(lambda read=read, name=name, slots=slots: self._procedure(name, read, slots))  # type: ignore[misc]
 
@@ -119,13 +119,14 @@ class Entries:
 
     def _variables(self, source: Source, name: str, slots: Slots) -> tuple[Id, ...]:
         ids = self._everywhere(source, slots)
-        for id in ids:
-            value = self.draft.values[id]
+        for value_id in ids:
+            value = self.draft.values[value_id]
             if not isinstance(value, Variable) or value.definition is not None:
                 what = "is computed from others" if isinstance(value, Variable) else "is no variable"
-                message = f"procedure {name} infers {id}, which {what}"
+                message = f"procedure {name} infers {value_id}, which {what}"
                 latent = ", ".join(key for key, leaf in self.names.variables.items() if leaf.kind == "latent")
-                raise SpecError(issue("FG256", message, source.path, span=source.expression.root.span, allowed=latent or "no latents"))
+                span = source.expression.root.span
+                raise SpecError(issue("FG256", message, source.path, span=span, allowed=latent or "no latents"))
         return ids
 
     def _targeted(self, source: Source, block: list[Id], slots: Slots) -> tuple[Id, ...]:
@@ -170,10 +171,14 @@ class Entries:
         key = (*where[:2], *slots.values(), *where[2:])
         self.found[key] = self.found.get(key, ()) + self._everywhere(source, slots)
 
+    def _checked(self, read: list[Source]) -> bool:
+        right = [self.unroller.check(each) for each in read]  # a list: every mistake is told, not only the first
+        return all(right)
+
     # --- common ----------------------------------------------------------------------------------------------------------------
 
     def _slots(self, per: str | None) -> Iterator[Slots]:
-        return self.unroller.every_slot(frozenset({per} if per in self.names.indices else ()))
+        return self.unroller.every_slot(frozenset() if per is None else frozenset({per}))
 
     def _everywhere(self, source: Source, slots: Slots) -> tuple[Id, ...]:
         """The values of an expression at each of its own slots where it exists."""

@@ -16,7 +16,7 @@ from factorgraph.structure import Shape
 
 if TYPE_CHECKING:
     from factorgraph.graph.names import Names
-    from factorgraph.spec.schema import FactorEntry
+    from factorgraph.spec.declared import FactorEntry
 
 Size = Callable[[str], int]
 
@@ -46,11 +46,11 @@ def size_at(names: Names, slots: Mapping[str, int], shape_of: Callable[[Id], Sha
 
     def size(name: str) -> int:
         own = names.free_of[name]
-        id = name + slot_text({index: slots[index] for index in names.order(own) if index in slots})
-        shape = shape_of(id)
+        value_id = name + slot_text({index: slots[index] for index in names.order(own) if index in slots})
+        shape = shape_of(value_id)
         if shape is None:
             fix = f"declare it: variables.{name}.shape; or use dims"
-            raise ExpressionError("FG330", f"the size of {id} is not known where this is read", fix=fix)
+            raise ExpressionError("FG330", f"the size of {value_id} is not known where this is read", fix=fix)
         return math.prod(shape)
 
     return size

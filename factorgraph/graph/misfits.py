@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from factorgraph.errors import Issue, Path, address, issue
 from factorgraph.graph.draft import Node, Site
-from factorgraph.graph.model import Application, Constant, Id, Operation, Variable
+from factorgraph.graph.model import Application, Id, Variable
 from factorgraph.graph.shapes import Shapes
-from factorgraph.graph.texts import shape_text, slot_text, slot_words
+from factorgraph.graph.texts import shape_text, slot_words
 from factorgraph.structure import Shape, ShapeError
 
 MOST_IN_ONE = 10**9  # numbers in one tensor: 4 GB
 MOST_IN_ALL = 4 * 10**9  # numbers in all parameters together
+Owners = Mapping[str, tuple[Path, Mapping[str, Shape]]]  # by address of a function or factor: its path, its parameters' shapes
+Use = tuple[Application, Shape, Shape]  # with what it reads and what it makes, seen forward
 LONGEST_CHAIN = 12  # links of a chain that is shown; of longer ones, the last
 
 
@@ -31,8 +33,8 @@ def misfits(shapes: Shapes) -> list[Issue]:
 def _clashes(shapes: Shapes) -> Iterator[Issue]:
     told: set[tuple[Path, tuple[int, int] | None]] = set()
     for site in shapes.draft.sites:
-        sized = [(id, shapes.of[id]) for id in site.members if shapes.of.get(id, ()) != ()]
-        other = next(((id, shape) for id, shape in sized[1:] if shape != sized[0][1]), None)
+        sized = [(value_id, shapes.of[value_id]) for value_id in site.members if shapes.of.get(value_id, ()) != ()]
+        other = next(((value_id, shape) for value_id, shape in sized[1:] if shape != sized[0][1]), None)
         if other is not None:
             it = _clash(site, sized[0][0], other[0], shapes)
             if (it.path, it.span) not in told:  # the same at each slot: once is enough
@@ -43,7 +45,8 @@ def _clashes(shapes: Shapes) -> Iterator[Issue]:
 def _clash(site: Site, one: Id, other: Id, shapes: Shapes) -> Issue:
     places = dict(zip(site.members, site.places, strict=True))
     values = shapes.draft.values
-    marked, against = (other, one) if not isinstance(values[other], Variable) or isinstance(values[one], Variable) else (one, other)
+    is_computed = isinstance(values[one], Variable) or not isinstance(values[other], Variable)
+    marked, against = (other, one) if is_computed else (one, other)
     at = f" at {slot_words(site.slots)}" if site.slots else ""
     first, second = shape_text(shapes.of[one]), shape_text(shapes.of[other])
     message = f"{one}, which is {first}, {site.verb} {other}, which is {second}{at}"
@@ -66,24 +69,25 @@ def _mend(marked: Id, against: Id, shapes: Shapes) -> str:
     return ""
 
 
-def chain(id: Id, shapes: Shapes) -> str:
+def chain(value_id: Id, shapes: Shapes) -> str:
     """``Y [144] -> encoder: linear -> [256]``."""
     links: list[str] = []
     while True:
-        value, shape = shapes.draft.values[id], shape_text(shapes.of.get(id))
+        value, shape = shapes.draft.values[value_id], shape_text(shapes.of.get(value_id))
         if isinstance(value, Application) and value.output is None:
             node = shapes.draft.nodes[value.function]
             method = "" if value.method == "forward" else f".{value.method}"
             links.append(f"{node.id}{method}: {node.leaf.type} -> {shape}")
-            id = value.arguments[0]
-        elif isinstance(value, Variable) and value.definition is not None and shape_text(shapes.of.get(value.definition)) == shape:
+            value_id = value.arguments[0]
+        elif isinstance(value, Variable) and value.definition and shapes.of.get(value.definition) == shapes.of.get(value_id):
             links.append(value.id)
-            id = value.definition
+            value_id = value.definition
         else:
-            lender = shapes.lent_by.get(id)
-            links.append(f"{id} {shape}" + (f" (as {lender})" if lender is not None and isinstance(value, Variable) else ""))
+            lender = shapes.lent_by.get(value_id)
+            taken = f" (as {lender})" if lender is not None and isinstance(value, Variable) else ""
+            links.append(f"{value_id} {shape}{taken}")
             break
-    shown = links[: LONGEST_CHAIN - 1] + ["..."] if len(links) > LONGEST_CHAIN else links
+    shown = [*links[: LONGEST_CHAIN - 1], "..."] if len(links) > LONGEST_CHAIN else links
     return " -> ".join(reversed(shown))
 
 
@@ -91,14 +95,14 @@ def chain(id: Id, shapes: Shapes) -> str:
 
 
 def _refusals(shapes: Shapes) -> Iterator[Issue]:
-    for id, reason in shapes.refused.items():
-        value = shapes.draft.values[id]
+    for value_id, reason in shapes.refused.items():
+        value = shapes.draft.values[value_id]
         given = ", ".join(chain(each, shapes) for each in value.arguments)
         if isinstance(value, Application):
             node = shapes.draft.nodes[value.function]
             message, slots = f"{node.spelled} {reason}", node.slots
         else:
-            message, slots = f"{id} {reason}", {}
+            message, slots = f"{value_id} {reason}", {}
         at = f" at {slot_words(slots)}" if slots else ""
         yield issue("FG321", message + at, value.written.path, span=value.written.span, notes=(given,))
 
@@ -106,7 +110,7 @@ def _refusals(shapes: Shapes) -> Iterator[Issue]:
 def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:
     """A function with parameters of one shape cannot serve two."""
     for node in shapes.draft.nodes.values():
-        needed: tuple[object, Application, Shape, Shape] | None = None
+        first: tuple[object, Use] | None = None
         for value in shapes.applications(node):
             ends = _ends(value, shapes)
             if ends is None:
@@ -116,16 +120,16 @@ def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:
             except ShapeError as error:
                 yield issue("FG321", f"{node.spelled} {error}", value.written.path, span=value.written.span)
                 break
-            if needed is None:
-                needed = (parameters, value, *ends)
-            elif parameters != needed[0]:
-                yield _two_shapes(node, needed, value, ends)
+            if first is None:
+                first = (parameters, (value, *ends))
+            elif parameters != first[0]:
+                yield _two_shapes(node, first[1], (value, *ends))
                 break
 
 
-def _two_shapes(node: Node, first: tuple[object, Application, Shape, Shape], value: Application, ends: tuple[Shape, Shape]) -> Issue:
-    uses = [(first[1].id, first[2], first[3]), (value.id, *ends)]
-    notes = tuple(f"{id}: {shape_text(given)} -> {shape_text(result)}" for id, given, result in uses)
+def _two_shapes(node: Node, first: Use, second: Use) -> Issue:
+    value = second[0]
+    notes = tuple(f"{use.id}: {shape_text(given)} -> {shape_text(result)}" for use, given, result in (first, second))
     message = f"{node.spelled} is applied to different shapes, and its parameters fit only one"
     fix = "declare a second function; or, if an index tells them apart, give it a per"
     return issue("FG323", message, value.written.path, span=value.written.span, notes=notes, fix=fix)
@@ -148,8 +152,8 @@ def _unknown(shapes: Shapes) -> Iterator[Issue]:
     """One issue for each size that is missing: not for what merely follows from it."""
     told: set[str] = set()
     rest: list[Id] = []
-    for id, value in shapes.draft.values.items():
-        if id in shapes.of:
+    for value_id, value in shapes.draft.values.items():
+        if value_id in shapes.of:
             continue
         if isinstance(value, Variable) and value.definition is None:
             if value.name not in told:
@@ -161,7 +165,7 @@ def _unknown(shapes: Shapes) -> Iterator[Issue]:
                 told.add(node.spelled)
                 yield _sizeless(value, node, shapes)
         else:
-            rest.append(id)
+            rest.append(value_id)
     if rest and not told:
         value = shapes.draft.values[rest[0]]
         message = f"the shape of {rest[0]} follows from nothing: the functions around it only hand sizes to each other"
@@ -185,8 +189,8 @@ def _sizeless(value: Application, node: Node, shapes: Shapes) -> Issue:
 # --- bounds --------------------------------------------------------------------------------------------------------------------
 
 
-def too_large(owners: Mapping[str, tuple[Path, Mapping[str, Shape]]], values: Mapping[Id, Variable]) -> Iterator[Issue]:
-    """Tensors that nobody can mean. ``owners``: address of a function or factor -> (its path, its parameters' shapes)."""
+def too_large(owners: Owners, variables: Iterable[Variable]) -> Iterator[Issue]:
+    """Tensors that nobody can mean."""
     total = 0
     for name, (path, parameters) in owners.items():
         for local, shape in parameters.items():
@@ -196,11 +200,12 @@ def too_large(owners: Mapping[str, tuple[Path, Mapping[str, Shape]]], values: Ma
                 message = f"{name}.{local} would have {_times(shape)} = {count:,} numbers; {MOST_IN_ONE:,} is the most"
                 yield issue("FG327", message, path, fix="make one of the sides smaller")
     if total > MOST_IN_ALL:
-        yield issue("FG327", f"the parameters together would have {total:,} numbers; {MOST_IN_ALL:,} is the most", (), fix="make it smaller")
-    for variable in values.values():
+        message = f"the parameters together would have {total:,} numbers; {MOST_IN_ALL:,} is the most"
+        yield issue("FG327", message, ("functions",), fix="make the largest of them smaller")
+    for variable in variables:
         if math.prod(variable.shape) > MOST_IN_ONE:
-            count = f"{_times(variable.shape)} = {math.prod(variable.shape):,}"
-            message = f"one sample of {variable.name} would have {count} numbers; {MOST_IN_ONE:,} is the most"
+            numbers = f"{_times(variable.shape)} = {math.prod(variable.shape):,}"
+            message = f"one sample of {variable.name} would have {numbers} numbers; {MOST_IN_ONE:,} is the most"
             yield issue("FG327", message, variable.written.path)
 
 

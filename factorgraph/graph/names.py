@@ -1,4 +1,4 @@
-"""What the words of an expression stand for: variables, dims, indices, functions. Mistakes in names are found here, all of them."""
+"""What the words of an expression stand for, and over which indices it has values; mistakes in slots and methods, all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import Issue, Path
 from factorgraph.registry import leaves
 from factorgraph.spec.expressions import Binary, Call, Expression, Negate, Node, Read
-from factorgraph.spec.names import Checks
+from factorgraph.spec.names import unknown
 from factorgraph.structure import Affine, Function
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class Names:
         self.variables = {name: declared.first for name, declared in spec.variables.items()}
         self.indices: Mapping[str, int] = spec.indices
         self.free_of = self._free_of_variables()
-        self._checks = Checks(spec, spec.document.values)
 
     # --- what a name means -----------------------------------------------------------------------------------------------------
 
@@ -76,6 +75,9 @@ class Names:
             return None
         return Target(call.name[0], call.name[1] if len(call.name) == 2 else "forward", leaf=found)
 
+    def _only(self, index: str | None) -> frozenset[str]:
+        return frozenset({index}) if index is not None and index in self.indices else frozenset()
+
     def order(self, indices: Iterable[str]) -> tuple[str, ...]:
         """Indices in the order of the spec."""
         held = frozenset(indices)
@@ -89,7 +91,7 @@ class Names:
 
     def _free_of_variables(self) -> dict[str, frozenset[str]]:
         """The least assignment in which every derived variable has the free indices of its expression."""
-        found = {name: frozenset({leaf.per} if leaf.per in self.indices else ()) for name, leaf in self.variables.items()}
+        found = {name: self._only(leaf.per) for name, leaf in self.variables.items()}
         derived = {name: leaf.is_.root for name, leaf in self.variables.items() if leaf.is_ is not None}
         changed = True
         while changed:
@@ -117,16 +119,17 @@ class Names:
         own = known[target[0]] if target else frozenset()
         if node.slot is None:
             return own
-        if node.slot.index in self.indices:
+        if node.slot.index is not None and node.slot.index in self.indices:
             return own | {node.slot.index}
-        return own - {self.fixed_index(own)} if len(own) == 1 else own
+        return frozenset() if len(own) == 1 else own
 
     def _free_of_call(self, node: Call, known: Mapping[str, frozenset[str]]) -> frozenset[str]:
         target = self.call(node)
         if target is not None and target.name in ("sum", "mean") and target.leaf is None:
             inside = self._free(node.arguments[0], known)
-            return inside - {removed_index(node)}
-        own = frozenset({target.per} if target and target.per in self.indices else ())
+            removed = removed_index(node)
+            return inside - {removed} if removed else inside
+        own = self._only(target.per if target else None)
         return own.union(*(self._free(each, known) for each in node.arguments))
 
     def fixed_index(self, own: frozenset[str]) -> str | None:
@@ -136,9 +139,8 @@ class Names:
     # --- mistakes --------------------------------------------------------------------------------------------------------------
 
     def mistakes(self, source: Source) -> list[Issue]:
-        """Every wrong name of an expression: first names that nothing has, then slots, methods and sums that cannot be."""
-        unknown = list(self._checks.reads(source.expression, source.path))
-        return unknown or list(self._mistakes(source.expression.root, source.path))
+        """Every wrong name, slot, method and sum of an expression."""
+        return list(self._mistakes(source.expression.root, source.path))
 
     def _mistakes(self, node: Node, path: Path) -> Iterator[Issue]:
         match node:
@@ -159,6 +161,8 @@ class Names:
             yield from self._in_slot(node, target[0], path)
         elif name in self.spec.dims:
             yield from self._in_dim(node, name, path)
+        else:
+            yield unknown("variable", name, (*self.variables, *self.spec.dims), path, node.name_span)
 
     def _in_slot(self, node: Read, name: str, path: Path) -> Iterator[Issue]:
         slot, own = node.slot, self.free_of[name]
@@ -178,7 +182,8 @@ class Names:
 
     def _no_index(self, index: str, name: str, path: Path, span: tuple[int, int]) -> Issue:
         own = ", ".join(self.order(self.free_of[name]))
-        message = f"{name} has one value for each {own}, not for each {index}" if own else f"{name} has only one value, none for each {index}"
+        many = f"one value for each {own}, not for each {index}"
+        message = f"{name} has {many if own else f'only one value, none for each {index}'}"
         fix = f"give it one: variables.{name}.per: {index}" if self.variables[name].is_ is None else ""
         return Issue("FG253", message, path, span=span, fix=fix)
 
@@ -187,14 +192,16 @@ class Names:
         if isinstance(value, list | tuple):
             if node.slot is None:
                 message = f"{name} is a list, {list(value)}, and an expression takes one number"
-                yield Issue("FG253", message, path, span=node.name_span, fix=f"read it at a slot: {name}[{next(iter(self.indices), 't')}]")
+                fix = f"read it at a slot: {name}[{next(iter(self.indices), '0')}]"
+                yield Issue("FG253", message, path, span=node.name_span, fix=fix)
         elif node.slot is not None:
             yield Issue("FG253", f"{name} is one number and has no slots", path, span=node.slot.span, fix=f"write {name}")
 
     def _in_call(self, node: Call, path: Path) -> Iterator[Issue]:
         target = self.call(node)
-        assert target is not None, "unknown functions are found before"
-        if target.leaf is None:
+        if target is None:
+            yield unknown("function", ".".join(node.name), (*self.spec.functions, *BUILTIN), path, node.name_span)
+        elif target.leaf is None:
             yield from self._in_builtin(node, target.name, path)
             if target.name != "join":
                 yield from self._mistakes(node.arguments[0], path)

@@ -10,12 +10,13 @@ from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.draft import Draft, FactorDraft, Node
 from factorgraph.graph.entries import Entries
 from factorgraph.graph.instances import Size, instance, size_at, weight
-from factorgraph.graph.misfits import misfits, too_large
-from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Id, Value, Variable, Written
+from factorgraph.graph.misfits import Owners, misfits, too_large
+from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Id, Value, Variable
 from factorgraph.graph.names import Names, Source
 from factorgraph.graph.roles import warnings, with_roles
 from factorgraph.graph.shapes import Shapes
 from factorgraph.graph.unroll import Broken, Unroller
+from factorgraph.graph.variables import Variables
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import ShapeError
 
@@ -61,12 +62,12 @@ def resolve_value(graph: Graph, expression: Expression, slots: Mapping[str, int]
 def _resolve(spec: Spec) -> Graph:
     if spec.use:
         name = next(iter(spec.use))
-        raise SpecError(issue("FG259", "fragments are in the language, but this version cannot use them yet", ("use", name), "key"))
+        message = "fragments are in the language, but this version cannot use them yet"
+        raise SpecError(Issue("FG259", message, ("use", name), "key", fix="copy the fragment's entries into this file"))
     unroller = Unroller(Names(spec), Draft())
     for source in _definitions(unroller.names):
         unroller.check(source)
-    unroller.variables()
-    unroller.stand_ins()
+    Variables(unroller).make()
     entries = Entries(unroller)
     entries.factors()
     entries.procedures()
@@ -96,30 +97,30 @@ def _definitions(names: Names) -> list[Source]:
 
 
 def _keep(draft: Draft, entries: Mapping[Path, tuple[Id, ...]]) -> None:
-    wanted = [id for id, value in draft.values.items() if isinstance(value, Variable)]
-    wanted += [id for factor in draft.factors.values() for id in factor.arguments]
-    wanted += [id for ids in entries.values() for id in ids]
+    wanted = [value_id for value_id, value in draft.values.items() if isinstance(value, Variable)]
+    wanted += [value_id for factor in draft.factors.values() for value_id in factor.arguments]
+    wanted += [value_id for ids in entries.values() for value_id in ids]
     draft.keep(wanted)
 
 
 def _built(spec: Spec, names: Names, shapes: Shapes, entries: Mapping[Path, tuple[Id, ...]]) -> Graph:
     values = _values(shapes)
-    functions = {id: _function(node, shapes) for id, node in shapes.draft.nodes.items()}
+    functions = {value_id: _function(node, shapes) for value_id, node in shapes.draft.nodes.items()}
     factors: dict[str, FactorNode] = {}
     wrong: list[Issue] = []
-    for id, draft in shapes.draft.factors.items():
+    for value_id, draft in shapes.draft.factors.items():
         try:
-            factors[id] = _factor(spec, draft, values, size_at(names, draft.slots, shapes.of.get))
+            factors[value_id] = _factor(spec, draft, values, size_at(names, draft.slots, shapes.of.get))
         except SpecError as error:
             wrong += error.issues
-    wrong += too_large(_owners(functions, factors), {id: each for id, each in values.items() if isinstance(each, Variable)})
+    wrong += too_large(_owners(functions, factors), [each for each in values.values() if isinstance(each, Variable)])
     if wrong:
         raise SpecError({(it.code, it.path, it.span): it for it in wrong}.values())
     return Graph(spec, values, functions, factors, dict(entries))
 
 
 def _values(shapes: Shapes) -> dict[Id, Value]:
-    return {id: replace(value, shape=shapes.of[id]) for id, value in shapes.draft.values.items()}
+    return {value_id: replace(value, shape=shapes.of[value_id]) for value_id, value in shapes.draft.values.items()}
 
 
 def _function(node: Node, shapes: Shapes) -> FunctionNode:
@@ -137,15 +138,14 @@ def _factor(spec: Spec, draft: FactorDraft, values: Mapping[Id, Value], size: Si
         parameters = leaf.parameters(*shapes)
     except ShapeError as error:
         raise SpecError(issue("FG320", f"factor {draft.name} {error}", entry.path)) from None
-    return FactorNode(
-        draft.id, draft.name, draft.slots, leaf, weight(entry, draft.slots, size), draft.arguments, parameters, Written(entry.path)
-    )
+    scale = weight(entry, draft.slots, size)
+    return FactorNode(draft.id, draft.name, draft.slots, leaf, scale, draft.arguments, parameters, draft.written)
 
 
-def _owners(functions: Mapping[str, FunctionNode], factors: Mapping[str, FactorNode]) -> dict[str, tuple[Path, dict[str, tuple[int, ...]]]]:
-    found = {f"functions.{id}": (each.written.path, each.parameters) for id, each in functions.items()}
-    found |= {f"factors.{id}": (each.written.path, each.parameters) for id, each in factors.items()}
-    return {id: (path, {name: tensor.shape for name, tensor in held.items()}) for id, (path, held) in found.items()}
+def _owners(functions: Mapping[str, FunctionNode], factors: Mapping[str, FactorNode]) -> Owners:
+    found = {f"functions.{name}": (each.written.path, each.parameters) for name, each in functions.items()}
+    found |= {f"factors.{name}": (each.written.path, each.parameters) for name, each in factors.items()}
+    return {owner: (path, {name: tensor.shape for name, tensor in held.items()}) for owner, (path, held) in found.items()}
 
 
 # --- one expression more -------------------------------------------------------------------------------------------------------
@@ -171,13 +171,13 @@ def _again(graph: Graph) -> Unroller:
 
 def _valued(unroller: Unroller, source: Source, slots: Mapping[str, int]) -> list[Id]:
     try:
-        id = unroller.value(source, slots)
+        value_id = unroller.value(source, slots)
     except Broken:
         return []
     except SpecError as error:
         unroller.note(*error.issues)
         return []
-    return [] if id is None else [id]
+    return [] if value_id is None else [value_id]
 
 
 def _extended(graph: Graph, unroller: Unroller, ids: list[Id]) -> Graph:
@@ -188,9 +188,9 @@ def _extended(graph: Graph, unroller: Unroller, ids: list[Id]) -> Graph:
     wrong = list(unroller.issues.values()) or misfits(shapes)
     if wrong:
         raise SpecError(wrong)
-    functions = {id: graph.functions.get(id) or _function(node, shapes) for id, node in draft.nodes.items()}
+    functions = {value_id: graph.functions.get(value_id) or _function(node, shapes) for value_id, node in draft.nodes.items()}
     functions = {**graph.functions, **functions}
-    wrong = list(too_large(_owners(functions, {}), {}))
+    wrong = list(too_large(_owners(functions, {}), ()))
     if wrong:
         raise SpecError(wrong)
     return replace(graph, values=_values(shapes), functions=functions)

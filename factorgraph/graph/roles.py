@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Literal
 
 from factorgraph.errors import Issue, issue
-from factorgraph.graph.model import Application, FunctionNode, Graph, Id
+from factorgraph.graph.model import Application, Graph, Id
 
 Role = Literal["encoder", "decoder", ""]
 
@@ -26,9 +26,9 @@ def with_roles(graph: Graph) -> Graph:
         if len(against) != 1:
             continue
         source, role = ("observed", "encoder") if against == {"latent"} else ("latent", "decoder")
-        for id in graph.ancestors(value):
-            application = graph.values[id]
-            if isinstance(application, Application) and source in kinds[id]:
+        for value_id in graph.ancestors(value):
+            application = graph.values[value_id]
+            if isinstance(application, Application) and source in kinds[value_id]:
                 found[application.function].add(role)  # type: ignore[arg-type]  # one of the two words
     functions = {key: replace(node, role=_only(found[key])) for key, node in graph.functions.items()}
     return replace(graph, functions=functions)
@@ -41,9 +41,9 @@ def _only(roles: set[Role]) -> Role:
 def _kinds(graph: Graph) -> Mapping[Id, frozenset[str]]:
     """The kinds of variables that each value is computed from."""
     known: dict[Id, frozenset[str]] = {}
-    for id, value in graph.values.items():
-        own = frozenset({value.kind} if id in graph.variables else ())  # type: ignore[union-attr]  # these are variables
-        known[id] = own.union(*(known[each] for each in value.arguments))
+    for value_id, value in graph.values.items():
+        own = frozenset({value.kind} if value_id in graph.variables else ())  # type: ignore[union-attr]  # these are variables
+        known[value_id] = own.union(*(known[each] for each in value.arguments))
     return known
 
 
@@ -70,7 +70,8 @@ def warnings(graph: Graph) -> tuple[Issue, ...]:
         kind = slots[0].kind if slots else ""
         if kind == "latent" and used.isdisjoint(each.id for each in slots):
             fix = "let a factor read it, or remove it"
-            found.append(issue("FGW250", f"no factor touches the latent variable {name}: its value is free", declared.path, fix=fix))
+            message = f"no factor touches the latent variable {name}: its value is free"
+            found.append(issue("FGW250", message, declared.path, fix=fix))
         if kind == "observed" and read.isdisjoint(each.id for each in slots):
             fix = "let a factor read it, or remove it"
             found.append(issue("FGW251", f"the observed variable {name} is never read", declared.path, fix=fix))
@@ -84,7 +85,7 @@ def warnings(graph: Graph) -> tuple[Issue, ...]:
 def _is_an_argument(name: str, graph: Graph) -> bool:
     """Whether a function is mentioned by another entry as it is: ``mirror: encoder``, ``log_det`` of a function."""
     spec = graph.spec
-    entries = [*spec.functions.values(), *(entry.leaf for entry in spec.factors.values())]
-    return any(name == each for entry in entries for each in entry.values.values() if isinstance(each, str))
+    written = [*(each.values for each in spec.functions.values()), *(entry.leaf.values for entry in spec.factors.values())]
+    return any(name == each for values in written for each in values.values() if isinstance(each, str))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from factorgraph.graph.draft import Draft, Node, Site
@@ -33,9 +33,9 @@ class Shapes:
 
     def solve(self) -> None:
         """Find every shape that can be found."""
-        for id, shape in self.draft.declared.items():
-            if id in self.draft.values:
-                self.of[id] = shape
+        for value_id, shape in self.draft.declared.items():
+            if value_id in self.draft.values:
+                self.of[value_id] = shape
         self._forward()
         while self._lend() or self._lend_within_functions() or self._lend_between_slots():
             self._forward()
@@ -63,14 +63,15 @@ class Shapes:
 
     def _forward(self) -> None:
         """Everything that follows from arguments, in one pass: they come first."""
-        for id, value in self.draft.values.items():
-            if id in self.refused or (id in self.of and id not in self.lent_by) or id in self.draft.declared:
+        for value_id, value in self.draft.values.items():
+            is_firm = value_id in self.of and value_id not in self.lent_by
+            if is_firm or value_id in self.refused or value_id in self.draft.declared:
                 continue
             shape = self._follows(value)
             if shape is not None:
-                self.of[id] = shape
-                if isinstance(value, Application) and shape != self.of.get(self.lent_by.get(id, id)):
-                    self.lent_by.pop(id, None)
+                self.of[value_id] = shape
+                if isinstance(value, Application) and shape != self.of.get(self.lent_by.get(value_id, value_id)):
+                    self.lent_by.pop(value_id, None)
 
     def _follows(self, value: Value) -> Shape | None:
         match value:
@@ -84,8 +85,8 @@ class Shapes:
             case Application():
                 return self._application(value)
 
-    def _is_number(self, id: Id) -> bool:
-        return isinstance(self.draft.values[id], Constant)
+    def _is_number(self, value_id: Id) -> bool:
+        return isinstance(self.draft.values[value_id], Constant)
 
     def _operation(self, value: Operation) -> Shape | None:
         sized = [each for each in value.arguments if not self._is_number(each)]
@@ -118,30 +119,34 @@ class Shapes:
 
     # --- lending ---------------------------------------------------------------------------------------------------------------
 
-    def _take(self, id: Id, shape: Shape, lender: Id) -> bool:
+    def _take(self, value_id: Id, shape: Shape, lender: Id) -> bool:
         """Give a value without a shape that of another; ``True`` if it had none."""
-        if id in self.of or id in self.refused or self._is_number(id):
+        if value_id in self.of or value_id in self.refused or self._is_number(value_id):
             return False
-        self.of[id] = shape
-        self.lent_by[id] = lender
+        self.of[value_id] = shape
+        self.lent_by[value_id] = lender
         return True
+
+    def _take_all(self, ids: Iterable[Id], lender: Id) -> bool:
+        taken = [self._take(each, self.of[lender], lender) for each in ids]
+        return any(taken)
 
     def _lend(self) -> bool:
         """One pass against the arrows: from values to what they are compared with, and to what they are made of."""
         changed = False
-        for id in reversed(self.draft.values):
-            for site in self._sites[id]:
+        for value_id in reversed(self.draft.values):
+            for site in self._sites[value_id]:
                 changed |= self._lend_at(site)
-            if id in self.of:
-                for argument, shape in self._implied(self.draft.values[id], self.of[id]):
-                    changed |= self._take(argument, shape, id)
+            if value_id in self.of:
+                for argument, shape in self._implied(self.draft.values[value_id], self.of[value_id]):
+                    changed |= self._take(argument, shape, value_id)
         return changed
 
     def _lend_at(self, site: Site) -> bool:
         lender = next((each for each in site.members if each in self.of), None)
         if lender is None:
             return False
-        return any([self._take(each, self.of[lender], lender) for each in site.members])
+        return self._take_all(site.members, lender)
 
     def _implied(self, value: Value, shape: Shape) -> Iterator[tuple[Id, Shape]]:
         """Arguments whose shape follows from that of the result."""
@@ -170,11 +175,12 @@ class Shapes:
             for ends in (inputs, results):
                 lender = next((each for each in ends if each in self.of), None)
                 if lender is not None:
-                    changed |= any([self._take(each, self.of[lender], lender) for each in ends])
+                    changed |= self._take_all(ends, lender)
         return changed
 
     def _one_argument(self, node: Node) -> list[Application]:
-        return [each for each in self._applications[node.id] if each.method in ("forward", "transpose") and len(each.arguments) == 1]
+        both_ways = (each for each in self._applications[node.id] if each.method in ("forward", "transpose"))
+        return [each for each in both_ways if len(each.arguments) == 1]
 
     def _lend_between_slots(self) -> bool:
         """A number that begins a recursion has the shape of the next slot; failing that, it stays a number."""
@@ -198,5 +204,6 @@ def joined(shapes: list[Shape]) -> Shape:
     if any(not shape for shape in shapes):
         raise ShapeError("joins a number, which has no first axis")
     if any(shape[1:] != shapes[0][1:] for shape in shapes):
-        raise ShapeError("joins " + " with ".join(str(list(shape)) for shape in shapes) + ": all but the first axis must be equal")
+        listed = " with ".join(str(list(shape)) for shape in shapes)
+        raise ShapeError(f"joins {listed}: all but the first axis must be equal")
     return (sum(shape[0] for shape in shapes), *shapes[0][1:])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, Literal
 
 from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.draft import Draft, Node
 from factorgraph.graph.instances import Size, instance, size_at
-from factorgraph.graph.model import Application, Constant, Id, Operation, Variable, Written
+from factorgraph.graph.model import Application, Constant, Id, Operation, Written
 from factorgraph.graph.names import Names, Source, Target
 from factorgraph.graph.texts import binary_text, negated_text, number_text, slot_text
 from factorgraph.registry import leaves
@@ -42,7 +42,7 @@ class Broken(Exception):  # noqa: N818  the mistake itself is told elsewhere
 
 
 class Unroller:
-    """Makes values. Recursion through slots runs on a stack of its own, so that a thousand frames are no deeper than one."""
+    """Makes the values of expressions, from variables that are made already."""
 
     def __init__(self, names: Names, draft: Draft):
         self.names = names
@@ -66,7 +66,7 @@ class Unroller:
             self.wrong.add(source.path)
         return not mistakes
 
-    # --- variables -------------------------------------------------------------------------------------------------------------
+    # --- slots -----------------------------------------------------------------------------------------------------------------
 
     def slots_of(self, name: str) -> Iterator[Slots]:
         """Every slot that the variable may have."""
@@ -76,131 +76,6 @@ class Unroller:
         order = self.names.order(free)
         for slots in product(*(range(self.names.indices[index]) for index in order)):
             yield dict(zip(order, slots, strict=True))
-
-    def variables(self) -> None:
-        """Make every variable of the spec at every slot: first those that are given, then those that are computed."""
-        for name, leaf in self.names.variables.items():
-            if leaf.is_ is None:
-                for slots in self.slots_of(name):
-                    self._given(name, slots)
-        for name, leaf in self.names.variables.items():
-            if leaf.is_ is not None:
-                for slots in self.slots_of(name):
-                    self._derive((name, tuple(slots.values())))
-
-    def _given(self, name: str, slots: Slots) -> None:
-        declared = self.names.spec.variables[name]
-        key = (name, tuple(slots.values()))
-        try:
-            leaf = instance(declared, slots, self.sizes(slots))
-        except SpecError as error:
-            self.note(*error.issues)
-            self.broken.add(key)
-            return
-        id = name + slot_text(slots)
-        stands_for = leaf.stands_for
-        self.draft.add(
-            Variable(
-                id,
-                name,
-                slots,
-                leaf.kind,
-                (),
-                Written(declared.path),
-                domain=leaf.domain,
-                given=leaf.given,
-                distribution=_distribution(leaf) if leaf.kind == "noise" else None,
-                stands_for=self._stood_for(stands_for, slots) if stands_for else None,
-            )
-        )
-        if leaf.shape is not None:
-            self.draft.declared[id] = tuple(leaf.shape)
-        self.made[key] = id
-
-    def _derive(self, wanted: Key) -> None:
-        """Make a derived variable, and before it what it reads; a circle is noted with its chain."""
-        stack = [wanted]
-        while stack:
-            key = stack[-1]
-            if key in self.made or key in self.broken:
-                stack.pop()
-                continue
-            try:
-                self.made[key] = self._define(*key)
-            except Deferred as more:
-                if more.key in stack:
-                    self._circle(stack[stack.index(more.key) :])
-                else:
-                    stack.append(more.key)
-            except Broken:
-                self.broken.add(key)
-            except SpecError as error:
-                self.note(*error.issues)
-                self.broken.add(key)
-
-    def _circle(self, keys: list[Key]) -> None:
-        first = min(range(len(keys)), key=lambda at: list(self.names.variables).index(keys[at][0]))
-        keys = keys[first:] + keys[:first]
-        chain = " needs ".join(self.label(key) for key in (*keys, keys[0]))
-        name = keys[0][0]
-        path: Path = (*self.names.spec.variables[name].path, "is")
-        fix = "read another slot, such as [t-1], with a start; or leave one of them out of the circle"
-        self.note(issue("FG326", f"{self.label(keys[0])} is computed from itself", path, notes=(chain,), fix=fix))
-        self.broken.update(keys)
-
-    def label(self, key: Key) -> str:
-        return key[0] + slot_text(dict(enumerate(map(str, key[1]))))  # type: ignore[arg-type]
-
-    def _define(self, name: str, numbers: tuple[int, ...]) -> Id | None:
-        declared, leaf = self.names.spec.variables[name], self.names.variables[name]
-        slots = dict(zip(self.names.order(self.names.free_of[name]), numbers, strict=True))
-        source = Source((*declared.path, "is"), leaf.is_)
-        definition = self.value(source, slots)
-        if definition is None and leaf.start is not None:
-            source = Source((*declared.path, "start"), leaf.start)
-            definition = self.value(source, slots)
-        if definition is None:
-            return None
-        id = name + slot_text(slots)
-        place = Written(source.path, source.expression.root.span)
-        stands_for = leaf.stands_for
-        shape = instance(declared, slots, self.sizes(slots)).shape if leaf.shape is not None else None
-        self.draft.add(
-            Variable(
-                id,
-                name,
-                slots,
-                "derived",
-                (),
-                Written(declared.path),
-                domain=leaf.domain,
-                given=leaf.given,
-                stands_for=self._stood_for(stands_for, slots) if stands_for else None,
-                definition=definition,
-            )
-        )
-        if shape is not None:
-            self.draft.declared[id] = tuple(shape)
-        self.draft.compare([(id, Written(declared.path)), (definition, place)], "is the value of", slots)
-        return id
-
-    def _stood_for(self, name: str, slots: Slots) -> Id:
-        own = self.names.order(self.names.free_of.get(name, frozenset()))
-        return name + slot_text({index: slots[index] for index in own if index in slots})
-
-    def stand_ins(self) -> None:
-        """Note that a stand-in has the shape of what it stands for."""
-        for id, value in list(self.draft.values.items()):
-            if isinstance(value, Variable) and value.stands_for is not None:
-                path = (*value.written.path, "stands_for")
-                name = self.names.variables[value.name].stands_for
-                if value.stands_for in self.draft.values:
-                    self.draft.compare([(value.stands_for, Written(path)), (id, Written(path))], "is stood for by", value.slots)
-                elif not any(each.name == name for each in self.draft.values.values() if isinstance(each, Variable)):
-                    continue  # what it stands for has a mistake of its own
-                else:
-                    message = f"{id} stands for {name}, which has no such slot"
-                    self.note(issue("FG253", message, path, fix=f"give both the same indices, as in per of {name}"))
 
     # --- expressions -----------------------------------------------------------------------------------------------------------
 
@@ -242,9 +117,9 @@ class Unroller:
         assert node.operator != "/", "values are not divided: the parser says so"
         if isinstance(a, Constant) and isinstance(b, Constant):
             return self._number(_ARITHMETIC[node.operator](a.value, b.value), written)
-        id = self.draft.add(Operation(binary_text(node.operator, a, b), node.operator, (left, right), (), written))
+        value_id = self.draft.add(Operation(binary_text(node.operator, a, b), node.operator, (left, right), (), written))
         self.draft.compare([(left, _place(path, node.left)), (right, _place(path, node.right))], _VERBS[node.operator], slots)
-        return id
+        return value_id
 
     def _negate(self, node: Negate, path: Path, slots: Slots) -> Id | None:
         inner = self._value(node.operand, path, slots)
@@ -268,8 +143,8 @@ class Unroller:
             raise Broken
         if key not in self.made:
             raise Deferred(key)
-        id = self.made[key]
-        return id if id is None or output is None else self._part(id, output, path, node)
+        value_id = self.made[key]
+        return value_id if value_id is None or output is None else self._part(value_id, output, path, node)
 
     def _slots_read(self, node: Read, name: str, path: Path, slots: Slots) -> Slots | None:
         """The slots at which a variable is read; ``None`` beyond an end."""
@@ -299,7 +174,7 @@ class Unroller:
     def _dim(self, node: Read, path: Path, slots: Slots) -> Id:
         """A dim, which may itself be an expression over dims, as a number."""
         spec, slot = self.names.spec, node.slot
-        if slot is not None and slot.index in self.names.indices:
+        if slot is not None and slot.index is not None and slot.index in self.names.indices:
             self._bound(slot.index, node.name[0], path, node, slots)
         try:
             number = Constants(spec.dims, slots, indices=spec.indices).evaluate(_dim_text(node))
@@ -332,10 +207,10 @@ class Unroller:
         parts = tuple(each for each in found if each is not None)
         if not parts:
             return None
-        id = self.draft.add(Operation(f"{operator}({', '.join(parts)})", operator, parts, (), Written(path, node.span)))
+        value_id = self.draft.add(Operation(f"{operator}({', '.join(parts)})", operator, parts, (), Written(path, node.span)))
         place = _place(path, node.arguments[0])
         self.draft.compare([(each, place) for each in parts], "is summed with", slots)
-        return id
+        return value_id
 
     def _join(self, parts: list[Id], written: Written) -> Id:
         if len(parts) == 1:
@@ -348,8 +223,8 @@ class Unroller:
         written = Written(path, node.span)
         shown = ", ".join(arguments)
         if target.method != "forward":
-            id = f"{chain[0].id}.{target.method}({shown})"
-            return self.draft.add(Application(id, chain[0].id, target.method, tuple(arguments), (), written))
+            value_id = f"{chain[0].id}.{target.method}({shown})"
+            return self.draft.add(Application(value_id, chain[0].id, target.method, tuple(arguments), (), written))
         apart = not chain[0].leaf.joins
         given = tuple(arguments) if apart else (self._join(arguments, written),)
         joined = self.draft.values[given[0]]
@@ -357,8 +232,8 @@ class Unroller:
             shown = ", ".join(joined.arguments)
         for link, following in zip(chain, (*chain[1:], None), strict=True):
             stage = "" if following is None else ".activation" if link.chained else f".{link.leaf.type}"
-            id = f"{chain[0].id}{stage}({shown})"
-            given = (self.draft.add(Application(id, link.id, "forward", given, (), written)),)
+            value_id = f"{chain[0].id}{stage}({shown})"
+            given = (self.draft.add(Application(value_id, link.id, "forward", given, (), written)),)
         return given[0]
 
     def _part(self, whole: Id, output: str, path: Path, node: Read | Call) -> Id:
@@ -377,17 +252,18 @@ class Unroller:
 
     def nodes(self, target: Target, at: Slots, called: Written) -> tuple[Node, ...]:
         """The chain of nodes of a function at a slot: itself, its activation, its gain."""
-        id = target.name + slot_text(at)
-        if id not in self.draft.nodes:
+        value_id = target.name + slot_text(at)
+        if value_id not in self.draft.nodes:
             written = called if target.declared is None else Written(target.declared.path)
             assert target.leaf is not None, "only functions have nodes"
-            leaf = target.leaf() if target.declared is None else instance(target.declared, at, self.sizes(at))
-            self.draft.nodes[id] = Node(id, target.name, leaf, written, at)
+            leaf = target.leaf.model_validate({}) if target.declared is None else instance(target.declared, at, self.sizes(at))
+            self.draft.nodes[value_id] = Node(value_id, target.name, leaf, written, at)
             for stage, behind in _behind(leaf):
-                key = f"{id}.{stage}"
+                key = f"{value_id}.{stage}"
                 place = Written((*written.path, stage)) if target.declared is not None else written
                 self.draft.nodes[key] = Node(key, target.name, behind, place, at, chained=True)
-        return tuple(each for key in (id, f"{id}.activation", f"{id}.gain") if (each := self.draft.nodes.get(key)) is not None)
+        keys = (value_id, f"{value_id}.activation", f"{value_id}.gain")
+        return tuple(self.draft.nodes[key] for key in keys if key in self.draft.nodes)
 
 
 def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
@@ -413,11 +289,3 @@ def _dim_text(node: Read) -> str:
 def _place(path: Path, node: Tree) -> Written:
     """Where a mistake about a part of an expression points: the name inside it, if it has one."""
     return Written(path, node.name_span if isinstance(node, Call) else node.span)
-
-
-def _distribution(leaf: Any) -> tuple[str, float, float]:
-    """A noise's law as (type, low, high)."""
-    law = leaf.distribution
-    if isinstance(law, str) or law is None:
-        return (law or "normal", -1.0, 1.0)
-    return (law.type, law.low, law.high)
