@@ -11,6 +11,7 @@ from factorgraph.graph.drawing import words
 from factorgraph.graph.drawing.picture import Drawing, Edge, Kind, Node
 from factorgraph.graph.drawing.sides import Sides
 from factorgraph.graph.drawing.sizes import EDGES, GAP, node_width
+from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ class _Builder:
         self.families = self._families()
 
     def drawing(self, notes: tuple[str, ...]) -> Drawing:
-        for id, value in self.sides.values.items():
+        for key, value in self.sides.values.items():
             match value:
                 case Variable():
                     self._variable(value)
                 case Application():
                     self._application(value)
-                case Operation() if not self._is_folded(id) and value.operator != "join":
+                case Operation() if not self._is_folded(key) and value.operator != "join":
                     self._operation(value)
                 case Constant() if self._is_drawn(value):
-                    self.node_of[id] = self._add("constant", id, (words.number(value.value),))
+                    self.node_of[key] = self._add("constant", key, (words.number(value.value),))
                 case _:
                     pass
         for factor in self.graph.factors.values():
@@ -78,8 +79,8 @@ class _Builder:
         name, kind = words.applied_name(function, value.method), function.leaf.type
         lines = (name,) if kind == name else (name, kind)
         self.node_of[value.id] = self._add("function", value.id, lines, self.families.get(words.owner(function)))
-        for id in value.arguments:
-            self._flow(id, value.id)
+        for key in value.arguments:
+            self._flow(key, value.id)
 
     def _operation(self, value: Operation) -> None:
         """A commutative operation is its sign; a difference is written out, for its order matters."""
@@ -94,21 +95,24 @@ class _Builder:
             case _:
                 sign = "Σ" if value.operator == "sum" else "mean"
         self.node_of[value.id] = self._add("operator", value.id, (sign,))
-        for id in value.arguments:
-            self._flow(id, value.id)
+        for key in value.arguments:
+            self._flow(key, value.id)
 
     def _factor(self, factor: FactorNode) -> None:
-        name = words.subscript(factor.name, *factor.slots.values())
+        name = subscript(factor.name, *factor.slots.values())
         node = self._add("factor", f"factor {factor.id}", (words.formula(self.graph, factor), name))
-        for id in factor.arguments:
-            for end in self._ends(id):
+        for key in factor.arguments:
+            for end in self._ends(key):
                 backward = not self.sides.is_before(factor, end)
                 self._join(Edge(self.node_of[end], node, arrow=False, backward=backward))
 
-    def _add(self, kind: Kind, id: Id, lines: tuple[str, ...], family: int | None = None) -> str:
-        spelled = "".join(_NAMES.get(sign, sign) for sign in id) if kind == "operator" else id
+    def _add(self, kind: Kind, key: Id, lines: tuple[str, ...], family: int | None = None) -> str:
+        spelled = "".join(_NAMES.get(sign, sign) for sign in key) if kind == "operator" else key
         stem = re.sub(r"\W+", "_", f"{kind}_{spelled.removeprefix('factor ')}", flags=re.ASCII).strip("_")[:60]
-        name = stem if stem not in self.nodes else next(f"{stem}_{n}" for n in range(2, 10**6) if f"{stem}_{n}" not in self.nodes)
+        name, count = stem, 1
+        while name in self.nodes:
+            count += 1
+            name = f"{stem}_{count}"
         self.nodes[name] = Node(name, kind, lines, family)
         return name
 
@@ -122,24 +126,30 @@ class _Builder:
     def _join(self, edge: Edge) -> None:
         self.edges.setdefault((edge.tail, edge.head), edge)
 
-    def _ends(self, id: Id) -> list[Id]:
+    def _ends(self, key: Id) -> list[Id]:
         """The drawn values that a value stands for: itself, or what a folded expression reads."""
-        if id in self.node_of:
-            return [id]
-        return [end for each in self.graph.values[id].arguments for end in self._ends(each)]
+        if key in self.node_of:
+            return [key]
+        return [end for each in self.graph.values[key].arguments for end in self._ends(each)]
 
-    def _is_folded(self, id: Id) -> bool:
+    def _is_folded(self, key: Id) -> bool:
         """An expression that only one factor reads is written inside its formula, and needs no sign of its own."""
-        users = self.sides.consumers[id]
+        users = self.sides.consumers[key]
         if len(users) != 1:
             return False
-        user = users[0]
-        return isinstance(user, FactorNode) or (isinstance(user, Operation) and user.operator != "join" and self._is_folded(user.id))
+        match users[0]:
+            case FactorNode():
+                return True
+            case Operation(operator=operator, id=user):
+                return operator != "join" and self._is_folded(user)
+            case _:
+                return False
 
     def _is_drawn(self, constant: Constant) -> bool:
         """A number that stands in no formula and beside no sign."""
-        return any(isinstance(each, Variable | Application) or (isinstance(each, Operation) and each.operator in ("join", "sum", "mean"))
-                   for each in self.sides.consumers[constant.id])
+        signs = ("+", "-", "*", "negate")
+        others = [each for each in self.sides.consumers[constant.id] if not isinstance(each, FactorNode)]
+        return any(not isinstance(each, Operation) or each.operator not in signs for each in others)
 
     # --- what belongs together -------------------------------------------------------------------------------------------------
 
@@ -157,8 +167,8 @@ class _Builder:
     def _columns(self) -> tuple[tuple[str, ...], ...]:
         """Variables of one level under each other, unless something forces one behind the other."""
         by_level: dict[int, list[str]] = {}
-        for id, level in self.sides.level.items():
-            by_level.setdefault(level, []).append(self.node_of[id])
+        for key, level in self.sides.level.items():
+            by_level.setdefault(level, []).append(self.node_of[key])
         edges = [_ranked(each) for each in self.edges.values()]
         kept: list[tuple[str, ...]] = []
         for _, group in sorted(by_level.items()):

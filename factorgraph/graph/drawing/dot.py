@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.drawing.palette import FAMILIES, GREY, INK, OBSERVED
-from factorgraph.graph.drawing.picture import VARIABLES, Drawing, Edge, Node
+from factorgraph.graph.drawing.palette import FAMILIES, GREY, INK, OBSERVED, UNSHARED
+from factorgraph.graph.drawing.picture import Drawing, Edge, Node
 from factorgraph.graph.drawing.sizes import NAME, SMALL, TITLE, factor_width
 from factorgraph.graph.drawing.text import markup, wrapped
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     import graphviz
 
 FONT = "DejaVu Sans,Helvetica,Arial,sans-serif"
-SQUARE, STUB = 14, 11  # points: a factor's side, and the line that leads to it from above
+SQUARE, STUB, LAP = 14, 9, 2  # points: a factor's side, the line that leads to it from above, and its overlap
 ROUND = 7  # characters of a name that fit a circle; longer ones stretch it
-TITLE_WIDTH = 64  # characters
+TITLE_WIDTH, NOTE_WIDTH = 64, 100  # characters
+IN_A_ROW = 5  # entries of the key
 
 _LOOKS = {
     "observed": {"fillcolor": OBSERVED, "penwidth": "1.8"},
@@ -25,7 +26,7 @@ _LOOKS = {
     "operator": {"fillcolor": "white", "penwidth": "0.9"},
 }
 _LEGEND = {
-    "observed": f'<font color="#9a9a9a">●</font> observed',
+    "observed": '<font color="#9a9a9a">●</font> observed',
     "latent": "○ latent, inferred",
     "noise": "◌ noise",
     "derived": "thin ○ computed",
@@ -40,38 +41,36 @@ def dot(drawing: Drawing) -> str:
 
     graph = graphviz.Digraph("factorgraph")
     direction = "LR" if drawing.across else "TB"
-    graph.attr(rankdir=direction, fontname=FONT, fontcolor=INK, nodesep="0.35", ranksep="0.5", pad="0.2", outputorder="edgesfirst")
-    graph.attr(label=_caption(drawing), labelloc="b", labeljust="c", fontsize=str(SMALL))
+    graph.attr(rankdir=direction, nodesep="0.35", ranksep="0.5", pad="0.2", outputorder="edgesfirst")
+    graph.attr(fontname=FONT, fontcolor=INK)
+    graph.attr(label=_heading(drawing), labelloc="t", labeljust="c", fontsize=str(SMALL))
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize=str(NAME), margin="0.08,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=INK, penwidth="1.1", arrowsize="0.75")
-    with graph.subgraph(name="cluster_model") as model:
-        title = "<br/>".join(markup(line) for line in wrapped(drawing.title, TITLE_WIDTH))
-        model.attr(label=f'<<font point-size="{TITLE}"><b>{title}</b></font>>' if title else "", penwidth="0", labelloc="t", margin="16")
-        for node in reversed(drawing.nodes) if drawing.across else drawing.nodes:  # the first then stands on top, or left
-            _node(model, node, drawing)
-        for edge in drawing.edges:
-            _edge(model, drawing, edge)
-        for column in drawing.columns:
-            model.body.append(f"\t\t{{ rank=same; {'; '.join(column)} }}\n")
+    for node in reversed(drawing.nodes) if drawing.across else drawing.nodes:  # the first then stands on top, or left
+        _node(graph, node, drawing)
+    for edge in drawing.edges:
+        _edge(graph, drawing, edge)
+    graph.body += [f"\t{{ rank=same; {'; '.join(column)} }}\n" for column in drawing.columns]
     return str(graph.source)
 
 
 def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
     name, *below = (markup(line) for line in node.lines)
-    if node.kind in VARIABLES:
-        shape = "circle" if len(node.lines[0]) <= ROUND else "ellipse"
-        slanted = f"<i>{name}</i>" if node.kind == "derived" else name
-        graph.node(node.id, _stacked(slanted, below), {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind])
-    elif node.kind == "function":
-        look = {"fillcolor": "white", "style": "filled,rounded", "penwidth": "1.3"} if node.family is None else FAMILIES[node.family % len(FAMILIES)].look()
-        graph.node(node.id, _stacked(name, below), {"shape": "box", "margin": "0.14,0.08"} | look)
-    elif node.kind == "factor":
-        graph.node(node.id, _beside_square(node, drawing), shape="plain", margin="0")
-    elif node.kind == "operator":
-        shape = "circle" if len(node.lines[0]) <= 2 else "box"
-        graph.node(node.id, f"<{name}>", {"shape": shape, "style": "filled" if shape == "circle" else "filled,rounded", "margin": "0.03"} | _LOOKS["operator"])
-    else:
-        graph.node(node.id, f"<{name}>", shape="plain")
+    match node.kind:
+        case "factor":
+            graph.node(node.id, _beside_square(node, drawing), shape="plain", margin="0")
+        case "constant":
+            graph.node(node.id, f"<{name}>", shape="plain")
+        case "operator":
+            shape, style = ("circle", "filled") if len(node.lines[0]) <= 2 else ("box", "filled,rounded")
+            graph.node(node.id, f"<{name}>", {"shape": shape, "style": style, "margin": "0.03"} | _LOOKS[node.kind])
+        case "function":
+            look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
+            graph.node(node.id, _stacked(name, below), {"shape": "box", "margin": "0.14,0.08"} | look.attributes())
+        case _:
+            shape = "circle" if len(node.lines[0]) <= ROUND else "ellipse"
+            round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind]
+            graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), round_look)
 
 
 def _stacked(name: str, below: list[str]) -> str:
@@ -81,51 +80,76 @@ def _stacked(name: str, below: list[str]) -> str:
 def _beside_square(node: Node, drawing: Drawing) -> str:
     """A filled square with its text: above and below where lines come from the sides, at its right where they come from above.
 
-    The text is part of the node, so that no other shape and no line gets a place on it; a line ends at the node's edge, at a
-    stub that is part of the node too and leads to the square.
+    The text is part of the node, so that no other shape and no line gets a place on it. Lines end at the node's edge, on stubs
+    that lead to the square; a port lies ``LAP`` inside its stub, for Graphviz ends some lines a point too early.
     """
     formula, *below = (markup(line) for line in node.lines)
     text = f'<font point-size="{NAME}">{formula}</font>'
     name = "".join(f'<font point-size="{SMALL}" color="{GREY}">{line}</font>' for line in below)
-    before = any(not edge.backward for edge in drawing.edges if edge.head == node.id)
-    after = any(edge.backward for edge in drawing.edges if edge.head == node.id)
-    ink = {True: f' bgcolor="{INK}"', False: ""}
-    square = f'fixedsize="true" width="{SQUARE}" height="{SQUARE}" bgcolor="{INK}"'
-    table = '<<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
-    side, half = (factor_width(node) - SQUARE) // 2, SQUARE // 2
-    rest = SQUARE - 1 - half
+    touched = {edge.backward for edge in drawing.edges if edge.head == node.id}
+    before, after = (f' bgcolor="{INK}"' if side in touched else "" for side in (False, True))
+    half = SQUARE // 2
     if drawing.across:
-        blank, low = f'<td width="{side}" height="{half}"></td>', f'<td width="{side}" height="{rest}"></td>'
-        stub = f'<td port="{{}}" width="{side}" height="1"{{}}></td>'
-        return (
-            f'{table}<tr><td colspan="3">{text}</td></tr>'
-            f'<tr>{blank}<td rowspan="3" {square}></td>{blank}</tr>'
-            f"<tr>{stub.format('a', ink[before])}{stub.format('b', ink[after])}</tr><tr>{low}{low}</tr>"
-            f'<tr><td colspan="3">{name}</td></tr></table>>'
-        )
-    blank, low = f'<td width="{half}" height="{STUB}"></td>', f'<td width="{rest}" height="{STUB}"></td>'
-    stub = f'<td port="{{}}" width="1" height="{STUB}"{{}}></td>'
-    words = f'<td rowspan="3" align="left">&nbsp;{text}<br align="left"/>&nbsp;{name}<br align="left"/></td>'
-    return (
-        f"{table}<tr>{blank}{stub.format('a', ink[before])}{low}{words}</tr>"
-        f'<tr><td colspan="3" {square}></td></tr><tr>{blank}{stub.format("b", ink[after])}{low}</tr></table>>'
-    )
+        side = (factor_width(node) - SQUARE) // 2
+        rows = [
+            _cell('colspan="5"', text),
+            _blank(side, half, 2) + _square("rowspan", 3) + _blank(side, half, 2),
+            _stub(LAP, 1, before) + _stub(side - LAP, 1, before, "a") + _stub(side - LAP, 1, after, "b") + _stub(LAP, 1, after),
+            _blank(side, SQUARE - 1 - half, 2) * 2,
+            _cell('colspan="5"', name),
+        ]
+    else:
+        left, right = (half, SQUARE - 1 - half)
+        words = f'&nbsp;{text}<br align="left"/>&nbsp;{name}<br align="left"/>'
+        rows = [
+            _blank(left, LAP) + _stub(1, LAP, before) + _blank(right, LAP) + _cell('rowspan="5" align="left"', words),
+            _blank(left, STUB) + _stub(1, STUB, before, "a") + _blank(right, STUB),
+            _square("colspan", 3),
+            _blank(left, STUB) + _stub(1, STUB, after, "b") + _blank(right, STUB),
+            _blank(left, LAP) + _stub(1, LAP, after) + _blank(right, LAP),
+        ]
+    table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+    return f"<{table}{''.join(f'<tr>{row}</tr>' for row in rows)}</table>>"
+
+
+def _cell(attributes: str, inside: str) -> str:
+    return f"<td {attributes}>{inside}</td>"
+
+
+def _blank(width: int, height: int, columns: int = 1) -> str:
+    return _cell(f'width="{width}" height="{height}" colspan="{columns}"', "")
+
+
+def _stub(width: int, height: int, ink: str, port: str = "") -> str:
+    return _cell((f'port="{port}" ' if port else "") + f'width="{width}" height="{height}"{ink}', "")
+
+
+def _square(span: str, cells: int) -> str:
+    return _cell(f'{span}="{cells}" fixedsize="true" width="{SQUARE}" height="{SQUARE}" bgcolor="{INK}"', "")
 
 
 def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
+    if edge.arrow:
+        graph.edge(first, second, None, {"dir": "back"} if edge.backward else {})
+        return
     out, into = ("e", "w") if drawing.across else ("s", "n")
-    kinds = {id: drawing.by_id[id].kind for id in (first, second)}
-    ports = {first: f"{first}:b:{out}" if kinds[first] == "factor" else first, second: f"{second}:a:{into}" if kinds[second] == "factor" else second}
-    looks = {"dir": "none"} if not edge.arrow else {"dir": "back"} if edge.backward else {}
-    graph.edge(ports[first], ports[second], None, looks)
+    tail = f"{first}:b:{out}" if edge.backward else first
+    head = second if edge.backward else f"{second}:a:{into}"
+    graph.edge(tail, head, None, {"dir": "none", "tailclip" if edge.backward else "headclip": "false"})
 
 
-def _caption(drawing: Drawing) -> str:
-    """The key to the shapes that occur, and the notes below it."""
+def _heading(drawing: Drawing) -> str:
+    """The title, the key to the shapes that occur, and the notes."""
     kinds = {node.kind for node in drawing.nodes}
     entries = [entry for kind, entry in _LEGEND.items() if kind in kinds]
-    entries += ["one colour and border: the same parameters"] if any(node.family is not None for node in drawing.nodes) else []
-    notes = [markup(line) for note in drawing.notes for line in wrapped(note, 100)]
-    lines = ["   ".join(entries), *notes]
-    return f'<<font color="{GREY}">' + "<br/>".join(lines) + "</font>>"
+    if any(node.family is not None for node in drawing.nodes):
+        entries.append("one colour and border: the same parameters")
+    key = [f'<font color="{GREY}">{line}</font>' for line in _in_rows(entries)]
+    title = [f'<font point-size="{TITLE}"><b>{markup(line)}</b></font>' for line in wrapped(drawing.title, TITLE_WIDTH)]
+    notes = [f'<font color="{GREY}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, NOTE_WIDTH)]
+    return "<" + "<br/>".join([*title, f'<font point-size="{SMALL // 2}"> </font>', *key, *notes, " "]) + ">"
+
+
+def _in_rows(entries: list[str]) -> list[str]:
+    return ["   ".join(entries[at : at + IN_A_ROW]) for at in range(0, len(entries), IN_A_ROW)]

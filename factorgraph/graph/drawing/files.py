@@ -29,7 +29,8 @@ def write(graph: Graph | Drawing, path: str | os.PathLike[str]) -> str:
     form = file.suffix.removeprefix(".").lower()
     if form not in FORMATS:
         said = f"'{file.suffix}' is not a picture format" if form else f"'{file.name}' has no ending that names a picture format"
-        raise SpecError(issue("FG260", said, allowed=", ".join(f".{each}" for each in FORMATS), fix="end the file's name with one of these"))
+        allowed = ", ".join(f".{each}" for each in FORMATS)
+        raise SpecError(issue("FG260", said, allowed=allowed, fix="end the file's name with one of these"))
     picture = rendered(graph, form)
     _put(file, picture.data)
     return picture.engine

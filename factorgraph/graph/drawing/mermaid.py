@@ -18,6 +18,7 @@ _CLASSES = {
     "operator": f"fill:#ffffff,stroke:{INK},color:{INK}",
     "constant": f"fill:#ffffff,stroke:#ffffff,color:{INK}",
 }
+_BORDERS = {"dashed": ",stroke-dasharray:6 3", "dotted": ",stroke-dasharray:2 3", "double": ",stroke-width:4px"}
 
 
 def mermaid(drawing: Drawing) -> str:
@@ -31,8 +32,7 @@ def mermaid(drawing: Drawing) -> str:
     for node in drawing.nodes:
         if node.family is not None:
             look = FAMILIES[node.family % len(FAMILIES)]
-            dashes = {"dashed": ",stroke-dasharray:6 3", "dotted": ",stroke-dasharray:2 3", "double": ",stroke-width:4px"}.get(look.border, "")
-            lines.append(f"  style {node.id} fill:{look.fill}{dashes}")
+            lines.append(f"  style {node.id} fill:{look.fill}{_BORDERS.get(look.border, '')}")
     return "\n".join(lines) + "\n"
 
 

@@ -12,16 +12,19 @@ class Look:
     """A fill, and a border that tells the functions apart where the fill does not."""
 
     fill: str
-    border: str  # of Graphviz: solid, dashed, dotted, bold, or two lines
+    border: str  # thin, solid, dashed, dotted, double
 
-    def look(self) -> dict[str, str]:
-        """The attributes of a Graphviz box."""
-        style = {"solid": "filled,rounded", "double": "filled,rounded"}.get(self.border, f"filled,rounded,{self.border}")
-        return {"fillcolor": self.fill, "style": style, "penwidth": "1.6"} | ({"peripheries": "2"} if self.border == "double" else {})
+    def attributes(self) -> dict[str, str]:
+        """Of a Graphviz box."""
+        line = "" if self.border in ("solid", "double", "thin") else f",{self.border}"
+        double = {"peripheries": "2"} if self.border == "double" else {}
+        width = "1.3" if self.border == "thin" else "1.6"
+        return {"fillcolor": self.fill, "style": f"filled,rounded{line}", "penwidth": width} | double
 
 
+UNSHARED = Look("white", "thin")
 # Okabe & Ito's colours, lightened until black text is readable on them. Borders repeat after four, colours after seven.
-FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4ecA0".lower(), "#e3b9d3", "#a9bfe0", "#eda78a")
+FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4eca0", "#e3b9d3", "#a9bfe0", "#eda78a")
 BORDERS = ("solid", "dashed", "double", "dotted")
 FAMILIES = tuple(Look(FILLS[n % len(FILLS)], BORDERS[n % len(BORDERS)]) for n in range(len(FILLS) * len(BORDERS)))
 

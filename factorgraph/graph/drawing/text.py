@@ -1,4 +1,4 @@
-"""User text becomes harmless here, and nowhere else: before it enters DOT, and through DOT every SVG, PDF and PNG, HTML or Mermaid."""
+"""User text becomes harmless here, and nowhere else: before it enters DOT, and with it SVG, PDF and PNG, or HTML, or Mermaid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import textwrap
 
 SUBSCRIPTS = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋")
 LONGEST = 2000  # characters of one label; a diagram is not the place for more
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_NOT_XML = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+_TURNING = "\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_FORBIDDEN = re.compile(f"[{_NOT_XML}{_TURNING}]")
 
 
 def plain(text: str) -> str:

@@ -8,6 +8,7 @@ import re
 from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Application, Constant, FactorNode, FunctionNode, Graph, Id, Operation, Value, Variable
 
+PART = 12  # characters of a part of an expression that has to be short
 LONGEST = 20  # characters of one argument in a formula; longer ones lose their insides
 _SIGNS = {"+": " + ", "-": " − ", "*": " · "}
 _OPENING, _CLOSING = "‖|([⟨,;", "‖|)]⟩,;"
@@ -89,9 +90,16 @@ def _short(graph: Graph, id: Id) -> str:
         case Application():
             return _applied(graph, value, "…") + (f".{value.output}" if value.output is not None else "")
         case Operation():
-            return _operated(value, [_short(graph, each) if len(_text(graph, each)) > 12 else _fenced(graph, each, value.operator) for each in value.arguments])
+            return _operated(value, [_short_part(graph, each, value.operator) for each in value.arguments])
         case _:
             return _text(graph, id)
+
+
+def _short_part(graph: Graph, id: Id, around: str) -> str:
+    whole = _fenced(graph, id, around)
+    if len(whole) <= PART:
+        return whole
+    return f"({_short(graph, id)})" if whole.startswith("(") and _is_loose(graph.values[id]) else _short(graph, id)
 
 
 def inner(graph: Graph, value: Application) -> Application:
@@ -104,10 +112,10 @@ def inner(graph: Graph, value: Application) -> Application:
 
 def is_chained(graph: Graph, value: Application) -> bool:
     """Whether the value only goes on with the function that made its argument: its activation, its gain."""
-    before = graph.values[value.arguments[0]]
-    if not isinstance(before, Application) or before.function == value.function:
+    before, node = graph.values[value.arguments[0]], graph.functions[value.function]
+    if not isinstance(before, Application) or node.id == owner(node):
         return False
-    return owner(graph.functions[before.function]) == owner(graph.functions[value.function])
+    return owner(graph.functions[before.function]) == owner(node) and before.function != value.function
 
 
 def _applied(graph: Graph, value: Application, inside: str) -> str:
@@ -135,7 +143,9 @@ def _fenced(graph: Graph, id: Id, around: str) -> str:
 
 def _is_loose(value: Value) -> bool:
     """Whether its text falls apart beside another sign."""
-    return (isinstance(value, Operation) and value.operator in ("+", "-", "negate", "*")) or (isinstance(value, Constant) and value.value < 0)
+    if isinstance(value, Constant):
+        return value.value < 0
+    return isinstance(value, Operation) and value.operator in ("+", "-", "*", "negate")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

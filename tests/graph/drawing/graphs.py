@@ -117,7 +117,7 @@ class Sketch:
         spelled, _, method = name.partition(".")
         last = given[0]
         for node in self.chains[spelled.replace("_at_", "[") + ("]" if "_at_" in spelled else "")]:
-            shape = self.functions[node].result
+            shape = self._domain(node) if method == "transpose" else self.functions[node].result
             last = self._put(Application(f"{node}.{method or 'forward'}({last})", node, method or "forward", (last,), shape, WRITTEN))
         if call.output is not None:
             id = f"{last}.{call.output}"
@@ -125,6 +125,11 @@ class Sketch:
             shape = whole if call.output == "what" else (2, *whole[1:])
             last = self._put(Application(id, self.values[last].function, "forward", (last,), shape, WRITTEN, call.output))
         return last
+
+    def _domain(self, function: str) -> tuple[int, ...]:
+        """The shape that a function was first applied to."""
+        used = next(each for each in self.values.values() if isinstance(each, Application) and each.function == function)
+        return tuple(self.values[used.arguments[0]].shape)
 
     def _put(self, value: Any) -> str:
         self.values.setdefault(value.id, value)
