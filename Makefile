@@ -1,0 +1,48 @@
+# Everything that a newcomer, a developer or a machine runs. Packages go into .venv and nowhere else.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+THREADS ?= 1
+export PYTHON
+
+.PHONY: help demo test check lint types wheel bugs reliability clean
+help:
+	@echo "make demo         train the lecture's PSD on photographs: diagram, filters, claims with verdicts"
+	@echo "make test         the default tests"
+	@echo "make check        tests, linter, types, and the wheel tried outside of this folder"
+	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
+	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
+	@echo "make clean        remove .venv and what tools left"
+
+demo:
+	@tools/environment.sh data
+	@$(BIN)/factorgraph train psd
+
+test:
+	@tools/environment.sh dev
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: test lint types wheel
+
+lint:
+	@tools/environment.sh dev
+	@$(BIN)/ruff check .
+
+types:
+	@tools/environment.sh dev
+	@$(BIN)/mypy
+
+wheel:
+	@tools/environment.sh dev
+	@$(BIN)/python tools/try_wheel.py
+
+bugs:
+	@tools/environment.sh dev
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/bugs.py
+
+reliability:
+	@tools/environment.sh dev
+	@OMP_NUM_THREADS=$(THREADS) FACTORGRAPH_FUZZ=20000 FACTORGRAPH_KILLS=1000 $(BIN)/python -m pytest tests/reliability tests/spec -m ""
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build
