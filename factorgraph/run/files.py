@@ -157,7 +157,7 @@ def explain_failure(reason: OSError, doing: str, folder: Path, needed: int, kept
         raise RunError(
             issue(
                 "FG604",
-                f"disk full while {doing}: needs {megabytes(needed)}, {free_space(folder)} free in {folder}; {kept}",
+                f"disk full while {doing}: needs {in_words(needed)}, {free_space(folder)} free in {folder}; {kept}",
                 fix="free some space, then go on with `factorgraph train --resume`",
             )
         ) from reason
@@ -175,17 +175,18 @@ def explain_failure(reason: OSError, doing: str, folder: Path, needed: int, kept
 
 
 def free_space(folder: Path) -> str:
-    """How much a folder's disk can still take, in words."""
+    """How much the disk of a folder, or of what will hold it, can still take, in words."""
     try:
-        return megabytes(shutil.disk_usage(folder).free)
+        return in_words(shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free)
     except OSError:
         return "an unknown amount"
 
 
-def megabytes(size: int) -> str:
-    """A number of bytes in words: ``61 MB``, ``0.31 MB``."""
-    amount = size / 1e6
-    return f"{amount:.0f} MB" if amount >= 10 else f"{amount:.2g} MB"
+def in_words(size: int) -> str:
+    """A number of bytes in words: ``61 MB``, ``1.6 MB``, ``310 kB``."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB" if size >= 1e3 else f"{size} bytes"
+    return f"{size / 1e6:.0f} MB" if size >= 1e7 else f"{size / 1e6:.1f} MB"
 
 
 # --- reading -------------------------------------------------------------------------------------------------------------------
@@ -215,13 +216,13 @@ def read_bounded(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise RefusedError("is not an ordinary file")
         if about.st_size > limit:
-            raise RefusedError(f"has {megabytes(about.st_size)}, more than the {megabytes(limit)} that are read")
+            raise RefusedError(f"has {in_words(about.st_size)}, more than the {in_words(limit)} that are read")
         try:
             data = file.read(about.st_size + 1)
         except OSError as reason:
             raise RefusedError(f"cannot be read ({reason.strerror})") from reason
         except MemoryError as reason:
-            raise RefusedError(f"has {megabytes(about.st_size)}, more than the memory holds") from reason
+            raise RefusedError(f"has {in_words(about.st_size)}, more than the memory holds") from reason
     if len(data) != about.st_size:
         raise RefusedError("changed while it was read")
     return data

@@ -109,8 +109,10 @@ class RunFolder:
             self._locked = True
             self.write_json("lock.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
             yield self
-        finally:
             self.metrics.close()
+        finally:
+            with contextlib.suppress(RunError):  # what is on its way out already says more
+                self.metrics.close()
             if self._locked:
                 discard(self.path / "lock.json")
             self._locked = False

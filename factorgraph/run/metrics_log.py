@@ -63,10 +63,13 @@ class MetricsLog:
                 explain_failure(reason, "writing metrics", self.path.parent, 0, "earlier checkpoints are whole")
 
     def close(self) -> None:
-        """Let go of the file; the next row opens it again."""
-        if self._handle is not None:
-            self._files.close(self._handle)
-            self._handle = None
+        """Let go of the file; the next row opens it again. Raises RunError as :meth:`append` does."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            try:
+                self._files.close(handle)
+            except OSError as reason:
+                explain_failure(reason, "writing metrics", self.path.parent, 0, "earlier checkpoints are whole")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows in order. A last line that a crash cut is left out. Raises RunError FG608 for a line that is no row."""
