@@ -20,10 +20,10 @@ LONGEST_CHAIN = 12  # links of a chain that is shown; of longer ones, the last
 
 
 def misfits(shapes: Shapes) -> list[Issue]:
-    """Everything that does not fit; what is merely unknown is told only when nothing else is wrong."""
+    """Everything that does not fit; what is merely unknown is told unless it may follow from a shape that was refused."""
     found = [*_refusals(shapes), *_clashes(shapes), *_unequal_uses(shapes)]
-    if not found:
-        found = list(_unknown(shapes))
+    if not shapes.refused:
+        found += _unknown(shapes)
     return list({(it.path, it.span, it.code): it for it in reversed(found)}.values())[::-1]
 
 

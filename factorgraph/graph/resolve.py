@@ -77,7 +77,7 @@ def _resolve(spec: Spec) -> Graph:
     shapes = Shapes(draft)
     shapes.solve()
     wrong = list(unroller.issues.values())
-    wrong += [it for it in misfits(shapes) if it.code != "FG322" or not wrong]
+    wrong += [it for it in misfits(shapes) if it.code != "FG322" or not unroller.issues]  # a size may be missing for a mistake
     if wrong:
         raise SpecError(wrong)
     graph = _built(spec, unroller.names, shapes, entries.found)
