@@ -29,9 +29,12 @@ BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, 
 
 
 def size_of(path: Path, at: errors.Path = ()) -> tuple[int, int]:
-    """Height and width as the picture is meant to be seen, from the file's head alone. DataError FG512, FG513."""
+    """Height and width as the picture is meant to be seen. DataError FG512, FG513."""
     with _opened(path, at) as picture:
-        sideways = picture.getexif().get(ORIENTATION) in SIDEWAYS
+        try:
+            sideways = picture.getexif().get(ORIENTATION) in SIDEWAYS  # for a PNG this decodes it: the note may come last
+        except BROKEN as why:
+            raise DataError(_unreadable(path, why, at)) from None
         return picture.size if sideways else (picture.size[1], picture.size[0])
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
 WHOLE_IMAGES = 10  # from so many on, whole images are held out; with fewer, blocks of each
-WIDEST_BLOCK, BLOCK_IN_PATCHES = 64, (4, 3, 2, 1)  # pixels; patches side by side, tried in this order
-ENOUGH_BLOCKS = 20  # of which a tenth is still a choice
+WIDEST_BLOCK, BLOCK_IN_PATCHES = 64, (4, 3, 2)  # pixels; patches side by side, tried in this order
+ENOUGH_BLOCKS = 10  # so that a tenth is one of them
 MOST_SHARE_ORDERED = 0.5  # of all places: above it they are put in order, below it they are drawn
 
 
@@ -67,17 +67,14 @@ def _sides(blocks: Sequence[Block], held_out: set[int]) -> tuple[tuple[Block, ..
 
 
 def _blocks(sizes: Sequence[tuple[int, int]], patch: int) -> tuple[list[Block], int]:
-    """The images cut into a grid: as large blocks as leave enough of them."""
-    found: list[Block] = []
-    edge = patch
-    for edge in (max(WIDEST_BLOCK, BLOCK_IN_PATCHES[0] * patch), *(many * patch for many in BLOCK_IN_PATCHES)):
-        found = [block for i, size in enumerate(sizes) for block in _grid(i, *size, edge)]
-        if len(found) >= ENOUGH_BLOCKS:
-            break
-    if len(found) < 2:
+    """The images cut into a grid: the largest blocks of which there are enough, or else the largest of which there are two."""
+    edges = (max(WIDEST_BLOCK, BLOCK_IN_PATCHES[0] * patch), *(many * patch for many in BLOCK_IN_PATCHES), patch)
+    grids = {edge: [block for i, size in enumerate(sizes) for block in _grid(i, *size, edge)] for edge in edges}
+    enough = [edge for edge in edges[:-1] if len(grids[edge]) >= ENOUGH_BLOCKS] or [edge for edge in edges if len(grids[edge]) > 1]
+    if not enough:
         why = f"one image of {sizes[0][1]} x {sizes[0][0]} pixels cannot be divided: both sides need a patch of {patch} x {patch}"
         raise DataError(issue("FG509", why, ("data", "size"), fix="a smaller size, more images, or test: 0"))
-    return found, edge
+    return grids[enough[0]], enough[0]
 
 
 def _grid(image: int, height: int, width: int, edge: int) -> list[Block]:

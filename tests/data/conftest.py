@@ -29,8 +29,9 @@ def source():
 def spec_of():
     """What ``load_data`` reads of a spec."""
 
-    def make(source, bind, prepare=(), seed=3, count=None, test=None):
-        block = SimpleNamespace(source=source, bind=bind, prepare=tuple(make_step(each) for each in prepare), count=count, test=test)
+    def make(source, bind, prepare=(), *, seed=3, count=None, test=None):
+        steps = tuple(make_step(each) for each in prepare)
+        block = SimpleNamespace(source=source, bind=bind, prepare=steps, count=count, test=test)
         return SimpleNamespace(seed=seed, data=SimpleNamespace(first=block), document=None)
 
     return make

@@ -24,7 +24,11 @@ def test_names_are_looked_for_in_every_root_in_turn(roots):
     assert find(str(roots[1] / "a.npy"), roots, ()) == roots[1] / "a.npy"
 
 
-@pytest.mark.parametrize("name", ["../outside/secret.npy", "deep/../../outside/secret.npy", "/etc/passwd", "../outside/none.npy", "link", "dir/secret.npy"])
+OUTSIDE = ["../outside/secret.npy", "deep/../../outside/secret.npy", "../outside/none.npy", "/etc/passwd", "link"]
+OUTSIDE += ["dir/secret.npy"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
 def test_nothing_outside_is_reached(roots, name):
     (roots[0] / "link").symlink_to(roots[0].parent / "outside" / "secret.npy")
     (roots[0] / "dir").symlink_to(roots[0].parent / "outside")

@@ -117,3 +117,9 @@ def test_a_step_that_leaves_nothing_says_so(steps):
     with pytest.raises(DataError, match="FG518") as error:
         chains.fit(steps("center", ("drop_flat", {"share": 0.5})), np.ones((6, 4)))
     assert error.value.issues[0].path == ("data", "prepare", 1)
+
+
+def test_what_cannot_be_fitted_names_its_step(steps):
+    with pytest.raises(DataError, match="FG517") as error:
+        chains.fit(steps("center", "whiten"), np.ones((6, 4)))
+    assert error.value.issues[0].path == ("data", "prepare", 1)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 USUAL = 2000  # training points
 SEGMENTS = 4096  # of the polyline that distances are measured to: within 1e-5 of the spiral
-POINTS_AT_ONCE = 128
-TRIES = 200  # batches of background points before it is said that there is no background
+POINTS_AT_ONCE = 512
+TRIES = 100  # batches of background points before it is said that there is no background
 
 
 class Curve(SourceLeaf):
@@ -98,11 +98,17 @@ class Curve(SourceLeaf):
 
 
 def _to_segments(points: Array, line: Array) -> Array:
-    """Distance from each point to the nearest of the segments between consecutive points of the line."""
-    steps = line[1:] - line[:-1]  # (segments, 2)
-    off = points[:, None, :] - line[None, :-1, :]  # (points, segments, 2)
-    lengths = (steps**2).sum(axis=1)
-    share = (off * steps).sum(axis=2) / np.where(lengths > 0, lengths, 1.0)
-    gap = off - np.clip(share, 0, 1)[:, :, None] * steps
-    found: Array = np.sqrt((gap**2).sum(axis=2).min(axis=1))
+    """Distance from each point to the line: to the two segments that meet at its nearest corner. (points, 2) -> (points,)"""
+    nearest = ((line**2).sum(axis=1) - 2 * points @ line.T).argmin(axis=1)  # of |p - q|^2, without what is common
+    first, second = (_to_segment(points, line, np.clip(nearest - back, 0, len(line) - 2)) for back in (0, 1))
+    found: Array = np.minimum(first, second)
+    return found
+
+
+def _to_segment(points: Array, line: Array, number: Array) -> Array:
+    """Distance from each point to its own segment: (points, 2), (points,) -> (points,)."""
+    off, step = points - line[number], line[number + 1] - line[number]
+    length = (step**2).sum(axis=1)
+    share = np.clip((off * step).sum(axis=1) / np.where(length > 0, length, 1.0), 0, 1)
+    found: Array = np.hypot(*(off - share[:, None] * step).T)
     return found

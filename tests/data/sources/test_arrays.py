@@ -33,7 +33,10 @@ def test_rows_are_divided_and_stay_together(loaded):
     assert (loaded(x=X, seed=1, label=np.arange(50)).test.groups != splits.test.groups).any()
 
 
-@pytest.mark.parametrize(("count", "test", "rows"), [(20, None, (20, 2)), (20, 7, (20, 7)), (None, 7, (43, 7)), (None, 0.5, (25, 25)), (None, 0.0, (50, 0))])
+NUMBERS = [(20, None, (20, 2)), (20, 7, (20, 7)), (None, 7, (43, 7)), (None, 0.5, (25, 25)), (None, 0.0, (50, 0))]
+
+
+@pytest.mark.parametrize(("count", "test", "rows"), NUMBERS)
 def test_numbers(loaded, count, test, rows):
     splits = loaded(count, test, x=X)
     assert (splits.train.rows, splits.test.rows) == rows and not set(splits.train.groups) & set(splits.test.groups)
@@ -76,7 +79,10 @@ def test_rows_that_disagree(loaded):
         loaded()
 
 
-@pytest.mark.parametrize("wrong", [np.asarray([{}], dtype=object), np.asarray(["a"]), np.asarray([1j]), np.asarray(["2020"], dtype="datetime64[D]")])
+NO_NUMBERS = [np.asarray([{}], dtype=object), np.asarray(["a"]), np.asarray([1j]), np.asarray(["2020"], dtype="datetime64[D]")]
+
+
+@pytest.mark.parametrize("wrong", NO_NUMBERS)
 @pytest.mark.parametrize("save", [np.save, np.savez])
 def test_only_numbers_are_read(tmp_path, wrong, save):
     file = tmp_path / ("a.npy" if save is np.save else "a.npz")

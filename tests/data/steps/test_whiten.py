@@ -16,7 +16,8 @@ def test_kept_components_are_those_of_scikit_learn():
     decomposition = pytest.importorskip("sklearn.decomposition")
     x, step = samples(), Whiten(kept=4)
     found = step.apply(x, step.fit(x))
-    oracle = decomposition.PCA(4, whiten=True, svd_solver="full").fit_transform(x) * np.sqrt(400 / 399)  # its variance is over n - 1
+    oracle = decomposition.PCA(4, whiten=True, svd_solver="full").fit_transform(x)
+    oracle *= np.sqrt(400 / 399)  # its variance is over n - 1
     signs = np.sign((found * oracle).sum(axis=0))
     assert found.shape == (400, 4) and step.output_shape((7,)) == (4,) and np.allclose(found, oracle * signs)
 
@@ -39,7 +40,7 @@ def test_what_components_hold_is_brought_back():
     x, step = samples(), Whiten(kept=3, floor=0.1)
     state = step.fit(x)
     back = step.undo(step.apply(x, state), state, {})
-    left, _, right = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    _, _, right = np.linalg.svd(x - x.mean(0), full_matrices=False)
     assert np.allclose(back - x.mean(0), (x - x.mean(0)) @ right[:3].T @ right[:3])
 
 
