@@ -266,6 +266,8 @@ class Builder:
         """Calls that a comma cut in two: ``[X, critic(X, Y)]`` is a list of three."""
         first, depth = -1, 0
         for start, end, balance in frame.pieces:
+            if len(self.issues) >= MOST_ISSUES:
+                break
             if depth == 0 and balance > 0:
                 first = start
             depth += balance

@@ -340,6 +340,7 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_number_of_mistakes_told_is_bounded() -> None:
     assert len(mistakes("".join(f"{n}: 1\n" for n in range(1000)))) == builder.MOST_ISSUES
+    assert len(mistakes("a: [" + "f(a, b)," * 1000 + "]")) == builder.MOST_ISSUES
 
 
 def test_1000_factors_are_read() -> None:
