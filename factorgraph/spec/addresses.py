@@ -59,7 +59,7 @@ def resolve(document: Document, address: str) -> tuple[Document, Path]:
     parts, path, here, done = address.split("."), (), Here(FILE_KEYS, lambda key: _block(document, key)), 0
     while parts:
         value = document.get(path) if document.has(path) else None
-        if path and parts:
+        if path and not (isinstance(value, Mapping) and parts[0] in value):
             written = here.long(value)
             if written is not value:
                 document, value = document.edit(path, written, "", at=path), written
@@ -95,7 +95,7 @@ def _nowhere(value: Any, here: Here, part: str, address: str, done: int) -> Addr
     where = f'"{before}"' if before else "a spec"
     if isinstance(value, list):
         return AddressError(f'{where} is a list of {len(value)}: "{part}" is no number of an item, counted from 0', span)
-    if value is not None and not isinstance(value, Mapping):
+    if here.keys == () or (value is not None and not isinstance(value, Mapping)):
         return AddressError(f"{where} is a single value and has nothing below it", span)
     known = tuple(dict.fromkeys((*(here.keys or ()), *(value or ()))))
     meant = near(part, known)

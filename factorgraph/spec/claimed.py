@@ -95,6 +95,8 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
     known = {"procedure": names.procedures, "factor": names.factors, "function": names.functions}.get(kind)
     if known is not None:
         name = ".".join(node.name) if isinstance(node, Read) else ""
+        if name.split(".")[0] in names.unread:
+            return
         matrix = kind == "function" and isinstance(node, Read) and ".".join(node.name[:-1]) in names.procedures
         if name not in known and not matrix:
             span = node.name_span if isinstance(node, Read) else node.span
@@ -113,7 +115,7 @@ def _value(node: Node, names: Names, path: Path) -> Iterator[Issue]:
     from factorgraph.spec.names import unknown
 
     for each in walk(node):
-        if isinstance(each, Read):
+        if isinstance(each, Read) and each.name[0] not in names.unread:
             known = (*names.variables, *names.dims)
             if not any(".".join(each.name[:length]) in known for length in range(1, len(each.name) + 1)):
                 yield unknown("variable", ".".join(each.name), known, path, each.name_span)

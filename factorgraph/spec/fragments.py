@@ -30,12 +30,15 @@ def text_of(document: Document, use: Use, above: tuple[str, ...], path: Path, sc
     file = _file(document, use, above, path)
     inner = read(decode(file.read_bytes(), str(file)), str(file))
     origin = f'with of fragment "{path[-1]}"'
-    changes = {_address(key, inner.values): _number(value, scales) for key, value in use.with_.items()}
-    try:
-        return edited(inner, changes, origin, lambda key: None)
-    except SpecError as error:
-        at = {_address(key, inner.values): (*path, "with", key) for key in use.with_}
-        raise SpecError([_here(each, at, document) for each in error.issues]) from None
+    issues: list[Issue] = []
+    for key, value in use.with_.items():
+        try:
+            inner = edited(inner, {_address(key, inner.values): _number(value, scales)}, origin, lambda key: None)
+        except SpecError as error:
+            issues += [_here(each, key, (*path, "with", key), document) for each in error.issues]
+    if issues:
+        raise SpecError(issues)
+    return inner
 
 
 def _file(document: Document, use: Use, above: tuple[str, ...], path: Path) -> File:
@@ -74,6 +77,8 @@ def _number(value: Any, scales: Scales) -> Any:
         return value
 
 
-def _here(it: Issue, at: Mapping[str, Path], document: Document) -> Issue:
-    path = next((mine for key, mine in at.items() if ".".join(map(str, it.path)).startswith(key)), it.path)
-    return document.locate(replace(it, path=path, on="key", span=None, place=None))
+def _here(it: Issue, key: str, path: Path, document: Document) -> Issue:
+    """An issue about an address in the fragment, at the key of ``with`` that gave it."""
+    meant = it.replacement if it.replacement is None or "." in key else it.replacement.removeprefix("dims.")
+    fix = f"write {meant}" if meant else it.fix
+    return document.locate(replace(it, path=path, on="key", span=None, place=None, replacement=meant, fix=fix))

@@ -49,6 +49,7 @@ class Names:
     fragments: tuple[str, ...]
     variants: tuple[str, ...]
     budgets: tuple[str, ...]
+    unread: tuple[str, ...] = ()  # fragments that could not be read: their names are not known, and not missed
 
     @classmethod
     def of(cls, values: Mapping[str, Any], fragments: Mapping[str, Names]) -> Names:
@@ -72,6 +73,7 @@ class Names:
             fragments=own("use"),
             variants=own("variants"),
             budgets=own("budgets"),
+            unread=tuple(each for each in own("use") if each not in fragments),
         )
 
 
@@ -126,7 +128,7 @@ class Checks:
     def variables(self) -> Iterator[Issue]:
         for declared in self.spec.variables.values():
             other = declared.first.stands_for
-            if other is not None and other not in self.names.variables:
+            if other is not None and other not in self.names.variables and other.split(".")[0] not in self.names.unread:
                 yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))
 
     def expressions(self) -> Iterator[Issue]:
@@ -170,6 +172,8 @@ class Checks:
                 yield from self.read(node, path)
 
     def read(self, node: Read, path: Path) -> Iterator[Issue]:
+        if node.name[0] in self.names.unread:
+            return
         known = (*self.names.variables, *self.names.dims)
         name = ".".join(node.name)
         begun = [".".join(node.name[:length]) for length in range(1, len(node.name) + 1)]
@@ -188,7 +192,8 @@ class Checks:
         plain = tuple(each for each in UNDECLARED if each in leaves("functions") or each in ("join", "sum", "mean"))
         known = (*self.names.functions, *plain)
         owner = ".".join(node.name[:-1])
-        if name in known or (owner in self.names.functions and node.name[-1] in ("transpose", "unpool")):
+        adjoint = owner in self.names.functions and node.name[-1] in ("transpose", "unpool")
+        if name in known or adjoint or node.name[0] in self.names.unread:
             return
         if owner in self.names.functions:
             message = f'the function "{owner}" has no "{node.name[-1]}"'
@@ -211,6 +216,8 @@ class Checks:
         for number, written in enumerate(names or ()):
             found = REFERENCE.fullmatch(written)
             name = found["name"] if found else written
+            if name.split(".")[0] in self.names.unread:
+                continue
             if name not in known:
                 yield unknown(kind, name, known, (*path, number), (0, len(name)))
             elif found and found["slot"]:
@@ -296,7 +303,7 @@ class Checks:
         block = self.spec.data.first
         fields = block.source.fields() if hasattr(block.source, "fields") else {}
         for name, field in block.bind.items():
-            if name not in self.names.variables:
+            if name not in self.names.variables and name.split(".")[0] not in self.names.unread:
                 yield unknown("variable", name, self.names.variables, ("data", "bind", name), on="key")
             if fields and field not in fields:
                 yield unknown(f"field of {block.source.type}", field, tuple(fields), ("data", "bind", name))

@@ -1,0 +1,329 @@
+"""The schema: short forms, constants at slots, phases and players, and mistakes told once, in order, at their own line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from factorgraph.errors import Issue, SpecError, render
+from factorgraph.spec.declared import Declared
+from factorgraph.spec.load import load, loads, specs
+from factorgraph.spec.schema import Spec
+
+SHIPPED = sorted(each.path for each in specs() if each.name)
+HEAD = "factorgraph: 1\n"
+GRAPH = """variables:
+  Y: {kind: observed, shape: [4, 3]}
+  Z: {kind: latent, shape: [5]}
+functions: {decoder: linear, encoder: {type: linear, activation: shrink}}
+factors:
+  near: {type: squared_distance, between: [Y, decoder(Z)], weight: 0.37}
+  few: {type: l1, of: Z}
+inference: {best: {method: argmin, of: Z}, fast: {method: amortized, of: Z, by: encoder(Y)}}
+"""
+
+
+def issues(text: str) -> tuple[Issue, ...]:
+    with pytest.raises(SpecError) as caught:
+        loads(text)
+    return caught.value.issues
+
+
+def told(text: str) -> list[tuple[str, int]]:
+    return [(it.code, it.place.line) for it in issues(text) if it.place]
+
+
+# --- short forms
+
+
+def test_an_entry_that_needs_only_its_main_key_may_be_that_value() -> None:
+    short = loads(HEAD + GRAPH + "  \nlearning: {fit: energy}\n")
+    long = loads(
+        HEAD
+        + GRAPH.replace("decoder: linear,", "decoder: {type: linear},").replace("of: Z}", "of: [Z]}", 2).replace("of: [Z]}", "of: Z}", 1)
+        + "learning: {fit: {loss: {type: energy}}}\n"
+    )
+    assert short == long
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("solver: fista", "solver: {type: fista}"),
+        ("of: Z", "of: [Z]"),
+        ("start: 0", 'start: "0"'),
+    ],
+)
+def test_short_forms_of_a_procedure(short: str, long: str) -> None:
+    text = HEAD + GRAPH.replace("of: Z}, fast", "of: Z, X}, fast")
+    base = short if short == "of: Z" else f"of: Z, {short}"
+    more = long if short == "of: Z" else f"of: Z, {long}"
+    assert loads(text.replace("of: Z, X", base)) == loads(text.replace("of: Z, X", more))
+
+
+def phase(words: str) -> Spec:
+    return loads(HEAD + GRAPH + f"learning: {{fit: {words}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("energy", "{loss: energy}"),
+        ("{loss: energy}", "{loss: {energy: energy}}"),
+        ("{schedule: linear}", "{schedule: {type: linear, from: 0}}"),
+        ("{train: encoder}", "{train: [encoder]}"),
+        ("{optimizer: adam}", "{optimizer: {type: adam, betas: [0.9, 0.999]}}"),
+        ("{without: few}", "{without: [few]}"),
+        ("{}", "{epochs: 10}"),
+        ("{loss: {type: imitation, teacher: best, student: fast}}", "{loss: {type: imitation, teacher: best, student: [fast]}}"),
+    ],
+)
+def test_short_forms_of_a_phase(short: str, long: str) -> None:
+    assert phase(short) == phase(long)
+
+
+def test_named_losses_add_up_by_weight() -> None:
+    losses = phase("{loss: {low: {type: energy, weight: 0.37, only: near}, taught: {type: imitation, teacher: best, student: fast}}}")
+    terms = losses.learning["fit"].first.loss
+    assert [(name, term.loss.type, term.weight, term.only) for name, term in terms.items()] == [
+        ("low", "energy", 0.37, ("near",)),
+        ("taught", "imitation", 1.0, None),
+    ]
+
+
+def test_steps_of_preparation_in_every_form() -> None:
+    data = "data: {source: natural_patches, bind: {Y: image}, prepare: %s}\n"
+    forms = ("[remove_mean, {whiten: 0.37}]", "[{type: remove_mean}, {type: whiten, floor: 0.37}]", "[remove_mean, {whiten: {floor: 0.37}}]")
+    first, *rest = [loads(HEAD + GRAPH + data % form) for form in forms]
+    assert rest == [first, first]
+
+
+def test_a_number_may_be_a_derived_variable() -> None:
+    assert loads(HEAD + GRAPH.replace("variables:\n", "variables:\n  one: 1\n")).variables["one"].first.is_ is not None
+
+
+def test_blocks_may_come_in_any_order() -> None:
+    blocks = re.split(r"(?m)^(?=\w)", GRAPH)
+    assert loads("".join(reversed(blocks)) + HEAD) == loads(HEAD + GRAPH)
+
+
+# --- constants and slots
+
+
+def test_constants_are_evaluated_at_the_slots_of_per() -> None:
+    text = HEAD + "dims: {T: [2, 3, 7], base: 1}\nindices: {k: 3}\n" + GRAPH.replace("argmin, of: Z}", 'argmin, of: Z, per: k, steps: "T[k] + base"}')
+    best = loads(text).inference["best"]
+    assert [best.at({"k": k}).steps for k in range(3)] == [3, 4, 8]  # type: ignore[attr-defined]
+    assert best.first == best.at({"k": 0})
+    assert best.per == "k"
+
+
+def test_every_slot_is_checked_when_the_spec_is_loaded() -> None:
+    text = HEAD + "dims: {T: [2, 3, -7]}\nindices: {k: 3}\n" + GRAPH.replace("argmin, of: Z}", 'argmin, of: Z, per: k, steps: "T[k]"}')
+    (it,) = issues(text)
+    assert it.code == "FG314"
+    assert it.notes == ("at k = 2",)
+
+
+def test_a_list_in_dims_must_be_long_enough_for_its_index() -> None:
+    text = HEAD + "dims: {T: [2, 3]}\nindices: {k: 3}\n" + GRAPH.replace("argmin, of: Z}", 'argmin, of: Z, per: k, steps: "T[k]"}')
+    assert [it.code for it in issues(text)] == ["FG315"]
+
+
+def test_a_weight_may_ask_for_sizes_and_slots() -> None:
+    text = HEAD + "dims: {w: [0.1, 0.37]}\nindices: {k: 2}\n" + GRAPH.replace("weight: 0.37", 'weight: "w[k] / size(Y)"')
+    near = loads(text).factors["near"]
+    assert near.weight({"k": 1}, {"Y": 12}.__getitem__) == pytest.approx(0.37 / 12)
+    assert [it.code for it in issues(text.replace("size(Y)", "size(X)"))] == ["FG311"]
+
+
+def test_shapes_are_constants() -> None:
+    spec = loads(HEAD + "dims: {a: 4, b: a - 1}\n" + GRAPH.replace("[4, 3]", "[a, b]"))
+    assert spec.variables["Y"].first.shape == (4, 3)
+    assert spec.dims == {"a": 4, "b": 3}
+
+
+# --- phases and players
+
+
+GAME = """{steps: 9, optimizer: {type: sgd, momentum: 0.5}, learning_rate: 0.37, players: {
+  one: {train: [decoder], loss: {type: energy, only: [near]}, learning_rate: 0.2},
+  two: {train: [encoder], optimizer: adam, steps: 3}}}"""
+
+
+def test_sides_of_a_game_take_from_the_phase_what_they_leave_out() -> None:
+    sides = phase(GAME).learning["fit"].first.sides()
+    assert list(sides) == ["one", "two"]
+    assert [(s.learning_rate, s.optimizer.type if s.optimizer else "", s.steps) for s in sides.values()] == [(0.2, "sgd", 1), (0.37, "adam", 3)]
+    assert sides["one"].loss["energy"].only == ("near",)
+
+
+def test_a_phase_without_players_has_one_side() -> None:
+    (name, side), *none = phase("{train: decoder, learning_rate: 0.37}").learning["fit"].first.sides().items()
+    assert (name, side.train, side.learning_rate, none) == ("model", ("decoder",), 0.37, [])
+
+
+def test_players_that_train_the_same_are_warned_of() -> None:
+    spec = phase(GAME.replace("[encoder]", "[encoder, decoder]"))
+    assert [(it.code, it.path) for it in spec.warnings] == [("FGW201", ("learning", "fit", "players", "two", "train", 1))]
+    assert spec.learning["fit"].first.players
+
+
+def test_a_phase_with_players_has_no_loss_of_its_own() -> None:
+    text = HEAD + GRAPH + "learning:\n  fit:\n    loss: energy\n    players: {one: {train: decoder}}\n"
+    assert told(text) == [("FG210", 12)]
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "marked"),
+    [
+        ("learning: {fit: {loss: {typ: imitation, teacher: best, student: fast}}}", "FG201", "typ"),
+        ("learning: {fit: {loss: {low: {type: enrgy}}}}", "FG204", "enrgy"),
+        ("learning: {fit: {loss: {low: {type: energy, wieght: 2}}}}", "FG201", "wieght"),
+        ("learning: {fit: {loss: {type: imitation, teacher: bset, student: fast}}}", "FG209", "bset"),
+        ("learning: {fit: {train: [decodr]}}", "FG209", "decodr"),
+        ("learning: {fit: {inference: slow}}", "FG209", "slow"),
+        ("learning: {fit: {optimizer: {type: adam, bets: [0.5, 0.9]}}}", "FG201", "bets"),
+        ("learning: {fit: {optimizer: {type: adam, betas: [0.5, 1.5]}}}", "FG206", "1.5"),
+        ("learning: {fit: {optimizer: {type: adam, betas: [0.5]}}}", "FG203", "[0.5]"),
+        ("learning: {fit: {optimizer: {type: sgd, nesterov: true}}}", "FG210", "{type: sgd, nesterov: true}"),
+        ("learning: {fit: {batch_size: al}}", "FG311", "al"),
+        ("learning: {fit: {players: {one: {tran: [decoder]}}}}", "FG201", "tran"),
+        ("learning: {fit: {players: {one: {train: [decodr]}}}}", "FG209", "decodr"),
+        ("learning: {fit: {optimizer: closed_form}}", "FG205", "closed_form"),
+        ("learning: {fit: {on_dead: resample}}", "FG205", "resample"),
+        ("learning: {fit: 3}", "FG203", "3"),
+        ("learning: 3", "FG203", "3"),
+        ("data: {sorce: natural_patches, bind: {Y: image}}", "FG201", "sorce"),
+        ("data: {source: natural_patches, bind: {Y: imag}}", "FG209", "imag"),
+        ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whiten: {kept: 0}}]}", "FG314", "0"),
+        ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whitn: 0.1}]}", "FG204", "whitn"),
+        ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whiten: {keep: 3}}]}", "FG201", "keep"),
+        ("data: {source: natural_patches, bind: {Y: image}, augment: [mirror]}", "FG205", "mirror"),
+        ("data: {source: natural_patches}", "FG202", "data"),
+        ("data: {source: natural_patches, size: 0, bind: {Y: image}}", "FG314", "0"),
+        ("expect: {a: {claim: low, metric: energy(best), at_most: 1, budget: tiny}}", "FG209", "tiny"),
+        ("expect: {a: {claim: low, metric: later.energy(best), at_most: 1}}", "FG209", "later"),
+        ("expect: {a: {claim: low, metric: energy(bset), at_most: 1}}", "FG209", "bset"),
+        ("expect: {a: {claim: low, metric: nll(best), at_most: 1}}", "FG205", "nll"),
+        ("expect: {a: {claim: low, metric: value(nere), report: true, without: [few]}}", "FG209", "nere"),
+        ("figures: {a: {type: samples, of: Y}}", "FG205", "samples"),
+        ("figures: {a: {type: sampels, of: Y}}", "FG204", "sampels"),
+        ("seed: -1", "FG203", "-1"),
+        ("source: {paper: 3}", "FG203", "3"),
+        ("source: {author: me}", "FG201", "author"),
+        ("dims: {a: [1, b]}", "FG311", "b"),
+        ("dims: {lambda: 1}", "FG207", "lambda"),
+        ("indices: {t: 0}", "FG314", "0"),
+        ("budgets: {full: {dims.code: 3}}", "FG211", "dims.code"),
+    ],
+)
+def test_a_mistake_is_marked_exactly(line: str, code: str, marked: str) -> None:
+    found = issues(HEAD + GRAPH + line + "\n")
+    assert [it.code for it in found] == [code], render(found)
+    place = found[0].place
+    assert place is not None
+    assert place.text[place.column - 1 : place.end_column - 1] == marked
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "marked"),
+    [
+        ("latent, shape: [5]", "latent, shape: [5], is: Y", "FG210", "Z"),
+        ("decoder(Z)]", "'decoder(Z, Q)']", "FG209", "Q"),
+        ("decoder(Z)]", "decoder]", "FG209", "decoder"),
+        ("decoder(Z)]", "decoder.transpos(Z)]", "FG209", "transpos"),
+        ("decoder(Z)]", "'decoder(Z[t])']", "FG209", "t"),
+        ("decoder(Z)]", "shrink(Z)]", "FG209", "shrink"),
+        ("decoder(Z)]", "sigmoid(Z)]", "FG205", "sigmoid"),
+        ("decoder(Z)]", "decoder(Z), Y]", "FG203", "[Y, decoder(Z), Y]"),
+        ("[Y, decoder(Z)]", "[Y]", "FG203", "[Y]"),
+        ("of: Z}\ninf", "of: [Z, Y]}\ninf", "FG317", "[Z, Y]"),
+        ("by: encoder(Y)", "by: {Q: encoder(Y)}", "FG209", "Q"),
+        ("by: encoder(Y)", "by: {Z: encodr(Y)}", "FG209", "encodr"),
+        ("decoder: linear", "decoder: [linear]", "FG203", "[linear]"),
+        ("decoder: linear", "decoder: {type: linear, orthonormal: rows}", "FG205", "orthonormal"),
+        ("decoder: linear", "decoder: {type: linear, activation: tahn}", "FG204", "tahn"),
+        ("decoder: linear", "decoder: {type: linear, activation: sigmoid}", "FG205", "sigmoid"),
+        ("decoder: linear", "decoder: {type: 3}", "FG203", "3"),
+        ("decoder: linear", "decoder: {unit_norm: rows}", "FG202", "decoder"),
+        ("method: argmin, of: Z", "method: argmin, of: Z, gradient: implicit", "FG205", "implicit"),
+        ("method: argmin, of: Z", "method: argmin, of: Z, only: [nere]", "FG209", "nere"),
+        ("method: argmin, of: Z", "method: argmin, of: Z, without: ['near[t]']", "FG209", "t"),
+        ("method: argmin, of: Z", "method: argmin", "FG202", "best"),
+        ("weight: 0.37", "weight: heavy", "FG311", "heavy"),
+        ("weight: 0.37", "weight: true", "FG317", "true"),
+        ("kind: latent", "kind: latent, stands_for: W", "FG209", "W"),
+    ],
+)
+def test_a_mistake_in_the_graph_is_marked_exactly(old: str, new: str, code: str, marked: str) -> None:
+    assert old in GRAPH
+    found = issues(HEAD + GRAPH.replace(old, new, 1))
+    assert [it.code for it in found] == [code], render(found)
+    place = found[0].place
+    assert place is not None
+    assert place.text[place.column - 1 : place.end_column - 1] == marked
+
+
+def test_an_unknown_type_does_not_also_report_its_fields() -> None:
+    assert told(HEAD + GRAPH.replace("type: l1, of: Z", "type: lasso, over: Z, strength: 3")) == [("FG204", 8)]
+
+
+def test_a_mistake_in_a_dim_is_told_once() -> None:
+    assert told(HEAD + "dims: {a: b, c: a}\n" + GRAPH.replace("[5]", "[a, c]")) == [("FG311", 2)]
+
+
+# --- laws over the shipped specs
+
+KEY = re.compile(r"(?<![\w\"])([A-Za-z_]\w*)(?=:\s)")
+NAMED = re.compile(r"^  (\w+):|^dims: \{.*|^indices: .*|bind: \{(\w+)|^    ([\w.]+):")
+
+
+def mutations(file: Path, change: re.Pattern[str], skip: bool) -> list[tuple[str, int, str]]:
+    """Files with one word wrong: (text, line, word)."""
+    found = []
+    lines = file.read_text().splitlines()
+    for number, line in enumerate(lines):
+        code = line.split("#")[0]
+        own = NAMED.match(code)
+        for match in change.finditer(code):
+            word = match[1]
+            named = (own and own[1] == word) or code.startswith(("dims", "indices")) and word not in ("dims", "indices")
+            if skip and (named or code[: match.start(1)].count('"') % 2):
+                continue  # names are the user's own to choose
+            typo = f"{word[:-1]}qx{word[-1]}" if len(word) > 2 else f"{word}qx"
+            found.append(("\n".join([*lines[:number], line[: match.start(1)] + typo + line[match.end(1) :], *lines[number + 1 :]]), number + 1, word))
+    return found
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_each_key_with_a_slip_is_an_error_on_its_line(file: Path) -> None:
+    tried = mutations(file, KEY, True)
+    assert len(tried) > 20
+    for text, line, word in tried:
+        assert line in [at for _, at in told(text)], f"{word} in line {line}"
+
+
+TYPE = re.compile(r"(?:type|method|source|loss|optimizer|solver|activation|kind|domain|unit_norm|prepare): \[?([a-z]\w+)")
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_each_type_with_a_slip_is_an_error_on_its_line(file: Path) -> None:
+    tried = mutations(file, TYPE, False)
+    assert len(tried) > 7
+    for text, line, word in tried:
+        found = issues(text)
+        assert [(it.place.line, it.replacement) for it in found if it.place] == [(line, word)], render(found)
+
+
+def test_what_is_declared_is_frozen() -> None:
+    decoder: Declared[object] = load("psd").functions["decoder"]  # type: ignore[assignment]
+    with pytest.raises(Exception, match="frozen"):
+        decoder.first.bias = True  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match="frozen|assign"):
+        decoder.path = ()  # type: ignore[misc]
