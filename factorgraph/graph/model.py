@@ -5,7 +5,7 @@ Values carry tensors; a function node owns parameters and may be applied many ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -159,14 +159,25 @@ class Graph:
 
     def ancestors(self, id: Id) -> frozenset[Id]:
         """The value and everything that it is computed from."""
-        return self._ancestors[id]
+        known = self._ancestors.get(id)
+        if known is None:
+            known = self._ancestors[id] = self.leading_to((id,))
+        return known
+
+    def leading_to(self, ids: Iterable[Id]) -> frozenset[Id]:
+        """The values and everything that any of them is computed from."""
+        found: set[Id] = set()
+        waiting = list(ids)
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting += self.values[key].arguments
+        return frozenset(found)
 
     @cached_property
-    def _ancestors(self) -> Mapping[Id, frozenset[Id]]:
-        known: dict[Id, frozenset[Id]] = {}
-        for key, value in self.values.items():
-            known[key] = frozenset({key}).union(*(known[each] for each in value.arguments))
-        return known
+    def _ancestors(self) -> dict[Id, frozenset[Id]]:
+        return {}  # filled as asked: all of them together are quadratic in the length of a recursion
 
     @cached_property
     def network(self) -> networkx.DiGraph[str]:

@@ -21,15 +21,15 @@ def with_roles(graph: Graph) -> Graph:
     """
     found: dict[str, set[Role]] = {key: set() for key in graph.functions}
     kinds = _kinds(graph)
+    compared: dict[frozenset[str], list[Id]] = {frozenset({"latent"}): [], frozenset({"observed"}): []}
     for value, other in _comparisons(graph):
-        against = kinds[other] & {"latent", "observed"}
-        if len(against) != 1:
-            continue
-        source, role = ("observed", "encoder") if against == {"latent"} else ("latent", "decoder")
-        for value_id in graph.ancestors(value):
+        compared.get(kinds[other] & {"latent", "observed"}, []).append(value)
+    ways: tuple[tuple[str, str, Role], ...] = (("observed", "latent", "encoder"), ("latent", "observed", "decoder"))
+    for source, against, role in ways:
+        for value_id in graph.leading_to(compared[frozenset({against})]):
             application = graph.values[value_id]
             if isinstance(application, Application) and source in kinds[value_id]:
-                found[application.function].add(role)  # type: ignore[arg-type]  # one of the two words
+                found[application.function].add(role)
     functions = {key: replace(node, role=_only(found[key])) for key, node in graph.functions.items()}
     return replace(graph, functions=functions)
 
@@ -62,8 +62,8 @@ def _comparisons(graph: Graph) -> Iterable[tuple[Id, Id]]:
 
 def warnings(graph: Graph) -> tuple[Issue, ...]:
     """Names that do nothing: most likely a slip."""
-    used = frozenset[Id]().union(*(graph.ancestors(each) for factor in graph.factors.values() for each in factor.arguments))
-    read = used.union(*(graph.ancestors(each) for ids in graph.entries.values() for each in ids))
+    used = graph.leading_to(each for factor in graph.factors.values() for each in factor.arguments)
+    read = used | graph.leading_to(each for ids in graph.entries.values() for each in ids)
     found: list[Issue] = []
     for name, declared in graph.spec.variables.items():
         slots = graph.slots_of(name)

@@ -63,19 +63,20 @@ class Variables:
 
     def _derive(self, wanted: Key) -> None:
         """Make a derived variable, and before it what it reads; a circle is noted with its chain."""
-        stack = [wanted]
+        stack, waiting = [wanted], {wanted}
         while stack:
             key = stack[-1]
             if key in self.made or key in self.broken:
-                stack.pop()
+                waiting.discard(stack.pop())
                 continue
             try:
                 self.made[key] = self._define(*key)
             except Deferred as more:
-                if more.key in stack:
+                if more.key in waiting:
                     self._circle(stack[stack.index(more.key) :])
                 else:
                     stack.append(more.key)
+                    waiting.add(more.key)
             except Broken:
                 self.broken.add(key)
             except SpecError as error:
