@@ -81,10 +81,8 @@ class Model(nn.Module):
         self.plan = plan
         self.program = Program(graph)
         self.inferences = dict(inferences)
-        self.root = Node()
-        self._modules.pop("root")
         for top in ("functions", "factors"):
-            self._modules[top] = self.root.child(top)
+            self._modules[top] = Node()
         self.owners = tuple(start)
         for owner, tensors in start.items():
             for name, value in tensors.items():
@@ -249,8 +247,10 @@ class Model(nn.Module):
         return RunError(issue("FG621", f'"{key}" is needed and was not given', self.graph.variables[key].written.path))
 
     def _node(self, owner: str) -> Node:
-        node = self.root
-        for part in parts_of(owner):
+        top, *rest = parts_of(owner)
+        node = self._modules[top]
+        assert isinstance(node, Node), "the tree of parameters holds nodes"
+        for part in rest:
             node = node.child(part)
         return node
 
