@@ -14,7 +14,7 @@ from factorgraph.graph.drawing.dot import dot
 from factorgraph.graph.drawing.layout import render
 from factorgraph.graph.drawing.palette import FAMILIES, luminance
 from factorgraph.graph.drawing.picture import Drawing
-from factorgraph.graph.drawing.text import plain
+from factorgraph.graph.drawing.text import JOINER, plain
 from factorgraph.graph.model import Graph
 
 POINTS = 72.0  # an inch
@@ -147,7 +147,7 @@ def _missing(drawing: Drawing, found: Layout) -> Iterator[str]:
 
 
 def _squeezed(text: str) -> str:
-    return "".join(text.split())
+    return "".join(text.replace(JOINER, "").split())
 
 
 def _covered(found: Layout) -> Iterator[str]:

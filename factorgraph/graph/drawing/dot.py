@@ -46,7 +46,7 @@ def dot(drawing: Drawing) -> str:
     graph.attr(label=_heading(drawing), labelloc="t", labeljust="c", fontsize=str(SMALL))
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize=str(NAME), margin="0.08,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=INK, penwidth="1.1", arrowsize="0.75")
-    for node in reversed(drawing.nodes) if drawing.across else drawing.nodes:  # the first then stands on top, or left
+    for node in drawing.nodes:
         _node(graph, node, drawing)
     for edge in drawing.edges:
         _edge(graph, drawing, edge)
@@ -63,14 +63,14 @@ def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
             graph.node(node.id, f"<{name}>", shape="plain")
         case "operator":
             shape, style = ("circle", "filled") if len(node.lines[0]) <= 2 else ("box", "filled,rounded")
-            graph.node(node.id, f"<{name}>", {"shape": shape, "style": style, "margin": "0.03"} | _LOOKS[node.kind])
+            graph.node(node.id, f"<{name}>", shape=shape, style=style, margin="0.03", **_LOOKS[node.kind])
         case "function":
             look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
-            graph.node(node.id, _stacked(name, below), {"shape": "box", "margin": "0.14,0.08"} | look.attributes())
+            graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **look.attributes())
         case _:
             shape = "circle" if len(node.lines[0]) <= ROUND else "ellipse"
             round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind]
-            graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), round_look)
+            graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), **round_look)
 
 
 def _stacked(name: str, below: list[str]) -> str:
@@ -131,12 +131,12 @@ def _square(span: str, cells: int) -> str:
 def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
     if edge.arrow:
-        graph.edge(first, second, None, {"dir": "back"} if edge.backward else {})
+        graph.edge(first, second, dir="back" if edge.backward else None)
         return
     out, into = ("e", "w") if drawing.across else ("s", "n")
     tail = f"{first}:b:{out}" if edge.backward else first
     head = second if edge.backward else f"{second}:a:{into}"
-    graph.edge(tail, head, None, {"dir": "none", "tailclip" if edge.backward else "headclip": "false"})
+    graph.edge(tail, head, dir="none")
 
 
 def _heading(drawing: Drawing) -> str:

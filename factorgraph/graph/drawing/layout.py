@@ -54,8 +54,8 @@ def _engines(form: Format) -> list[tuple[str, list[str]]]:
 def _ask(command: list[str], dot: str, sign: bytes) -> bytes | str:
     """The program's answer, or why there is none. A picture beside a warning is a picture."""
     with tempfile.TemporaryDirectory(prefix="factorgraph-") as folder:
-        env = {**os.environ, "SERVER_NAME": ""} | (_fonts(Path(folder)) if str(_CHILD) in command else {})
-        env.pop("SERVER_NAME")
+        env = {**os.environ, **(_fonts(Path(folder)) if str(_CHILD) in command else {})}
+        env.pop("SERVER_NAME", None)  # Graphviz would take itself for a web server
         try:
             done = subprocess.run(command, input=dot.encode(), capture_output=True, timeout=PATIENCE, env=env, check=False)
         except subprocess.TimeoutExpired:

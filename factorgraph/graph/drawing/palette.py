@@ -24,7 +24,7 @@ class Look:
 
 UNSHARED = Look("white", "thin")
 # Okabe & Ito's colours, lightened until black text is readable on them. Borders repeat after four, colours after seven.
-FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4eca0", "#e3b9d3", "#a9bfe0", "#eda78a")
+FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4eca0", "#d39bbf", "#8fa8d8", "#e58f6c")
 BORDERS = ("solid", "dashed", "double", "dotted")
 FAMILIES = tuple(Look(FILLS[n % len(FILLS)], BORDERS[n % len(BORDERS)]) for n in range(len(FILLS) * len(BORDERS)))
 

@@ -8,6 +8,7 @@ import re
 import textwrap
 
 SUBSCRIPTS = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋")
+JOINER = "\u2060"  # has no width
 LONGEST = 2000  # characters of one label; a diagram is not the place for more
 _NOT_XML = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
 _TURNING = "\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -21,11 +22,13 @@ def plain(text: str) -> str:
 
 
 def markup(text: str) -> str:
-    """One line for HTML and for Graphviz labels of its HTML kind.
+    """One line for HTML and for Graphviz labels of its HTML kind; a line break becomes a space.
 
-    A backslash is written as an entity, for Graphviz replaces ``\\N`` and its like in every text; a line break becomes a space.
+    Graphviz puts names in the place of ``\\G``, ``\\N`` and their like, even where the backslash is written as an entity: an
+    invisible joiner keeps the two apart.
     """
-    return html.escape(plain(text).replace("\n", " "), quote=True).replace("\\", "&#92;").replace("&#x27;", "&#39;")
+    escaped = html.escape(plain(text).replace("\n", " "), quote=True).replace("&#x27;", "&#39;")
+    return re.sub(r"\\(?=[A-Za-z])", f"&#92;{JOINER}", escaped).replace("\\", "&#92;")
 
 
 def quoted(text: str) -> str:

@@ -92,9 +92,9 @@ class Sketch:
             case Number(value=value):
                 return self._put(Constant(f"{value:g}", value, WRITTEN))
             case Read(name=name, slot=slot, output=output):
-                id = ".".join(name) + ("" if slot is None else f"[{slot.offset}]")
-                assert output is None and id in self.values, f"{id} is not in the sketch"
-                return id
+                key = ".".join(name) + ("" if slot is None else f"[{slot.offset}]")
+                assert output is None and key in self.values, f"{key} is not in the sketch"
+                return key
             case Negate(operand=operand):
                 inner = self._node(operand)
                 return self._put(Operation(f"-({inner})", "negate", (inner,), self.values[inner].shape, WRITTEN))
@@ -118,12 +118,13 @@ class Sketch:
         last = given[0]
         for node in self.chains[spelled.replace("_at_", "[") + ("]" if "_at_" in spelled else "")]:
             shape = self._domain(node) if method == "transpose" else self.functions[node].result
-            last = self._put(Application(f"{node}.{method or 'forward'}({last})", node, method or "forward", (last,), shape, WRITTEN))
+            method = method or "forward"
+            last = self._put(Application(f"{node}.{method}({last})", node, method, (last,), shape, WRITTEN))
         if call.output is not None:
-            id = f"{last}.{call.output}"
+            name = f"{last}.{call.output}"
             whole = self.values[last].shape
             shape = whole if call.output == "what" else (2, *whole[1:])
-            last = self._put(Application(id, self.values[last].function, "forward", (last,), shape, WRITTEN, call.output))
+            last = self._put(Application(name, self.values[last].function, "forward", (last,), shape, WRITTEN, call.output))
         return last
 
     def _domain(self, function: str) -> tuple[int, ...]:
@@ -159,7 +160,8 @@ def kmeans() -> Graph:
 def autoencoder() -> Graph:
     sketch = Sketch("Autoencoder").variable("Y", "observed", 784).function("encoder", "linear relu", 30)
     sketch.function("decoder", "linear", 784).variable("H", "derived", 30, of="encoder(Y)")
-    return sketch.factor("reconstruction", "squared_distance", "Y", "decoder(H)").factor("sparsity", "l1", "H", weight=0.1).graph()
+    sketch.factor("reconstruction", "squared_distance", "Y", "decoder(H)")
+    return sketch.factor("sparsity", "l1", "H", weight=0.1).graph()
 
 
 def tied() -> Graph:
@@ -204,8 +206,10 @@ def stack() -> Graph:
     sketch = Sketch("Two layers of sparse codes").variable("Y", "observed", 144).variable("label", "observed", 10)
     for level, width in enumerate((256, 64)):
         sketch.variable(f"Z[{level}]", "latent", width)
-    sketch.function("decoder[0]", "linear", 144).function("decoder[1]", "linear", 256).function("classifier", "linear softmax", 10)
-    sketch.factor("first", "squared_distance", "Y", "decoder_at_0(Z[0])").factor("second", "squared_distance", "Z[0]", "decoder_at_1(Z[1])")
+    sketch.function("decoder[0]", "linear", 144).function("decoder[1]", "linear", 256)
+    sketch.function("classifier", "linear softmax", 10)
+    sketch.factor("first", "squared_distance", "Y", "decoder_at_0(Z[0])")
+    sketch.factor("second", "squared_distance", "Z[0]", "decoder_at_1(Z[1])")
     sketch.factor("class", "cost", "classifier(Z[1])", "label", weight=2.5)
     return sketch.factor("few[0]", "l1", "Z[0]", weight=0.37).factor("few[1]", "l1", "Z[1]", weight=0.2).graph()
 
