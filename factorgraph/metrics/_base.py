@@ -72,4 +72,5 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     """Cosine of row i with row j: (n, d), (m, d) -> (n, m). A row of zeros has cosine 0 with everything."""
     a, b = a.double(), b.double()
     tiny = torch.finfo(a.dtype).tiny
-    return (a / a.norm(dim=1, keepdim=True).clamp_min(tiny)) @ (b / b.norm(dim=1, keepdim=True).clamp_min(tiny)).T
+    found: Tensor = (a / a.norm(dim=1, keepdim=True).clamp_min(tiny)) @ (b / b.norm(dim=1, keepdim=True).clamp_min(tiny)).T
+    return found

@@ -21,4 +21,5 @@ class ColumnNorm(MetricLeaf):
     per_unit: ClassVar[bool] = True
 
     def measure(self, on: Measured, function: str) -> Tensor:
-        return on.matrix(function).double().norm(dim=0)
+        norms: Tensor = on.matrix(function).double().norm(dim=0)
+        return norms

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from factorgraph.compile.model import Model
+    from factorgraph.data.chain import Chain
     from factorgraph.data.dataset import Dataset
     from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Variable
     from factorgraph.structure import Shape
@@ -217,12 +218,11 @@ class Measured:
 
         Undone for what a unit writes, transposed for what it reads.
         """
-        filters = self.filters(function)
-        return self._in_source_space(function, filters.flatten(1)).reshape(len(filters), *filters.shape[1:])
+        return self._in_source_space(function, self.filters(function).flatten(1))
 
     def units_in_source_space(self, function: str) -> Tensor:
         """What each unit writes or reads, preparation undone: (units, values)."""
-        return self._in_source_space(function, self.units(function))
+        return self._in_source_space(function, self.units(function)).flatten(1)
 
     def writes(self, node: FunctionNode) -> bool:
         """Whether a function's units write (a decoder's columns) or read (an encoder's rows)."""
@@ -241,24 +241,32 @@ class Measured:
         return tuple(name for name in names if self.picture_shape(name) is not None)
 
     def picture_shape_of(self, variable: Variable) -> Shape | None:
-        """The shape of the pictures that an observed variable holds, or ``None``: its own, or that of the field bound to it."""
-        data = self.graph.spec.data
-        field: Shape = ()
-        if data is not None:
-            field = data.first.source.fields().get(data.first.bind.get(variable.name, ""), ())
-        for shape in (variable.shape, field):
+        """The shape of the pictures that an observed variable holds, or ``None``: its own, or that of its prepared field."""
+        chain = self._chain_of(variable)
+        for shape in (variable.shape, chain.prepared_shape if chain is not None else ()):
             if len(shape) in (2, 3) and math.prod(shape) == math.prod(variable.shape):
                 return tuple(shape)
         return None
 
-    def unprepared(self, samples: Tensor) -> Tensor:
-        """Prepared samples (rows, values) as differences from a flat picture: the linear part of the preparation undone."""
-        return _as_tensor(self.dataset.chain.pixels(samples.numpy())).flatten(1)
+    def unprepared(self, variable: Variable, samples: Tensor) -> Tensor:
+        """Prepared samples (rows, values) as differences from a flat picture, (rows, *raw shape): the linear part undone."""
+        chain = self._chain_of(variable)
+        assert chain is not None, "only pictures of the data are shown unprepared"
+        return _as_tensor(chain.pixels(samples.numpy()))
+
+    def _chain_of(self, variable: Variable) -> Chain | None:
+        preparation = self.dataset.preparation
+        return preparation.chain_of(variable.name) if variable.name in preparation.bind else None
 
     def _in_source_space(self, function: str, flat: Tensor) -> Tensor:
-        chain, (node, _) = self.dataset.chain, self._matrices(function)[0]
+        node, _ = self._matrices(function)[0]
+        chains = [self._chain_of(each) for each in self.graph.of_kind("observed") if math.prod(each.shape) == flat.shape[1]]
+        chain = next((each for each in chains if each is not None), None)
+        if chain is None:
+            text = f"function {function!r} neither writes nor reads a variable that is bound to data"
+            raise RunError(issue("FG632", text, fix="ask for an encoder or a decoder of the data"))
         show = chain.pixels if self.writes(node) else chain.pixels_of_rows
-        return _as_tensor(show(flat.numpy())).flatten(1)
+        return _as_tensor(show(flat.numpy()))
 
     def _matrices(self, function: str) -> list[tuple[FunctionNode, Tensor]]:
         named = dict(self.model.named_parameters())
@@ -286,7 +294,8 @@ class Measured:
     def _background_rows(self) -> Mapping[str, np.ndarray]:
         points = self._from_source("background", BACKGROUND_ROWS, self.graph.spec.seed)
         (variable,) = self.graph.of_kind("observed")
-        prepared, _ = self.dataset.chain.apply(points)
+        chain = self._chain_of(variable)
+        prepared = points if chain is None else chain.apply(points)[0]
         return {variable.name: prepared.reshape(len(prepared), *variable.shape)}
 
     def _from_source(self, what: str, *arguments: int) -> Any:

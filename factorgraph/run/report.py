@@ -48,7 +48,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``; a figure that is no finite number is ``None``."""
-        return _json(
+        figures: dict[str, Any] = _json(
             {
                 "split": self.split,
                 "rows": self.rows,
@@ -56,6 +56,7 @@ class Report:
                 "compared": [{**vars(each)} for each in self.compared],
             }
         )
+        return figures
 
     def text(self) -> str:
         """The same as plain text: one column a procedure."""

@@ -16,11 +16,14 @@ HERE = Written(())
 class NoSteps:
     """A chain of no preparation."""
 
+    def __init__(self, shape=(0,)):
+        self.prepared_shape = shape
+
     def apply(self, x):
         return x, {}
 
     def pixels(self, x):
-        return x
+        return x.reshape(len(x), *self.prepared_shape)
 
     pixels_of_rows = pixels
 
@@ -32,24 +35,20 @@ class Doubled(NoSteps):
         return 2 * x, {}
 
     def pixels(self, x):
-        return x / 2
+        return super().pixels(x) / 2
 
     def pixels_of_rows(self, x):
-        return x * 2
+        return super().pixels(x) * 2
 
 
 class FakeSource:
-    """Two-dimensional points have a background, pictures a shape, planted signals a truth."""
+    """Points in the plane have a background, planted signals a truth, photographs neither."""
 
-    def __init__(self, fields, truth=None, background=None):
-        self._fields = fields
+    def __init__(self, truth=None, background=None):
         if truth is not None:
             self.truth = lambda seed: truth
         if background is not None:
             self.background = lambda count, seed: background
-
-    def fields(self):
-        return self._fields
 
 
 class FakeSolution(SimpleNamespace):
@@ -59,13 +58,15 @@ class FakeSolution(SimpleNamespace):
 class FakeModel:
     """|Y - D Z|^2 + w_p |Z - shrink(E Y)|^2 + w_s |Z|_1 with two procedures: ``optimal`` (ISTA) and ``fast`` (the encoder)."""
 
-    def __init__(self, decoder, encoder, *, prediction=0.37, sparsity=0.5, threshold=0.1, steps=60, field=None, source=None, role=True):
+    def __init__(
+        self, decoder, encoder, *, prediction=0.37, sparsity=0.5, threshold=0.1, steps=60, source=None, role=True
+    ):
         values, units = decoder.shape
         self.decoder, self.encoder = torch.as_tensor(decoder), torch.as_tensor(encoder)
         self.weights = {"reconstruction": 1.0, "prediction": prediction, "sparsity": sparsity}
         self.threshold, self.steps = threshold, steps
-        source = source or FakeSource({"image": field or (values,)})
-        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "image"}))
+        source = source or FakeSource()
+        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "field"}))
         spec = SimpleNamespace(inference={"optimal": None, "fast": None}, data=data, seed=3, indices={}, figures={})
         self.graph = self._graph(spec, values, units, role)
         self.spec = spec
@@ -105,7 +106,7 @@ class FakeModel:
     def _shrink(v, t):
         return v.sign() * (v.abs() - t).clamp_min(0)
 
-    def infer(self, procedure=None, *, Y):  # noqa: N803
+    def infer(self, procedure=None, *, Y):
         z = self.code(Y)
         if procedure in (None, "optimal"):
             first, bound = z, 2 * float(torch.linalg.matrix_norm(self.decoder, 2)) ** 2 + 2 * self.weights["prediction"]
@@ -131,8 +132,8 @@ class FakePlane:
 
     def __init__(self, prototypes, background=None):
         self.prototypes = torch.as_tensor(prototypes)
-        source = FakeSource({"point": (2,)}, background=background)
-        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "point"}))
+        source = FakeSource(background=background)
+        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "field"}))
         spec = SimpleNamespace(inference={"nearest": None}, data=data, seed=0, indices={}, figures={})
         y = Variable("Y", "Y", {}, "observed", (2,), HERE)
         z = Variable("Z", "Z", {}, "latent", (len(prototypes),), HERE, domain="one_hot")
@@ -149,7 +150,7 @@ class FakePlane:
     def named_parameters(self):
         return [("functions.prototypes.matrix", self.prototypes.T)]
 
-    def infer(self, procedure=None, *, Y):  # noqa: N803
+    def infer(self, procedure=None, *, Y):
         distance = torch.cdist(Y, self.prototypes).square()
         energy, which = distance.min(1)
         z = torch.nn.functional.one_hot(which, len(self.prototypes)).to(Y.dtype)
@@ -157,13 +158,15 @@ class FakePlane:
         return FakeSolution(variables={"Y": Y, "Z": z}, energy=energy, shares={"reconstruction": energy}, status=none, steps=none)
 
 
-def dataset(test, train=None, chain=None):
-    """A dataset of one observed variable, Y."""
+def dataset(test, train=None, chain=None, field=None):
+    """A dataset of one observed variable, Y; ``field`` is the shape of the samples that it flattens."""
     test = np.asarray(test, dtype=np.float32)
-    return SimpleNamespace(test={"Y": test}, train={"Y": test if train is None else np.asarray(train)}, chain=chain or NoSteps())
+    chain = chain or NoSteps(field or test.shape[1:])
+    preparation = SimpleNamespace(bind={"Y": "field"}, chain_of=lambda variable: chain)
+    return SimpleNamespace(test={"Y": test}, train={"Y": test if train is None else np.asarray(train)}, preparation=preparation)
 
 
-def gabor(side, angle=0.6, frequency=0.22, width=1.6, length=2.2, centre=None, phase=0.4):
+def gabor(side, *, angle=0.6, frequency=0.22, width=1.6, length=2.2, centre=None, phase=0.4):
     """One Gabor function on a square of pixels."""
     middle = centre or ((side - 1) / 2, (side - 1) / 2)
     down, across = np.mgrid[:side, :side].astype(float)

@@ -38,7 +38,7 @@ def _values(axes: Axes, values: Tensor, share: float, latent: str) -> None:
     if len(values):
         largest = float(values.abs().max())
         low = -largest if float(values.min()) < 0 else 0.0
-        edges = np.linspace(low, largest * (1 + 1e-9), BINS + 1)
+        edges = np.linspace(low, largest * (1 + 1e-9), BINS + 1).tolist()
         axes.hist(values.numpy(), bins=edges, color="#606060", log=True)
         if low < 0:
             axes.axvline(0, color=FAINT, linewidth=0.8)
@@ -51,12 +51,12 @@ def _usage(axes: Axes, often: Tensor, latent: str) -> None:
     """(units,) shares of samples."""
     order = often.sort(descending=True).values.numpy()
     dead = int((order == 0).sum())
-    counted = "every unit is at times" if dead == 0 else f"{dead} of {len(order)} units never are"
-    title(axes, f"How often each unit of {latent} is active", f"{counted}; on average in {order.mean():.1%} of samples")
+    counted = "all at times" if dead == 0 else f"{dead} of {len(order)} never"
+    title(axes, f"How often each unit of {latent} is active", f"{counted}; on average {order.mean():.1%} of samples")
     heights = np.append(order, order[-1:]) * 100
     axes.fill_between(np.arange(len(order) + 1), heights, step="post", color=COLOURS[2], alpha=0.75, linewidth=0)
     axes.set_xlim(0, len(order))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
     axes.set_ylim(0, max(float(order.max()) * 105, 1e-3))
     axes.set_xlabel("unit, most used first", fontsize=LETTERS, color=INK)
     axes.set_ylabel("% of samples", fontsize=LETTERS, color=INK)

@@ -36,13 +36,10 @@ def compared_pictures(on: Measured) -> tuple[str, str] | None:
 
 def reconstructions(on: Measured, observed: str, made: str) -> Figure:
     """36 samples, evenly spaced over the split, and their reconstructions; each pair shares one scale of greys."""
-    variable = on.graph.variables[observed]
-    shape = on.picture_shape_of(variable)
-    assert shape is not None, "compared_pictures() names only pictures"
     inputs, outputs = on.value(observed).flatten(1), on.value(made).flatten(1)
     error = float((inputs - outputs).double().square().sum() / inputs.double().square().sum().clamp_min(1e-300))
     rows = np.unique(np.linspace(0, len(inputs) - 1, COLUMNS * BANDS).round().astype(int))
-    pairs = [on.unprepared(each[rows]).reshape(len(rows), *shape) for each in (inputs, outputs)]
+    pairs = [on.unprepared(on.graph.variables[observed], each[rows]) for each in (inputs, outputs)]
     caption = f"{len(rows)} of {len(inputs)} {on.split} samples; squared error {error:.1%} of the input's square"
     return _pairs_figure(pairs[0], pairs[1], caption)
 

@@ -37,8 +37,7 @@ def title(axes: Axes, text: str, caption: str = "") -> None:
     """A title at the left above the axes, and a smaller caption between the two."""
     axes.set_title(text, fontsize=TITLE, color=INK, loc="left", pad=20 if caption else 8)
     if caption:
-        place = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        axes.annotate(caption, (0, 1), (0, 6), fontsize=LETTERS, color=QUIET, va="bottom", **place)
+        axes.annotate(caption, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=LETTERS, color=QUIET, va="bottom")
 
 
 def plain(axes: Axes) -> None:

@@ -39,7 +39,7 @@ def _surface_figure(across: np.ndarray, up: np.ndarray, energy: np.ndarray, poin
     known = energy[np.isfinite(energy)]
     dark, white = (float(known.min()), float(np.percentile(known, BRIGHTEST))) if len(known) else (0.0, 1.0)
     figure = new_figure(5.6, 5.2)
-    axes = figure.add_axes((0.125, 0.095, 0.715, 0.79))
+    axes = figure.add_axes((0.125, 0.095, 0.715, 0.77))
     pad = (across[1] - across[0]) / 2
     extent = (across[0] - pad, across[-1] + pad, up[0] - pad, up[-1] + pad)
     white = white if white > dark else dark + 1
@@ -53,7 +53,7 @@ def _surface_figure(across: np.ndarray, up: np.ndarray, energy: np.ndarray, poin
     axes.set_xlabel(f"{name}, first unit", fontsize=LETTERS, color=INK)
     axes.set_ylabel(f"{name}, second unit", fontsize=LETTERS, color=INK)
     title(axes, "Energy surface", f"dark is low, all above {white:.3g} is white; dots are data")
-    bar = figure.colorbar(picture, cax=figure.add_axes((0.865, 0.095, 0.03, 0.79)))
+    bar = figure.colorbar(picture, cax=figure.add_axes((0.865, 0.095, 0.03, 0.77)))
     bar.ax.tick_params(labelsize=LETTERS)
     bar.outline.set_color(FAINT)
     bar.outline.set_linewidth(0.8)
