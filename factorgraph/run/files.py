@@ -211,18 +211,20 @@ def read_bounded(path: Path, limit: int) -> bytes:
     except OSError as reason:
         what = "is a link, which is never followed" if path.is_symlink() else f"cannot be read ({reason.strerror})"
         raise RefusedError(what) from reason
-    with os.fdopen(handle, "rb") as file:
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
             raise RefusedError("is not an ordinary file")
         if about.st_size > limit:
-            raise RefusedError(f"has {in_words(about.st_size)}, more than the {in_words(limit)} that are read")
-        try:
+            raise RefusedError(f"has {in_words(about.st_size)}, more than the {in_words(max(limit, 0))} that are read")
+        with open(handle, "rb", closefd=False) as file:  # the file that was looked at, not its name again
             data = file.read(about.st_size + 1)
-        except OSError as reason:
-            raise RefusedError(f"cannot be read ({reason.strerror})") from reason
-        except MemoryError as reason:
-            raise RefusedError(f"has {in_words(about.st_size)}, more than the memory holds") from reason
+    except OSError as reason:
+        raise RefusedError(f"cannot be read ({reason.strerror})") from reason
+    except MemoryError as reason:
+        raise RefusedError(f"has {in_words(about.st_size)}, more than the memory holds") from reason
+    finally:
+        os.close(handle)
     if len(data) != about.st_size:
         raise RefusedError("changed while it was read")
     return data

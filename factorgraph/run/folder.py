@@ -125,7 +125,8 @@ class RunFolder:
             about = None
         who = "another process"
         if isinstance(about, dict):
-            who = f"process {about.get('pid')} on {about.get('host')} (since {about.get('since')})"
+            pid, host, since = (_plain(about.get(key))[:40] for key in ("pid", "host", "since"))
+            who = f"process {pid} on {host} (since {since})"
         fix = "wait for it, stop it, or train into another folder with --out"
         return issue("FG606", f"{who} is writing to {self.path}", fix=fix)
 
@@ -212,7 +213,7 @@ class RunFolder:
         with reporting("writing log.txt", self.path, len(text), "the run is as it was"):
             handle = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
             try:
-                self._files.write(handle, f"{now()} {' '.join(text.split())}\n".encode())
+                self._files.write(handle, f"{now()} {_plain(text)}\n".encode())
             finally:
                 self._files.close(handle)
 
@@ -346,6 +347,11 @@ def _suggestion(path: Path) -> str:
             if found:
                 return "did you mean " + " or ".join(str(each) for each in found[-3:]) + "?"
     return "name a folder that `factorgraph train` made"
+
+
+def _plain(text: Any) -> str:
+    """One line without control characters, for a log or a message that a terminal shows."""
+    return " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
 
 
 def _text(data: bytes) -> str:

@@ -172,6 +172,11 @@ def _linked_checkpoint(path: Path, outside: Path) -> None:
     path.symlink_to(outside / "step")
 
 
+def _folder(path: Path, outside: Path) -> None:
+    (path / "state.json").unlink()
+    (path / "state.json").mkdir()
+
+
 def _pipe(path: Path, outside: Path) -> None:
     (path / "state.json").unlink()
     os.mkfifo(path / "state.json")
@@ -207,6 +212,7 @@ def _entry(shape: str, offsets: str, dtype: str = "F32") -> str:
 HOSTILE: dict[str, Callable[[Path, Path], None]] = {
     "a link instead of a file": _linked_file,
     "a link instead of a checkpoint": _linked_checkpoint,
+    "a folder instead of a file": _folder,
     "a pipe that never ends": _pipe,
     "four terabytes of holes": _sparse,
     "a pickle": _replaced("model.safetensors", pickle.dumps(_Bomb())),
