@@ -72,3 +72,10 @@ def test_all_solvers_of_smooth_problems_agree():
     exact = solve(Exact(), least_squares(d, y), 1, 0).z
     for solver in (Fista(), Ista(), Gradient()):
         torch.testing.assert_close(solve(solver, least_squares(d, y), 5000, 1e-10).z, exact, rtol=1e-7, atol=1e-8)
+
+
+def test_what_the_rounding_of_the_hessian_left_over_is_no_curvature():
+    """Positive, so that Cholesky's method succeeds; dividing by it would send the code to 1000 for an energy of 5e-7."""
+    form = Quadratic(torch.diag(torch.tensor([1.0, 1e-12])), torch.tensor([[-1.0, -1e-9]]), torch.ones(1))
+    problem = Problem(torch.zeros(1, 2), lambda z: z.sum(1), lambda z: z, quadratic=form)
+    torch.testing.assert_close(solve(Exact(), problem, 1, 0).z, torch.tensor([[1.0, 0.0]]))
