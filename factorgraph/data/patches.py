@@ -70,7 +70,7 @@ def _blocks(sizes: Sequence[tuple[int, int]], patch: int) -> tuple[list[Block], 
     """The images cut into a grid: the largest blocks of which there are enough, or else the largest of which there are two."""
     edges = (max(WIDEST_BLOCK, BLOCK_IN_PATCHES[0] * patch), *(many * patch for many in BLOCK_IN_PATCHES), patch)
     grids = {edge: [block for i, size in enumerate(sizes) for block in _grid(i, *size, edge)] for edge in edges}
-    enough = [edge for edge in edges[:-1] if len(grids[edge]) >= ENOUGH_BLOCKS] or [edge for edge in edges if len(grids[edge]) > 1]
+    enough = [e for e in edges[:-1] if len(grids[e]) >= ENOUGH_BLOCKS] or [each for each in edges if len(grids[each]) > 1]
     if not enough:
         why = f"one image of {sizes[0][1]} x {sizes[0][0]} pixels cannot be divided: both sides need a patch of {patch} x {patch}"
         raise DataError(issue("FG509", why, ("data", "size"), fix="a smaller size, more images, or test: 0"))

@@ -105,9 +105,11 @@ def test_torsos_and_strangers_are_named(tmp_path):
         images.read(tmp_path, 1)
 
 
-def test_formats_that_run_programs_are_not_read(tmp_path):
+@pytest.mark.parametrize("name", ["a.eps", "a.gif", "a.tga", "a.pdf"])
+def test_only_the_named_formats_are_read(tmp_path, name):
+    file = saved(tmp_path, Image.fromarray(GREY), name)
     with pytest.raises(DataError, match="FG512"):
-        images.read(saved(tmp_path, Image.fromarray(GREY), "a.eps"), 1)
+        images.read(file.rename(tmp_path / "a.png"), 1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(8001, 8000), (10_000, 10_000), (2**31 - 1, 2**31 - 1)])

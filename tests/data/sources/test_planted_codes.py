@@ -21,7 +21,7 @@ def test_signals_are_sparse_laplace_mixtures_of_the_true_atoms():
 
 def test_test_signals_are_others_from_the_same_dictionary():
     source = PlantedCodes(units=9, atoms=7, active=2)
-    splits = source.load(Request(seed=5, count=40, test=30))
+    splits = source.load(Request(seed=5, count=30, test=30))
     held_out = splits.test.fields["signal"]
     assert np.allclose(held_out @ np.linalg.pinv(source.truth(5)).T @ source.truth(5).T, held_out, atol=1e-5)
     assert not set(map(bytes, held_out)) & set(map(bytes, splits.train.fields["signal"]))
