@@ -14,7 +14,7 @@ MOST_VALUES = 200_000  # a graph of more is a slip in the indices, and would be 
 
 @dataclass(frozen=True)
 class Site:
-    """A place where values must have one shape. ``verb`` joins them in messages: *is compared with*."""
+    """A place where values must have one shape. ``verb``: one *is compared with* the other; they *cannot be added*."""
 
     members: tuple[Id, ...]
     verb: str

@@ -1,16 +1,15 @@
-"""Entries of the spec at a slot, with their constants evaluated; what is wrong with a constant there becomes an issue."""
+"""Entries of the spec at a slot, with their constants evaluated; what is wrong with a constant says at which slot."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, SpecError
 from factorgraph.graph.model import Id
 from factorgraph.graph.texts import slot_text, slot_words
-from factorgraph.spec.choices import Mistakes
-from factorgraph.spec.problems import Entry, issues_of
 from factorgraph.spec.syntax import ExpressionError
 from factorgraph.structure import Shape
 
@@ -20,17 +19,13 @@ if TYPE_CHECKING:
 
 Size = Callable[[str], int]
 
-_KINDS = {"variables": "variable", "functions": "function", "factors": "factor", "inference": "procedure", "learning": "phase"}
 
-
-def instance(declared: Any, slots: Mapping[str, int], size: Size) -> Any:
+def instance(declared: Any, slots: Mapping[str, int], size: Size | None = None) -> Any:
     """A :class:`~factorgraph.spec.declared.Declared` at slots. Raises :class:`SpecError`."""
-    block, name = declared.path[0], declared.path[-1]
     try:
         return declared.at(slots, size)
-    except Mistakes as mistakes:
-        entry = Entry(declared.path, declared.values, f'{_KINDS.get(block, block)} "{name}"')
-        raise SpecError(_at(each, slots) for each in issues_of(mistakes.found, entry)) from None
+    except SpecError as error:
+        raise SpecError(_at(each, slots) for each in error.issues) from None
 
 
 def weight(entry: FactorEntry, slots: Mapping[str, int], size: Size) -> float:
@@ -49,14 +44,11 @@ def size_at(names: Names, slots: Mapping[str, int], shape_of: Callable[[Id], Sha
         value_id = name + slot_text({index: slots[index] for index in names.order(own) if index in slots})
         shape = shape_of(value_id)
         if shape is None:
-            fix = f"declare it: variables.{name}.shape; or use dims"
-            raise ExpressionError("FG330", f"the size of {value_id} is not known where this is read", fix=fix)
+            raise ExpressionError("FG318", f"{value_id} does not exist, so it has no size", fix="use dims")
         return math.prod(shape)
 
     return size
 
 
 def _at(it: Issue, slots: Mapping[str, int]) -> Issue:
-    if not slots:
-        return it
-    return Issue(**{**vars(it), "message": f"{it.message} (at {slot_words(slots)})"})
+    return replace(it, message=f"{it.message} (at {slot_words(slots)})") if slots else it

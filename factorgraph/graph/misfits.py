@@ -49,7 +49,10 @@ def _clash(site: Site, one: Id, other: Id, shapes: Shapes) -> Issue:
     marked, against = (other, one) if is_computed else (one, other)
     at = f" at {slot_words(site.slots)}" if site.slots else ""
     first, second = shape_text(shapes.of[one]), shape_text(shapes.of[other])
-    message = f"{one}, which is {first}, {site.verb} {other}, which is {second}{at}"
+    if site.verb.startswith("cannot"):
+        message = f"{one} is {first} and {other} is {second}: they {site.verb}{at}"
+    else:
+        message = f"{one}, which is {first}, {site.verb} {other}, which is {second}{at}"
     place = places[marked]
     where = address(place.path[:-1] if isinstance(place.path[-1], int) else place.path)
     words = "compared with" if site.verb == "is compared with" else "put together with"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.draft import Draft, Node
-from factorgraph.graph.instances import Size, instance, size_at
+from factorgraph.graph.instances import instance
 from factorgraph.graph.model import Application, Constant, Id, Operation, Written
 from factorgraph.graph.names import Names, Source, Target
 from factorgraph.graph.texts import binary_text, negated_text, number_text, slot_text
@@ -27,7 +27,7 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
 }
-_VERBS = {"+": "is added to", "-": "is subtracted from", "*": "is multiplied with"}
+_REFUSALS = {"+": "cannot be added", "-": "cannot be subtracted", "*": "cannot be multiplied"}
 
 
 class Deferred(Exception):  # noqa: N818  not an error: another variable's turn
@@ -79,10 +79,6 @@ class Unroller:
 
     # --- expressions -----------------------------------------------------------------------------------------------------------
 
-    def sizes(self, slots: Slots) -> Size:
-        """``size(X)`` at slots, from the shapes that are declared: all that is known before shapes are inferred."""
-        return size_at(self.names, slots, self.draft.declared.get)
-
     def value(self, source: Source, slots: Slots) -> Id | None:
         """The value of an expression at slots; ``None`` where something that it reads does not exist.
 
@@ -118,7 +114,7 @@ class Unroller:
         if isinstance(a, Constant) and isinstance(b, Constant):
             return self._number(_ARITHMETIC[node.operator](a.value, b.value), written)
         value_id = self.draft.add(Operation(binary_text(node.operator, a, b), node.operator, (left, right), (), written))
-        self.draft.compare([(left, _place(path, node.left)), (right, _place(path, node.right))], _VERBS[node.operator], slots)
+        self.draft.compare([(left, _place(path, node.left)), (right, _place(path, node.right))], _REFUSALS[node.operator], slots)
         return value_id
 
     def _negate(self, node: Negate, path: Path, slots: Slots) -> Id | None:
@@ -195,7 +191,7 @@ class Unroller:
             present = [each for each in arguments if each is not None]
             if len(present) < len(arguments):
                 return None
-            written = Written(path, node.span)
+            written = Written(path, _without_output(node))
             result = self._join(present, written) if target.leaf is None else self._applied(target, present, node, path, slots)
         return result if result is None or node.output is None else self._part(result, node.output, path, node)
 
@@ -209,7 +205,7 @@ class Unroller:
             return None
         value_id = self.draft.add(Operation(f"{operator}({', '.join(parts)})", operator, parts, (), Written(path, node.span)))
         place = _place(path, node.arguments[0])
-        self.draft.compare([(each, place) for each in parts], "is summed with", slots)
+        self.draft.compare([(each, place) for each in parts], "cannot be summed", slots)
         return value_id
 
     def _join(self, parts: list[Id], written: Written) -> Id:
@@ -220,7 +216,7 @@ class Unroller:
     def _applied(self, target: Target, arguments: list[Id], node: Call, path: Path, slots: Slots) -> Id:
         at = {target.per: self._bound(target.per, target.name, path, node, slots)} if target.per else {}
         chain = self.nodes(target, at, Written(path, node.name_span))
-        written = Written(path, node.span)
+        written = Written(path, _without_output(node))
         shown = ", ".join(arguments)
         if target.method != "forward":
             value_id = f"{chain[0].id}.{target.method}({shown})"
@@ -256,7 +252,7 @@ class Unroller:
         if value_id not in self.draft.nodes:
             written = called if target.declared is None else Written(target.declared.path)
             assert target.leaf is not None, "only functions have nodes"
-            leaf = target.leaf.model_validate({}) if target.declared is None else instance(target.declared, at, self.sizes(at))
+            leaf = target.leaf.model_validate({}) if target.declared is None else instance(target.declared, at)
             self.draft.nodes[value_id] = Node(value_id, target.name, leaf, written, at)
             for stage, behind in _behind(leaf):
                 key = f"{value_id}.{stage}"
@@ -276,6 +272,11 @@ def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
         yield "activation", activation
     if getattr(leaf, "gain", False):
         yield "gain", functions["gain"]()
+
+
+def _without_output(node: Call) -> tuple[int, int]:
+    """The characters of ``pool(H)`` in ``pool(H).what``."""
+    return node.span if node.output is None else (node.span[0], node.span[1] - len(f".{node.output}"))
 
 
 def _dim_text(node: Read) -> str:

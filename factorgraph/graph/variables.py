@@ -36,7 +36,7 @@ class Variables:
         declared = self.names.spec.variables[name]
         key = (name, tuple(slots.values()))
         try:
-            leaf = instance(declared, slots, self.unroller.sizes(slots))
+            leaf = instance(declared, slots)
         except SpecError as error:
             self.unroller.note(*error.issues)
             self.broken.add(key)
@@ -110,7 +110,7 @@ class Variables:
         value_id = name + slot_text(slots)
         place = Written(source.path, source.expression.root.span)
         stands_for = leaf.stands_for
-        shape = instance(declared, slots, self.unroller.sizes(slots)).shape if leaf.shape is not None else None
+        shape = instance(declared, slots).shape if leaf.shape is not None else None
         self.draft.add(
             Variable(
                 value_id,

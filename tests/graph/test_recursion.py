@@ -86,7 +86,8 @@ variables:
 factors:
   fit: {type: l1, of: Y, weight: "importance[l] / size(Y) + l"}
 """)
-    assert {key: each.weight for key, each in graph.factors.items()} == {"fit[0]": 0.5, "fit[1]": 0.37 / 4 + 1, "fit[2]": 1.25 + 2}
+    weights = {key: each.weight for key, each in graph.factors.items()}
+    assert weights == {"fit[0]": 0.5, "fit[1]": 0.37 / 4 + 1, "fit[2]": 1.25 + 2}
 
 
 def test_a_function_per_index_is_a_copy_a_slot(graph_of: GraphOf) -> None:
@@ -157,7 +158,7 @@ factors:
   realism: {type: l1, of: blurred + band}
 """)
     assert definitions(graph, "blurred") == {"blurred[0]": "0", "blurred[1]": "fit(image[0])", "blurred[2]": "fit(image[1])"}
-    assert [each.shape for each in graph.slots_of("blurred")] == [(9,), (8,), (7,)]  # the number is as large as what it is taken from
+    assert [each.shape for each in graph.slots_of("blurred")] == [(9,), (8,), (7,)]  # the number as large as what it meets
     assert [each.shape for each in graph.slots_of("fake")] == [(9,), (8,), (7,)]
     assert [graph.functions[f"generator[{k}]"].given for k in range(3)] == [(11,), (10,), (9,)]
     assert graph.variables["fake[1]"].stands_for == "band[1]"
@@ -219,7 +220,7 @@ factors:
         "above[2]": "tanh(clean[2])",
     }
     assert [each.shape for each in graph.slots_of("restored")] == [(3,), (4,), (5,)]
-    assert {key: node.given for key, node in graph.functions.items() if key.startswith("down")} == {"down[1]": (3,), "down[0]": (4,)}
+    assert (graph.functions["down[1]"].given, graph.functions["down[0]"].given) == ((3,), (4,))
 
 
 def test_without_a_start_there_is_no_such_slot(graph_of: GraphOf) -> None:

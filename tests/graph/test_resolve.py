@@ -355,9 +355,9 @@ def test_other_names_in_another_order_give_the_same_graph(seed: int) -> None:
 
 
 def test_a_thousand_factors_are_one_graph() -> None:
-    rows = "\n".join(f"  f{n}: {{type: squared_distance, between: [Y, decoder{n % 7}(Z) + {n}], weight: 0.01}}" for n in range(1000))
-    functions = "\n".join(f"  decoder{n}: linear" for n in range(7))
-    text = f"factorgraph: 1\nvariables:\n  Y: {{kind: observed, shape: [4]}}\n  Z: {{kind: latent, shape: [3]}}\nfunctions:\n{functions}\nfactors:\n{rows}\n"
-    graph = resolve(loads(text))
+    lines = ["factorgraph: 1", "variables:", "  Y: {kind: observed, shape: [4]}", "  Z: {kind: latent, shape: [3]}", "functions:"]
+    lines += [f"  decoder{n}: linear" for n in range(7)] + ["factors:"]
+    lines += [f"  f{n}: {{type: squared_distance, between: [Y, decoder{n % 7}(Z) + {n}]}}" for n in range(1000)]
+    graph = resolve(loads("\n".join(lines)))
     assert len(graph.factors) == 1000
     assert sum(isinstance(each, Application) for each in graph.values.values()) == 7
