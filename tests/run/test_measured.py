@@ -1,0 +1,115 @@
+"""Metrics, claims, reports and figures on models that were compiled from the shipped specs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import factorgraph as fg
+from factorgraph.data.dataset import load_data
+from factorgraph.registry import leaves
+from factorgraph.run.claims import NotMeasuredError, exit_status, judge
+from factorgraph.run.figures._chosen import drawn, figures
+from factorgraph.run.measured import Measured
+from factorgraph.run.report import evaluate
+
+PLANTED = "{source: planted_codes, units: 8, atoms: 5, active: 2, count: 100, bind: {Y: signal}}"
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def built(name, **changes):
+    torch.manual_seed(0)
+    spec = fg.load(str(SPECS / name), set=tuple(f"{key}={each}" for key, each in changes.items()))
+    model = fg.build(spec)
+    shapes = {each.name: each.shape for each in model.graph.of_kind("observed")}
+    return Measured(model, load_data(spec, shapes, [SPECS], None))
+
+
+@pytest.fixture(scope="module")
+def psd():
+    pytest.importorskip("sklearn", reason="the bundled photographs come with scikit-learn")
+    return built("psd.yaml", **{"dims.side": 6, "dims.code": 16, "data.count": 400})
+
+
+@pytest.fixture(scope="module")
+def kmeans():
+    return built("toy/kmeans.yaml")
+
+
+def test_the_energy_is_that_of_the_model(psd):
+    solved = psd.solved("fast")
+    y, z = torch.as_tensor(psd.given["Y"]), solved.variables["Z"]
+    with torch.no_grad():
+        energy = psd.model.energy(Y=y, Z=z)
+    assert torch.allclose(solved.energy, energy, rtol=1e-5)
+    assert torch.allclose(torch.stack(list(solved.shares.values())).sum(0), energy, rtol=1e-5)
+    assert float(psd.factor_values("prediction", solved).abs().max()) < 1e-6
+    assert torch.allclose(psd.factor_values("sparsity", solved), z.abs().sum(1), rtol=1e-5)
+    matrix = psd.matrix("decoder")
+    assert torch.allclose(psd.value("decoder(Z)"), psd.solved(None).variables["Z"] @ matrix.T, atol=1e-5)
+
+
+def test_the_search_beats_the_encoder(psd):
+    report = evaluate(psd)
+    optimal, fast = report.procedures
+    assert optimal.energy < fast.energy
+    assert report.compared[0].energy_ratio == pytest.approx(fast.energy / optimal.energy)
+
+
+def test_filters_are_pictures_of_the_patch_size(psd):
+    assert psd.filters("decoder").shape == psd.filters("encoder").shape == psd.pixels("encoder").shape == (16, 6, 6)
+    whitened = psd.dataset.chain.apply(1000 * psd.pixels("decoder").numpy() + 0.5)[0].reshape(16, 36)
+    back = torch.nn.functional.cosine_similarity(torch.as_tensor(whitened).double(), psd.units("decoder").double())
+    assert float(back.median()) > 0.95  # a filter in pixels, prepared as a patch is, is the filter that the model holds
+
+
+def test_the_shipped_claims_can_be_measured(psd, kmeans):
+    def states(on):
+        def state(name):
+            if name:
+                raise NotMeasuredError("it was not trained")
+            return on
+
+        return state
+
+    found = judge(psd.graph.spec.expect, states(psd))
+    assert {each.verdict for each in found} == {"reported"}
+    values = {each.name: each.values[0] for each in found}
+    assert values["close"] > 1
+    assert values["oriented"] <= 0.15  # the control: nothing was learned
+    toy = {each.name: each.verdict for each in judge(kmeans.graph.spec.expect, states(kmeans))}
+    assert toy["on_parabola"] == "not measured"
+    assert exit_status(judge(psd.graph.spec.expect, states(psd))) == 0
+
+
+def test_auc_of_prototypes_on_the_spiral_and_of_prototypes_elsewhere(kmeans):
+    prototypes = dict(kmeans.model.named_parameters())["functions.prototypes.matrix"]
+    points = torch.as_tensor(kmeans.dataset.train["Y"])
+    with torch.no_grad():
+        prototypes.copy_(points[torch.linspace(0, len(points) - 1, 20).long()].T)
+    assert leaves("metrics")["auc"]().measure(Measured(kmeans.model, kmeans.dataset)) > 0.8
+    with torch.no_grad():
+        prototypes.copy_(torch.tensor([[1.0], [-1.0]]).expand(2, 20))  # all in one corner
+    assert leaves("metrics")["auc"]().measure(Measured(kmeans.model, kmeans.dataset)) < 0.7
+
+
+def test_planted_atoms_are_recovered_by_themselves_and_by_nothing_else():
+    on = built("sparse_coding.yaml", **{"dims.code": 5, "variables.Y.shape": "[8]", "data": PLANTED})
+    assert leaves("metrics")["recovered"]().measure(on, "decoder") < 0.5
+    with torch.no_grad():
+        dict(on.model.named_parameters())["functions.decoder.matrix"].copy_(-on.truth().T.flip(1))
+    assert leaves("metrics")["recovered"]().measure(on, "decoder") == 1.0
+
+
+def test_every_figure_of_a_compiled_model_is_drawn(psd, kmeans):
+    pictures = ["filters-decoder.png", "filters-encoder.png", "reconstructions.png", "codes.png"]
+    assert [name for name, _ in drawn(figures(psd, []))] == pictures
+    assert [name for name, _ in drawn(figures(kmeans, []))] == ["codes.png", "energy.png"]
+
+
+def test_amortized_inference_is_faster_than_the_search(psd):
+    """A count, not a clock: the search calls the decoder once a step."""
+    assert float(psd.solved("optimal").steps.double().mean()) > 2
+    assert leaves("metrics")["speedup"]().measure(psd, "fast", "optimal") > 0
