@@ -48,7 +48,7 @@ def test_a_node_over_another_is_seen():
     def change(report, nodes):
         nodes["latent_Z"]["pos"] = nodes["observed_Y"]["pos"]
 
-    assert any("lies over" in each for each in laid_out(change))
+    assert {"latent_Z lies over observed_Y", "observed_Y lies over latent_Z"} & set(laid_out(change))
 
 
 def test_a_text_over_another_is_seen():
