@@ -56,7 +56,9 @@ SCALAR, ANYTHING = _scalar(""), _anything("")
 
 def resolve(document: Document, address: str) -> tuple[Document, Path]:
     """The exact path of an address, in the document with the short forms on the way written out. Raises :class:`AddressError`."""
-    parts, path, here, done = address.split("."), (), Here(FILE_KEYS, lambda key: _block(document, key)), 0
+    parts, done = address.split("."), 0
+    path: Path = ()
+    here = Here(FILE_KEYS, lambda key: _block(document, key))
     while parts:
         value = document.get(path) if document.has(path) else None
         if path and not (isinstance(value, Mapping) and parts[0] in value):
@@ -149,7 +151,7 @@ def _model(cls: type[BaseModel], written: Any, main: str | None, extra: tuple[st
 
 
 def _leaf(family: str, written: Any, main: str = "type", extra: tuple[str, ...] = (), default: Any = None) -> Here:
-    """A leaf: its keys depend on its type. One whose type is not there (yet) takes any key; the type's own error is told elsewhere."""
+    """A leaf: its keys depend on its type. One whose type is not there takes any key: the type's own error is told elsewhere."""
     values = _long(main)(default if written is None else written)
     kind = values.get(main) if isinstance(values, Mapping) else None
     known = leaves(family) if family in FAMILIES else {}
@@ -168,7 +170,7 @@ def _leaf(family: str, written: Any, main: str = "type", extra: tuple[str, ...] 
 
 def _field(cls: type[BaseModel], key: str, written: Any) -> Here:
     """What lies below one field, from its annotation."""
-    if cls is Phase and key in ("loss",) or cls is Player and key == "loss":
+    if cls in (Phase, Player) and key == "loss":
         return _losses(written)
     if cls is Phase and key == "players":
         names = tuple(map(str, written)) if isinstance(written, Mapping) else ()
@@ -184,7 +186,8 @@ def _field(cls: type[BaseModel], key: str, written: Any) -> Here:
         if isinstance(pick, StepPick):
             return Here((), lambda number: Here(None, _anything, lambda value: _long_step(pick.family, value)))
         return _leaf(pick.family, written, default=default)
-    return ANYTHING if isinstance(written, Mapping | list) or _holds(info.annotation, dict) or _holds(info.annotation, BaseModel) else SCALAR
+    deep = isinstance(written, Mapping | list) or _holds(info.annotation, dict) or _holds(info.annotation, BaseModel)
+    return ANYTHING if deep else SCALAR
 
 
 def _metadata(annotation: Any, found: Any) -> list[Any]:

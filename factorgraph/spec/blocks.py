@@ -44,7 +44,9 @@ Size = Annotated[tuple[Count, ...], BeforeValidator(listed)]
 class Entry(BaseModel):
     """A mapping of the spec with fixed keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_by_name=True, validate_by_alias=True
+    )
 
 
 class Distribution(Entry):
@@ -60,7 +62,7 @@ class Variable(Entry):
 
     kind: Literal["observed", "latent", "noise"] | None = Field(default=None, description="who gives its value")
     shape: Size | None = Field(default=None, description="the shape of one sample")
-    domain: Literal["real", "nonnegative", "binary", "one_hot", "simplex"] = Field(default="real", description="the values it may take")
+    domain: Literal["real", "nonnegative", "binary", "one_hot", "simplex"] = Field(default="real", description="its values")
     per: str | None = Field(default=None, description="an index: one for each of its slots")
     given: Literal["always", "training"] = Field(default="always", description="training: known when learning, predicted later")
     distribution: Annotated[Distribution | None, BeforeValidator(lambda v: v if v is None else long_form(v))] = Field(
@@ -199,7 +201,7 @@ class Phase(Entry):
     """A stretch of learning: a loss, what is trained, with which inference, for how long."""
 
     loss: Losses = Field(default="energy", validate_default=True, description="one, or a map of named ones that add up by weight")
-    train: Names | None = Field(default=None, description="functions, procedures, fragments, factors; all that the loss reaches, if left out")
+    train: Names | None = Field(default=None, description="what is trained; all that the loss reaches, if left out")
     inference: Names = Field(default=(), description="procedures, if not the first")
     only: Names | None = Field(default=None, description="the factors seen; all, if left out")
     without: Names = Field(default=(), description="factors not seen")
@@ -244,10 +246,10 @@ class DataBlock(Entry):
     source: Annotated[Source, PlainValidator(lambda v: v, json_schema_input_type=str)]
     bind: dict[str, str] = Field(description="variable: field of the data")
     count: Annotated[Count | None, BeforeValidator(_all_is_none)] = Field(default=None, description="samples; all, if left out")
-    test: Count | Share | None = Field(default=None, description="samples kept for measuring, a number or a share; a tenth, or the source's own")
-    labelled: Annotated[Whole | None, BeforeValidator(_all_is_none)] = Field(default=None, description="rows that keep their labels")
-    prepare: Annotated[tuple[StepChoice, ...], BeforeValidator(listed)] = Field(default=(), description="what is done once, in order")
-    augment: Annotated[tuple[AugmentationChoice, ...], BeforeValidator(listed)] = Field(default=(), description="what is done anew each time")
+    test: Count | Share | None = Field(default=None, description="samples kept for measuring, a number or a share")
+    labelled: Annotated[Whole | None, BeforeValidator(_all_is_none)] = Field(default=None, description="rows with labels")
+    prepare: Annotated[tuple[StepChoice, ...], BeforeValidator(listed)] = Field(default=(), description="done once, in order")
+    augment: Annotated[tuple[AugmentationChoice, ...], BeforeValidator(listed)] = Field(default=(), description="done anew")
 
 
 class Claim(Entry):

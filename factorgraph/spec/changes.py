@@ -11,11 +11,13 @@ from factorgraph.errors import Issue, Path, Place, SpecError, address
 from factorgraph.spec import addresses
 from factorgraph.spec.declared import Scales
 from factorgraph.spec.document import Document, read_scalar
+from factorgraph.spec.language import SINGULAR
 from factorgraph.spec.parse import read_spec
 from factorgraph.spec.schema import Spec
 from factorgraph.spec.slots import substituted, used_indices
 from factorgraph.spec.suggest import near
 
+MOST_SLOTS_GUESSED = 100  # where a spec does not load, a family is tried at so many slots at most
 SMOKE_STEPS = 20  # a phase, in the size that only shows that everything runs
 At = Callable[[str], Path | None]
 
@@ -25,18 +27,20 @@ def changed(spec: Spec, changes: Mapping[str, Any], origin: str) -> Spec:
     return _read(edited(spec.document, changes, origin, lambda key: None))
 
 
-def edited(document: Document, changes: Mapping[str, Any], origin: str, at: At, texts: Mapping[str, str] | None = None) -> Document:
+def edited(
+    document: Document, changes: Mapping[str, Any], origin: str, at: At, texts: Mapping[str, str] | None = None
+) -> Document:
     """The document with other values at addresses. ``at``: where a change stands in this very document, if it does."""
     issues: list[Issue] = []
-    for key, value in changes.items():
-        text = (texts or {}).get(key) or f"{key}={_flow(value)}"
-        key, value = _into_fragment(document, key, value)
+    for written, given in changes.items():
+        text = (texts or {}).get(written) or f"{written}={_flow(given)}"
+        key, value = _into_fragment(document, written, given)
         try:
             document, path = addresses.resolve(document, key)
         except addresses.AddressError as error:
-            issues.append(_no_address(document, key, error, origin, at(key), text))
+            issues.append(_no_address(document, key, error, at(written), Place(origin, 1, 1, 1, 1, text, origin)))
             continue
-        document = document.edit(path, value, origin, text, at=at(key))
+        document = document.edit(path, value, origin, text, at=at(written))
     if issues:
         raise SpecError(issues)
     return document
@@ -52,16 +56,16 @@ def _into_fragment(document: Document, key: str, value: Any) -> tuple[str, Any]:
     return key, value
 
 
-def _no_address(document: Document, key: str, error: addresses.AddressError, origin: str, at: Path | None, text: str) -> Issue:
+def _no_address(document: Document, key: str, error: addresses.AddressError, at: Path | None, shown: Place) -> Issue:
+    """What is wrong with an address: at its key in the document, or else in the text that ``shown`` holds."""
     before, after = key[: error.span[0]], key[error.span[1] :]
     whole = f"{before}{error.replacement}{after}" if error.replacement else None
     fix = f"write {whole}" if whole else "name something that is there, or a key that its entry allows"
     it = Issue("FG211", error.message, at or (), on="key", allowed=", ".join(error.allowed), fix=fix, replacement=whole)
     if at is not None and document.has(at):
         return document.locate(it)
-    start = text.find(key)
-    place = Place(origin, 1, start + 1, 1, start + 1 + len(key), text, origin)
-    return replace(it, place=place)
+    start = max(shown.text.find(key), 0)
+    return replace(it, place=replace(shown, column=start + 1, end_column=start + 1 + len(key)))
 
 
 def _read(document: Document) -> Spec:
@@ -79,7 +83,8 @@ def set_option(spec: Spec, options: tuple[str, ...]) -> Spec:
         key, equals, written = text.partition("=")
         if not equals:
             place = Place("--set", 1, 1, 1, len(text) + 1, text, "--set")
-            issues.append(Issue("FG211", "an address, then =, then a value is wanted", fix="write --set dims.code=512", place=place))
+            message = "an address, then =, then a value is wanted"
+            issues.append(Issue("FG211", message, fix="write --set dims.code=512", place=place))
             continue
         try:
             document = edited(document, {key.strip(): read_scalar(written)}, "--set", lambda key: None, {key.strip(): text})
@@ -100,7 +105,8 @@ def as_variant(spec: Spec, name: str) -> Spec:
     if plain not in spec.variants:
         known = tuple(spec.variants)
         meant = near(plain, known)
-        raise SpecError(Issue("FG209", f'there is no variant "{name}"', ("variants",), allowed=", ".join(known), replacement=meant))
+        message = f'there is no variant "{name}"' + (f'. Did you mean "{meant}"?' if meant else "")
+        raise SpecError(Issue("FG209", message, ("variants",), allowed=", ".join(known), replacement=meant))
     changes, index = spec.variants[plain], family_index(spec.document, spec.scales, spec.variants[plain])
     if index is None:
         return _member(spec.document, "variants", plain, changes)
@@ -114,16 +120,11 @@ def as_variant(spec: Spec, name: str) -> Spec:
     return _member(spec.document, "variants", plain, changes, {index: slot})
 
 
-def _member(document: Document, block: str, name: str, changes: Mapping[str, Any], slots: Mapping[str, int] | None = None) -> Spec:
-    return _read(_edited_as(document, block, name, changes, slots))
-
-
-def _edited_as(
+def _member(
     document: Document, block: str, name: str, changes: Mapping[str, Any], slots: Mapping[str, int] | None = None
-) -> Document:
-    singular = {"variants": "variant", "budgets": "budget"}[block]
+) -> Spec:
     values = {key: substituted(each, slots) if slots else each for key, each in changes.items()}
-    return edited(document, values, f"{singular} {name}", lambda key: (block, name, key))
+    return _read(edited(document, values, f"{SINGULAR[block]} {name}", lambda key: (block, name, key)))
 
 
 def family_index(document: Document, scales: Scales, changes: Mapping[str, Any]) -> str | None:
@@ -157,11 +158,12 @@ def at_budget(spec: Spec, name: str) -> Spec:
 
 def lasting(spec: Spec, steps: int | None, epochs: int | None, origin: str) -> Spec:
     """The spec with every phase for so many steps (fewer, if it has fewer), or so many epochs."""
+    assert (steps is None) != (epochs is None), "a phase lasts for steps or for epochs"
     document = spec.document
     for name, declared in spec.learning.items():
         kept = {key: each for key, each in declared.values.items() if key not in ("steps", "epochs")}
-        own = declared.first.steps
-        length = {"epochs": epochs} if epochs is not None else {"steps": steps if own is None or steps is None else min(steps, own)}
+        own = [each for each in (steps, declared.first.steps) if each is not None]
+        length = {"epochs": epochs} if epochs is not None else {"steps": min(own)}
         document = document.edit(("learning", name), {**kept, **length}, origin)
     return _read(document)
 
@@ -206,7 +208,7 @@ def _all_changes(document: Document, spec: Spec | None) -> Iterator[tuple[Path, 
 
 def _plain(indices: Any) -> dict[str, int]:
     values = indices if isinstance(indices, Mapping) else {}
-    return {key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100}
+    return {key: value for key, value in values.items() if type(value) is int and 0 < value < MOST_SLOTS_GUESSED}
 
 
 def _same(it: Issue) -> tuple[Any, ...]:
@@ -214,7 +216,7 @@ def _same(it: Issue) -> tuple[Any, ...]:
 
 
 def _at_home(document: Document, it: Issue, base: Path, changes: Mapping[str, Any], origin: str) -> Issue:
-    """An issue of a changed spec, placed at the change: itself if it lies in the changed value, else with a note of where it shows."""
+    """An issue of a changed spec, placed at the change: with a note of where it shows, if it lies elsewhere."""
     located = document.locate(it)
     if located.place is not None and located.place.origin == origin:
         return located

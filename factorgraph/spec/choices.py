@@ -38,7 +38,7 @@ class Mistake:
         return replace(self, loc=(*outer, *self.loc))
 
 
-class Mistakes(Exception):
+class Mistakes(Exception):  # noqa: N818  it is many
     """All that is wrong with one mapping."""
 
     def __init__(self, found: list[Mistake]):
@@ -71,8 +71,8 @@ def checked(
 def _loose_truths(cls: type[BaseModel], values: Mapping[str, Any], about: tuple[str, str]) -> list[Mistake]:
     """Pydantic takes "no", "on" and 1 for truth values; in YAML 1.2, and so in the language, they are words and numbers."""
     fields = {info.alias or name: info.annotation for name, info in cls.model_fields.items()}
-    loose = [key for key, value in values.items() if fields.get(key) is bool and isinstance(value, str | int | float) and value is not True]
-    return [Mistake((key,), "bool_type", "", {}, values[key], about=about) for key in loose if values[key] is not False]
+    loose = [key for key, value in values.items() if fields.get(key) is bool and type(value) in (str, int, float)]
+    return [Mistake((key,), "bool_type", "", {}, values[key], about=about) for key in loose]
 
 
 def _flat(error: ValidationError, keys: tuple[str, ...], about: tuple[str, str]) -> list[Mistake]:

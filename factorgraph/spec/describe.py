@@ -69,9 +69,11 @@ def _definitions() -> dict[str, Any]:
     }
     for family in ("solvers", "optimizers", "schedules"):
         found[family] = _leaf_family(family)
-    found["steps"] = {"anyOf": [*_leaf_family("steps")["anyOf"], *({"type": "object", "properties": {n: {}}, "required": [n]} for n in leaves("steps"))]}
+    by_name = [{"type": "object", "properties": {name: {}}, "required": [name]} for name in leaves("steps")]
+    found["steps"] = {"anyOf": [*_leaf_family("steps")["anyOf"], *by_name]}
     found["augmentations"] = {"not": {}}
-    found["loss"] = {"anyOf": [{"$ref": "#/$defs/losses"}, {"type": "object", "additionalProperties": {"$ref": "#/$defs/losses"}}]}
+    one = {"$ref": "#/$defs/losses"}
+    found["loss"] = {"anyOf": [one, {"type": "object", "additionalProperties": one}]}
     return found
 
 
@@ -82,7 +84,8 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _of(cls: type[BaseModel]) -> dict[str, Any]:
     """A class's own schema with references to the families in place of its choices."""
-    return _inlined(cls.model_json_schema(by_alias=True, schema_generator=_Generator), {})
+    schema: dict[str, Any] = _inlined(cls.model_json_schema(by_alias=True, schema_generator=_Generator), {})
+    return schema
 
 
 def _phase(cls: type[BaseModel]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from factorgraph.spec.blocks import Use
     from factorgraph.spec.declared import Scales
 
+BELOW = "put it below the spec's folder"
 DEEPEST = 8  # fragments within fragments
 
 
@@ -47,16 +48,17 @@ def _file(document: Document, use: Use, above: tuple[str, ...], path: Path) -> F
     here = File(document.file).resolve()
     root = File(above[0]).parent if above else here.parent
     if File(use.file).is_absolute():
-        raise SpecError(Issue("FG213", "a fragment's file is named relative to the spec's folder", at, fix="put it below the spec's folder"))
+        raise SpecError(Issue("FG213", "a fragment's file is named relative to the spec's folder", at, fix=BELOW))
     file = (here.parent / use.file).resolve()
     if not file.is_relative_to(root):
-        raise SpecError(Issue("FG213", f'the fragment "{use.file}" is outside the spec\'s folder', at, fix="put it below the spec's folder"))
+        raise SpecError(Issue("FG213", f'the fragment "{use.file}" is outside the spec\'s folder', at, fix=BELOW))
     if str(file) in (*above, str(here)):
         raise SpecError(Issue("FG213", f'"{use.file}" uses itself', at, fix="take one of the uses out"))
     if len(above) >= DEEPEST:
         raise SpecError(Issue("FG213", f"fragments lie in fragments at most {DEEPEST} deep", at))
     if not file.is_file():
-        raise SpecError(Issue("FG213", f'there is no file "{use.file}" beside this spec', at, fix="mend the name; it is relative to the spec's folder"))
+        fix = "mend the name; it is relative to the spec's folder"
+        raise SpecError(Issue("FG213", f'there is no file "{use.file}" beside this spec', at, fix=fix))
     return file
 
 

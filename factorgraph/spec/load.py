@@ -13,6 +13,7 @@ from factorgraph.spec.schema import Spec
 from factorgraph.spec.suggest import near
 
 WAITS = "FG205"
+NOTE = "waits for: "  # begins the note of such an issue; family and type follow
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def waits_for(path: str | File) -> list[tuple[str, str]]:
         wrong = [each for each in error.issues if each.code != WAITS]
         if wrong:
             raise SpecError(wrong) from None
-        notes = [note.removeprefix("waits for: ").split(" ", 1) for each in error.issues for note in each.notes if note.startswith("waits")]
-        return list(dict.fromkeys((family, kind) for family, kind in notes))
+        notes = [note for each in error.issues for note in each.notes if note.startswith(NOTE)]
+        waited = [note.removeprefix(NOTE).split(" ", 1) for note in notes]
+        return list(dict.fromkeys((family, kind) for family, kind in waited))
     return []

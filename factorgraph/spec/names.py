@@ -17,14 +17,16 @@ from factorgraph.spec.language import TYPES, UNDECLARED
 from factorgraph.spec.suggest import near
 
 if TYPE_CHECKING:
-    from factorgraph.spec.schema import Spec
+    from factorgraph.spec.schema import Declared, Spec
 
 REFERENCE = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<slot>[^\[\]]*)\])?")
 PROCEDURE_FIELDS = ("teacher", "student", "partition", "negatives")  # of losses: they name procedures
 VARIABLE_FIELDS = ("fake", "noise")  # of losses: they name variables that stand for others
 
 
-def unknown(kind: str, name: object, known: Sequence[str], path: Path, span: tuple[int, int] | None = None, on: Any = "value") -> Issue:
+def unknown(
+    kind: str, name: object, known: Sequence[str], path: Path, span: tuple[int, int] | None = None, *, on: Any = "value"
+) -> Issue:
     """A name that nothing has."""
     if not isinstance(name, str):
         return Issue("FG203", f"the name of a {kind} is a word, not {kind_of(name)}", path, on=on, allowed=", ".join(known))
@@ -97,7 +99,7 @@ class Checks:
         return found
 
     def twice(self) -> Iterator[Issue]:
-        """One name, one meaning: variables, functions, dims, indices and fragments share expressions; variants and phases claims."""
+        """One name, one meaning: what meets in expressions (dims, variables, ...) and what meets in claims (variants, phases)."""
         for blocks in (("dims", "indices", "use", "variables", "functions"), ("learning", "variants")):
             first: dict[str, str] = {}
             for block in blocks:
@@ -132,7 +134,8 @@ class Checks:
                 yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))
 
     def expressions(self) -> Iterator[Issue]:
-        entries = [*self.spec.variables.values(), *self.spec.functions.values(), *self.spec.inference.values()]
+        spec = self.spec
+        entries: list[Declared[Any]] = [*spec.variables.values(), *spec.functions.values(), *spec.inference.values()]
         entries += [each.leaf for each in self.spec.factors.values()]
         for declared in entries:
             yield from self.within(declared.first, declared.path)
@@ -182,8 +185,8 @@ class Checks:
                 message = f'"{name}" is a function: a value is what it gives for an argument'
                 yield Issue("FG209", message, path, span=node.name_span, fix=f"write {name}(...)")
             else:
-                of_fragment = len(node.name) > 1 and node.name[0] in self.names.fragments
-                yield unknown("variable", name if of_fragment else node.name[0], known, path, _part(node, 1 if not of_fragment else 2))
+                parts = 2 if node.name[0] in self.names.fragments else 1
+                yield unknown("variable", ".".join(node.name[:parts]), known, path, _part(node, parts))
         if node.slot is not None and node.slot.index not in (None, "last", *self.names.indices):
             yield unknown("index", node.slot.index, self.names.indices, path, _index_span(node))
 

@@ -100,7 +100,8 @@ class Reading:
         misspelt = any(each.replacement == "factorgraph" for each in self.issues)
         version = self.values.get("factorgraph")
         if version is None and not misspelt:
-            self.issues.append(Issue("FG202", "a spec needs factorgraph: 1, the version of the language", (), fix="begin with: factorgraph: 1"))
+            message = "a spec needs factorgraph: 1, the version of the language"
+            self.issues.append(Issue("FG202", message, (), fix="begin with: factorgraph: 1"))
         elif version is not None and (version != VERSION or isinstance(version, bool)):
             message = f"this version reads language version {VERSION}, not {version}"
             self.issues.append(Issue("FG214", message, ("factorgraph",), fix=f"write {VERSION}", replacement=str(VERSION)))
@@ -162,7 +163,8 @@ class Reading:
         self.scales = Scales(dims, indices)
 
     def evaluated_dims(self) -> dict[str, Any]:
-        constants, found = self.scales.constants(), {}
+        constants = self.scales.constants()
+        found: dict[str, Any] = {}
         for name, value in self.scales.dims.items():
             try:
                 found[name] = tuple(map(constants.evaluate, value)) if isinstance(value, list) else constants.evaluate(value)
@@ -197,7 +199,7 @@ class Reading:
     def check(self, declared: Declared[Any], entry: Entry, about: tuple[str, str], extra: tuple[str, ...] = ()) -> bool:
         """Whether the entry is right at every slot of its index; the first slot that is not is reported."""
         for slots in self.scales.all_slots(declared.per):
-            context = {"constants": self.scales.constants(slots, self.size)}
+            context = {"constants": self.scales.constants(slots)}
             try:
                 checked(declared.cls, declared.values, context, about, extra)
             except Mistakes as mistakes:
@@ -304,12 +306,13 @@ class Reading:
         own = {key: values[key] for key in keys_of(DataBlock) if key in values}
         options = {key: each for key, each in values.items() if key not in own}
         entry = Entry(path, value, "data", "source", "data")
-        context = {"constants": self.scales.constants({}, self.size)}
+        context = {"constants": self.scales.constants()}
         mistakes: list[Mistake] = []
         if "source" in own:
             try:
                 cls = find("data", own["source"])
-                own["source"] = checked(cls, {"type": own["source"], **options}, context, ("data", own["source"]), keys_of(DataBlock)[1:])
+                about, common = ("data", own["source"]), keys_of(DataBlock)[1:]
+                own["source"] = checked(cls, {"type": own["source"], **options}, context, about, common)
             except Mistakes as found:
                 mistakes += found.found
         else:
@@ -324,7 +327,7 @@ class Reading:
 
     def changes(self, block: str) -> dict[str, Mapping[str, Any]]:
         found = {}
-        for path, label, value in self.entries(block):
+        for path, _, value in self.entries(block):
             if isinstance(value, Mapping):
                 found[str(path[-1])] = value
             else:

@@ -99,9 +99,8 @@ def _path(mistake: Mistake, entry: Entry) -> Path:
     value, path = entry.written, entry.path
     for depth, part in enumerate(mistake.loc):
         key = entry.main if part == "type" and depth == 0 else part
-        if isinstance(value, Mapping) and key in value:
-            value, path = value[key], (*path, key)
-        elif isinstance(value, list | tuple) and isinstance(key, int) and 0 <= key < len(value):
+        at_item = isinstance(value, list | tuple) and isinstance(key, int) and 0 <= key < len(value)
+        if at_item or (isinstance(value, Mapping) and key in value):
             value, path = value[key], (*path, key)
     return path
 
@@ -208,7 +207,8 @@ def _value(mistake: Mistake, entry: Entry) -> Issue:
     if mistake.kind in _BOUNDS:
         name, words = _BOUNDS[mistake.kind]
         bound = mistake.context[name]
-        return Issue("FG206", f"{field} is {words} {bound:g}, not {_shown(mistake.input)}", path, fix=f"give a number {words} {bound:g}")
+        message = f"{field} is {words} {bound:g}, not {_shown(mistake.input)}"
+        return Issue("FG206", message, path, fix=f"give a number {words} {bound:g}")
     if mistake.kind == "literal_error":
         return _word(mistake, entry, field, path)
     if mistake.kind in ("too_long", "too_short"):

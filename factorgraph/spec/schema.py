@@ -8,15 +8,26 @@ from pathlib import PurePath
 from typing import Any
 
 from factorgraph.errors import Issue, Path
-from factorgraph.spec.blocks import Claim, DataBlock, Figure, LossTerm, Phase, Player, Use, Variable, Workers
+from factorgraph.spec.blocks import Claim, DataBlock, Figure, LossTerm, Phase, Player, Variable, Workers
 from factorgraph.spec.declared import Declared, FactorEntry, Scales
 from factorgraph.spec.document import Document
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import Function, Leaf
 
 __all__ = [
-    *("Claim", "DataBlock", "Declared", "FactorEntry", "Figure", "Fragment", "LossTerm", "Phase", "Player", "Scales", "Spec"),
-    *("Use", "Variable", "Workers"),
+    "Claim",
+    "DataBlock",
+    "Declared",
+    "FactorEntry",
+    "Figure",
+    "Fragment",
+    "LossTerm",
+    "Phase",
+    "Player",
+    "Scales",
+    "Spec",
+    "Variable",
+    "Workers",
 ]
 
 

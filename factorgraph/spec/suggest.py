@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHORTEST_START = 3  # letters of a word that may be the start of the one that was meant
 CLOSE = 0.6  # difflib's ratio; "wieght" to "weight" has 0.83, "l2" to "l1" 0.5
 
 
@@ -16,5 +17,6 @@ def near(word: object, known: Iterable[str]) -> str | None:
     found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=CLOSE)
     if found:
         return names[found[0]]
-    begun = [each for low, each in names.items() if len(word) >= 3 and (low.startswith(word.lower()) or word.lower().startswith(low))]
-    return begun[0] if begun else None
+    if len(word) < SHORTEST_START:
+        return None
+    return next((each for low, each in names.items() if low.startswith(word.lower()) or word.lower().startswith(low)), None)

@@ -75,7 +75,8 @@ def _text(text: str) -> str:
 def filled(spec: Spec) -> dict[str, Any]:
     """The values of a spec with every default written out; what is left out has no value."""
     written = spec.document.values
-    result: dict[str, Any] = {"factorgraph": written.get("factorgraph"), "title": spec.title, "source": dict(spec.source), "seed": spec.seed}
+    result: dict[str, Any] = {"factorgraph": written.get("factorgraph"), "title": spec.title, "source": dict(spec.source)}
+    result["seed"] = spec.seed
     for key in ("dims", "indices"):
         if written.get(key):
             result[key] = written[key]

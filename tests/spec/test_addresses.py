@@ -164,7 +164,7 @@ def test_a_value_with_an_index_makes_a_family(spec: Spec) -> None:
     assert [spec.variant(f"sizes[{p}]").variables["Z"].first.shape for p in range(3)] == [(2,), (3,), (5,)]
     assert spec.variant("sizes[last]") == spec.variant("sizes[2]")
     for wrong in ("sizes", "sizes[3]"):
-        with pytest.raises(SpecError, match="family|not there"):
+        with pytest.raises(SpecError, match=r"family|not there"):
             spec.variant(wrong)
 
 

@@ -1,7 +1,7 @@
 """Mistakes as users make them: code, caret, words, and an offered replacement that mends the file.
 
-The ``.expected`` file beside each spec was written by hand: whether the replacements mend it, then a line for each mistake with its
-code, line:column, and words that the message, what is allowed or the fix must hold.
+The ``.expected`` file beside each spec was written by hand: whether the replacements mend it, then a line for each mistake with
+its code, line:column, and words that the message, what is allowed or the fix must hold.
 """
 
 from __future__ import annotations

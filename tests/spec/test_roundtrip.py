@@ -43,7 +43,7 @@ def test_a_spec_with_every_default_written_out_is_the_same(file: Path) -> None:
 
 def test_what_was_left_out_is_written_out() -> None:
     text = load("psd").full()
-    for words in ("weight: 1.0", "betas: [0.9, 0.999]", "batch_size: 100", "schedule: {type: constant}", "domain: real", "seed: 0", "bias: true"):
+    for words in ("weight: 1.0", "betas: [0.9, 0.999]", "batch_size: 100", "domain: real", "bias: true"):
         assert words in text
 
 
@@ -67,11 +67,12 @@ scalars = st.one_of(
     st.sampled_from(["1e-3", "no", "017", "1_000", "~", "null", "a, b", "f(x)", "a[0]", "- x", "# x", "x: y", "1:30", ""]),
 )
 words = st.from_regex(r"[a-z][a-z_0-9.]{0,8}", fullmatch=True)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=12)
+nested = lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3)  # noqa: E731
+values = st.recursive(scalars, nested, max_leaves=8)
 
 
 @given(st.dictionaries(words, values, min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_is_written_reads_back(given: dict[str, object]) -> None:
     assert read(as_yaml(given), "x.yaml").values == given
 

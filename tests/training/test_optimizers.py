@@ -99,14 +99,14 @@ def test_schedules() -> None:
     assert rates("{type: step, at: [0.5, 0.75], factor: 0.2}") == pytest.approx([1, 1, 0.2, 0.04, 0.04])
 
 
-@pytest.mark.parametrize("words", ["{type: linear, from: 1}", "{type: linear, from: -0.1}", "{type: step, at: [1.5]}", "{type: step}", "cosine"])
+@pytest.mark.parametrize("words", ["{type: linear, from: 1}", "{type: linear, from: -0.1}", "{type: step, at: [1.5]}", "cosine"])
 def test_a_schedule_that_makes_no_sense_is_refused(words: str) -> None:
-    with pytest.raises(Exception, match="FG2|FG3"):
+    with pytest.raises(Exception, match=r"FG2|FG3"):
         rates(words)
 
 
 def test_fields_are_checked_without_torch() -> None:
     with pytest.raises(ValidationError):
         leaves("optimizers")["adam"].model_validate({"betas": [0.9, 1.0]})
-    code = "import sys\nfrom factorgraph.registry import leaves\nleaves('optimizers'), leaves('schedules')\nassert 'torch' not in sys.modules"
+    code = "import sys, factorgraph.registry as r; r.leaves('optimizers'), r.leaves('schedules'); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

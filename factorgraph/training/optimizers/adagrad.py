@@ -22,6 +22,6 @@ class Adagrad(TorchOptimizer):
     torch_name: ClassVar[str] = "Adagrad"
 
     lr_decay: NonNegative = Field(default=0.0, description="the learning rate is divided by 1 plus this times the steps done")
-    weight_decay: NonNegative = Field(default=0.0, description="pulls parameters to zero: adds this times the parameter to its gradient")
+    weight_decay: NonNegative = Field(default=0.0, description="pulls to zero: this times the parameter is added to its gradient")
     initial_accumulator_value: NonNegative = Field(default=0.0, description="what the sum of squares starts at")
     eps: Positive = Field(default=1e-10, description="added to the denominator")

@@ -23,5 +23,5 @@ class Adam(TorchOptimizer):
 
     betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="decays of the running means of gradient and square")
     eps: Positive = Field(default=1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(default=0.0, description="pulls parameters to zero: adds this times the parameter to its gradient")
+    weight_decay: NonNegative = Field(default=0.0, description="pulls to zero: this times the parameter is added to its gradient")
     amsgrad: bool = Field(default=False, description="divides by the largest square so far")

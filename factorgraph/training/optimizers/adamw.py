@@ -23,5 +23,5 @@ class AdamW(TorchOptimizer):
 
     betas: tuple[Beta, Beta] = Field(default=(0.9, 0.999), description="decays of the running means of gradient and square")
     eps: Positive = Field(default=1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(default=0.01, description="pulls parameters to zero: learning rate times this times the parameter")
+    weight_decay: NonNegative = Field(default=0.01, description="pulls to zero: by learning rate times this times the parameter")
     amsgrad: bool = Field(default=False, description="divides by the largest square so far")

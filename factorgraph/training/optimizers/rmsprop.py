@@ -23,6 +23,6 @@ class RMSprop(TorchOptimizer):
 
     alpha: Beta = Field(default=0.99, description="decay of the running mean of squares")
     eps: Positive = Field(default=1e-8, description="added to the denominator")
-    weight_decay: NonNegative = Field(default=0.0, description="pulls parameters to zero: adds this times the parameter to its gradient")
+    weight_decay: NonNegative = Field(default=0.0, description="pulls to zero: this times the parameter is added to its gradient")
     momentum: NonNegative = Field(default=0.0, description="share of the step before that is kept")
     centered: bool = Field(default=False, description="divides by the deviation instead of the root of the square")

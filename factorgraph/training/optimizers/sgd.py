@@ -23,7 +23,7 @@ class SGD(TorchOptimizer):
 
     momentum: NonNegative = Field(default=0.0, description="share of the step before that is kept")
     dampening: Real = Field(default=0.0, description="share of the gradient that momentum leaves out")
-    weight_decay: NonNegative = Field(default=0.0, description="pulls parameters to zero: adds this times the parameter to its gradient")
+    weight_decay: NonNegative = Field(default=0.0, description="pulls to zero: this times the parameter is added to its gradient")
     nesterov: bool = Field(default=False, description="looks ahead: the gradient where momentum leads")
 
     @model_validator(mode="after")

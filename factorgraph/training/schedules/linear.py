@@ -19,7 +19,7 @@ class Linear(Schedule):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     type: Literal["linear"] = "linear"
-    begin: Annotated[Share, Field(lt=1)] = Field(default=0.0, alias="from", description="the share of the phase that comes before the descent")
+    begin: Annotated[Share, Field(lt=1)] = Field(default=0.0, alias="from", description="the share before the descent")
 
     def factor(self, progress: float) -> float:
         return min(1.0, max(0.0, 1.0 - progress) / (1.0 - self.begin))
