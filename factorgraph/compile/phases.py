@@ -25,11 +25,10 @@ def phases(spec: Spec) -> Iterator[tuple[str, str, Phase]]:
 
 
 def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[PhasePlan, ...]:
-    """The plan of every side of every phase. Raises :class:`SpecError` FG403 to FG405, all together."""
+    """The plan of every side of every phase. Raises :class:`SpecError` FG404 and FG405, all together."""
     found: list[PhasePlan] = []
     wrong: list[Issue] = []
     for key, name, phase in phases(graph.spec):
-        wrong += _not_yet(name, phase)
         used = sequence(graph, procedures, phase)
         wrong += _uninferred(graph, procedures, name, phase, used)
         for player, side in phase.sides().items():
@@ -157,10 +156,3 @@ def _uninferred(
         what = f'phase "{name}" needs the latent variable "{key}", and no procedure infers it'
         yield issue("FG404", what, variable.written.path, fix=f"inference: {{optimal: {{method: argmin, of: {variable.name}}}}}")
 
-
-def _not_yet(name: str, phase: Phase) -> Iterator[Issue]:
-    """Keys of the language that this version reads and cannot yet obey: silence would be a wrong answer."""
-    for key, given in (("on_dead", phase.on_dead), ("labelled", phase.labelled), ("workers", phase.workers)):
-        if given is not None:
-            what = f'"{key}" is in the language, but this version does not do it yet'
-            yield issue("FG403", what, ("learning", name, key), on="key", fix="leave it out")
