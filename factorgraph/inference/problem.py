@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quadratic:
-    """``z' H z / 2 + b' z + c``: the smooth part in closed form, ``z`` flattened to (batch, units)."""
+    """``z' H z / 2 + b' z + c``: the smooth part in closed form, ``z`` flattened to (batch, units).
+
+    Beside an l1 it must be a sum of squares, ``|D z - y|^2 / 2`` for some D and y, or the duality gap is none.
+    """
 
     hessian: Tensor  # (units, units), the same for every row, symmetric
     linear: Tensor  # (batch, units)
