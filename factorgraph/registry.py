@@ -1,8 +1,9 @@
 """The folder is the registry: one leaf a file, found by the file's name.
 
 A family is a package; each module in it whose name does not begin with an underscore holds one leaf class whose ``type`` is the
-module's name. Other packages add theirs through entry points in the group ``factorgraph.<family>``, under a name with their
-prefix; one that cannot be loaded is named in :func:`broken` and disables nothing.
+module's name. It is imported when it is first asked for by name, so that a spec pays for the leaves that it uses. Other packages
+add theirs through entry points in the group ``factorgraph.<family>``, under a name with their prefix; one that cannot be loaded is
+named in :func:`broken` and disables nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -33,26 +35,63 @@ _PROMISES = ("Affine", "Quadratic", "Smooth", "Differentiable", "Proximal")
 _broken: dict[str, str] = {}
 
 
+class Leaves(Mapping[str, type[Leaf]]):
+    """The leaves of one family by type, in the alphabet's order; each is imported at its first use."""
+
+    def __init__(self, family: str):
+        package = importlib.import_module(FAMILIES[family])
+        self._home = package.__name__
+        self._own = {info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg and not info.name.startswith("_")}
+        self._others: dict[str, metadata.EntryPoint] = {}
+        self._found: dict[str, type[Leaf]] = {}
+        for entry in _extensions(family):
+            if entry.name in self._own or entry.name in self._others:
+                _broken[f"{entry.group}: {entry.name}"] = "ValueError: its name is taken"
+            else:
+                self._others[entry.name] = entry
+
+    def __getitem__(self, name: str) -> type[Leaf]:
+        if name not in self._found:
+            self._load(name)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or (name in self._others and self._loads(str(name)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted([*self._own, *(name for name in self._others if self._loads(name))]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _load(self, name: str) -> None:
+        if name in self._own:
+            self._found[name] = _leaf_of(importlib.import_module(f"{self._home}.{name}"), name)
+        elif name in self._others:
+            self._loads(name)
+
+    def _loads(self, name: str) -> bool:
+        """Whether a stranger's leaf can be had; the reason why not is kept for :func:`broken`."""
+        entry = self._others[name]
+        title = f"{entry.group}: {name}"
+        if name not in self._found and title not in _broken:
+            try:
+                self._found[name] = _plugin(entry)
+            except Exception as reason:  # noqa: BLE001  a stranger's code may fail in any way
+                _broken[title] = f"{type(reason).__name__}: {reason}"
+        return name in self._found
+
+
 @cache
-def leaves(family: str) -> dict[str, type[Leaf]]:
-    """Every leaf of a family by its type, in the alphabet's order."""
-    package = importlib.import_module(FAMILIES[family])
-    found: dict[str, type[Leaf]] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        if not info.ispkg and not info.name.startswith("_"):
-            found[info.name] = _leaf_of(importlib.import_module(f"{package.__name__}.{info.name}"), info.name)
-    for entry in metadata.entry_points(group=f"factorgraph.{family}"):
-        try:
-            found[entry.name] = _plugin(entry, found)
-        except Exception as reason:  # noqa: BLE001  a stranger's code may fail in any way
-            _broken[f"{entry.group}: {entry.name}"] = f"{type(reason).__name__}: {reason}"
-    return dict(sorted(found.items()))
+def leaves(family: str) -> Leaves:
+    """Every leaf of a family by its type."""
+    return Leaves(family)
 
 
 def broken() -> dict[str, str]:
     """Extensions of other packages that could not be loaded, with the reason."""
     for family in FAMILIES:
-        leaves(family)
+        len(leaves(family))
     return dict(_broken)
 
 
@@ -66,6 +105,17 @@ def describe(family: str, name: str) -> Described:
     return Described(name, family, text.split("\n")[0], text, promises, fields)
 
 
+@cache
+def _all_extensions() -> tuple[metadata.EntryPoint, ...]:
+    """What other packages add, looked up once: it reads a file of each installed package."""
+    points = metadata.entry_points()
+    return tuple(entry for group in points.groups if group.startswith("factorgraph.") for entry in points.select(group=group))
+
+
+def _extensions(family: str) -> Iterator[metadata.EntryPoint]:
+    return (entry for entry in _all_extensions() if entry.group == f"factorgraph.{family}")
+
+
 def _leaf_of(module: Any, name: str) -> type[Leaf]:
     classes = [
         each
@@ -77,14 +127,14 @@ def _leaf_of(module: Any, name: str) -> type[Leaf]:
     return classes[0]
 
 
-def _plugin(entry: metadata.EntryPoint, found: dict[str, type[Leaf]]) -> type[Leaf]:
+def _plugin(entry: metadata.EntryPoint) -> type[Leaf]:
     cls = entry.load()
     if not (inspect.isclass(cls) and issubclass(cls, Leaf)):
         raise TypeError("it is not a leaf class")
     if cls.model_fields["type"].default != entry.name:
         raise ValueError(f"its type must be its entry point's name, {entry.name!r}")
-    if entry.name in found or "_" not in entry.name:
-        raise ValueError("its name must carry a prefix of its own and be new")
+    if "_" not in entry.name:
+        raise ValueError("its name must carry a prefix of its own")
     return cls
 
 

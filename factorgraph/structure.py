@@ -26,7 +26,7 @@ Parameters = Mapping[str, "Tensor"]  # the learned tensors of one leaf, by local
 class Leaf(BaseModel):
     """A piece that users name by ``type``. The folder that it lies in is its registry."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     type: str
 
