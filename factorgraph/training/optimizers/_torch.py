@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from factorgraph.lazy import torch
+from factorgraph.spec.constants import Share
 from factorgraph.structure import Optimizer
 
 if TYPE_CHECKING:
     import torch as real_torch
 
-Beta = Annotated[float, Field(ge=0, lt=1)]  # a decay of a running mean: 1 would never forget
+Beta = Annotated[Share, Field(lt=1)]  # a decay of a running mean: 1 would never forget
 
 
 class TorchOptimizer(Optimizer):
