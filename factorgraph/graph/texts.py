@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factorgraph.graph.model import Constant, Operation, Value
+from factorgraph.graph.model import Operation, Value
 from factorgraph.structure import Shape
 
 _LEVELS = {"+": 1, "-": 1, "*": 2, "negate": 3}
@@ -48,6 +48,4 @@ def shape_text(shape: Shape | None) -> str:
 
 
 def _level(value: Value) -> int:
-    if isinstance(value, Constant) and value.value < 0:
-        return _LEVELS["negate"]
     return _LEVELS.get(value.operator, _ATOM) if isinstance(value, Operation) else _ATOM

@@ -77,5 +77,6 @@ def graph_of() -> Callable[[str], Graph]:
 @pytest.fixture
 def more_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions with several outputs, with arguments apart, and without parameters, as if they were shipped."""
-    for name, leaf in EXTRA.items():
-        monkeypatch.setitem(leaves("functions"), name, leaf)
+    known = leaves("functions")
+    monkeypatch.setattr(known, "_own", known._own | EXTRA.keys())
+    monkeypatch.setattr(known, "_found", {**known._found, **EXTRA})

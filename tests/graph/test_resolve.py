@@ -123,12 +123,29 @@ factors:
   three: {type: squared_distance, between: [Y, decoder(Z)]}
   four: {type: l1, of: relu(error)}
   five: {type: l1, of: relu(Y - decoder(Z))}
+  six: {type: l1, of: error * Y}
+  seven: {type: l1, of: (Y - decoder(Z)) * Y}
 """)
     applications = [each for each in graph.values.values() if isinstance(each, Application)]
     assert [each.id for each in applications] == ["decoder(Z)", "relu(error)"]
     assert graph.factors["one"].arguments == ("Y - decoder(Z)",)
     assert graph.factors["four"].arguments == graph.factors["five"].arguments == ("relu(error)",)
+    assert graph.factors["six"].arguments == graph.factors["seven"].arguments == ("error * Y",)
     assert graph.variables["error"].definition == "Y - decoder(Z)"
+
+
+def test_a_number_under_a_name_has_a_shape_and_is_not_shared(graph_of: GraphOf) -> None:
+    graph = graph_of("""
+variables:
+  Y: {kind: observed, shape: [4]}
+  three: {is: 0, shape: [3]}
+  five: {is: 0, shape: [5]}
+factors:
+  one: {type: l1, of: "join(Y, three)"}
+  two: {type: l1, of: "join(Y, five)"}
+""")
+    assert graph.variables["three"].definition == graph.variables["five"].definition == "0"
+    assert [graph.values[factor.arguments[0]].shape for factor in graph.factors.values()] == [(7,), (9,)]
 
 
 def test_order_is_kept_as_written(graph_of: GraphOf) -> None:
@@ -212,10 +229,14 @@ functions:
   paint: {type: linear, activation: relu}
   alone: {type: linear, units: 4}
   guess: linear
+  read: linear
+  write: linear
 factors:
   prediction: {type: squared_distance, between: [Y, paint(see(X) + mix(D))]}
   other: {type: l1, of: alone(X)}
   rule: {type: squared_distance, between: [see(X), 0 * alone(X)]}
+  up: {type: squared_distance, between: [D, tanh(read(X))]}
+  down: {type: squared_distance, between: [X, write(tanh(D))]}
 inference:
   fast: {method: amortized, of: D, by: guess(X)}
 learning:
@@ -229,6 +250,9 @@ learning:
         "paint.activation": "decoder",
         "alone": "",
         "guess": "encoder",
+        "read": "encoder",
+        "write": "decoder",
+        "tanh": "",  # on both ways
     }
 
 

@@ -162,6 +162,20 @@ def test_shapes_that_do_not_fit_show_their_chain() -> None:
     assert marked(it) == "encoder"
 
 
+def test_a_size_of_its_own_is_stronger_than_one_that_is_lent() -> None:
+    it = one("""
+variables:
+  Y: {kind: observed, shape: [9]}
+  Z: {kind: latent}
+functions: {encoder: {type: linear, units: 4}, decoder: {type: linear, units: 6}}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+  prediction: {type: squared_distance, between: [Z, encoder(Y)]}
+""")
+    assert (it.code, marked(it)) == ("FG320", "decoder")
+    assert it.notes == ("Z [4] (as encoder(Y)) -> decoder: linear -> [6]; compared with Y [9] at factors.reconstruction.between",)
+
+
 def test_a_chain_names_activations_and_derived_variables() -> None:
     text = CHAIN.replace("units: 256", "units: 256, activation: tanh").replace("[Z, encoder(Y)]", "[H, Z]")
     (note,) = one(text.replace("variables:", "variables:\n  H: encoder(Y)")).notes
