@@ -67,6 +67,15 @@ def test_a_newer_format_is_told_from_damage(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
+def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
+    path = checkpoint.save(tmp_path, 1, _tensors(1), {})
+    checkpoint.save(tmp_path, 3, _tensors(3), {})
+    shutil.copytree(path, tmp_path / "step-000000009")
+    found = checkpoint.load_latest(tmp_path)
+    assert found.step == 3
+    assert "step-000000009: MANIFEST.json belongs to another step" in found.warnings[0].message
+
+
 def test_a_limit_in_bytes_is_kept(tmp_path: Path) -> None:
     path = checkpoint.save(tmp_path, 7, _tensors(7), {})
     size = max(each.stat().st_size for each in path.glob("*.safetensors"))
@@ -117,6 +126,8 @@ class _Watched(Files):
 
     def open(self, path: Path, flags: int) -> int:
         existed = path.exists()
+        if path.name.startswith(".tmp-latest") and path.parent in self.unsafe:
+            self.mistakes.append("`latest` names a checkpoint whose own name is not on the disk")
         handle = super().open(path, flags)
         self.paths[handle] = path
         self.unsafe |= set() if existed else {path, path.parent}
