@@ -28,9 +28,14 @@ def _leaves(family: str) -> list[tuple[str, str]]:
 
 
 def _specs() -> list[tuple[str, str]]:
-    from factorgraph.spec.load import specs
+    from factorgraph.spec.load import folder, specs
 
-    return [(each.name, each.title if not each.waits else f"waits for {', '.join(kind for _, kind in each.waits)}") for each in specs()]
+    home = folder()
+    found = []
+    for each in specs():
+        name = each.name or each.path.relative_to(home).with_suffix("").as_posix()
+        found.append((name, f"waits for {', '.join(kind for _, kind in each.waits_for)}" if each.waits_for else each.title))
+    return found
 
 
 def _say_broken() -> None:

@@ -37,6 +37,7 @@ def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
         loaded = load(spec, changes)
         graph = resolve(loaded)
         plan = compiler.plan(loaded, graph)
+        compiler.check_data(loaded, graph)
     except SpecError as error:
         return list(error.issues), ""
     latent = sum(len(each.block) for each in plan.procedures.values())

@@ -53,6 +53,15 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
         return Plan(procedures, plan_phases(graph, procedures), changed)
 
 
+def check_data(spec: Spec, graph: Graph) -> None:
+    """Raise :class:`SpecError` where the data's fields do not fit the variables, as far as that can be said without reading."""
+    from factorgraph.data.preparation import check_block
+
+    found = check_block(spec.data.first, graph.sample_shapes) if spec.data is not None else []
+    if found:
+        raise SpecError(spec.document.located(found))
+
+
 def inferences(graph: Graph, program: Program, plans: Mapping[str, ProcedurePlan]) -> dict[str, Inference]:
     """The procedures of a graph, ready to run as their plans say."""
     from factorgraph.compile.procedures import Inference

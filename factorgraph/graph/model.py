@@ -153,6 +153,12 @@ class Graph:
         """Every slot of the variable that the spec calls ``name``."""
         return tuple(each for each in self.variables.values() if each.name == name)
 
+    @cached_property
+    def sample_shapes(self) -> Mapping[str, Shape]:
+        """What data must give: each observed variable by name with the shape of one sample, its slots first."""
+        observed = {each.name: each for each in self.of_kind("observed")}
+        return {name: (len(self.slots_of(name)), *each.shape) if each.slots else each.shape for name, each in observed.items()}
+
     def depends(self, id: Id, on: frozenset[Id]) -> bool:
         """Whether a value's tensor changes with any of the variables in ``on``."""
         return not on.isdisjoint(self.ancestors(id))

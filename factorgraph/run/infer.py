@@ -30,7 +30,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
     A file .npz holds everything: each variable, ``energy``, ``status``, ``steps`` and each factor's share. A file .png is the
     reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
     """
-    given = read_input(source, run.dataset.preparation)
+    given = read_input(source, run.preparation)
     arrays = _inferred(run, given, procedure)
     made = reconstructions(run.model.graph)
     pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in made if given.pictures}

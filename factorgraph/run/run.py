@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,13 @@ from factorgraph import compile as compiler
 from factorgraph.compile.plan import Plan, from_json
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
+from factorgraph.data.preparation import Preparation, stored_preparation
 from factorgraph.errors import RunError, issue
-from factorgraph.graph.model import Graph
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.measured import Measured
 from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
-from factorgraph.structure import Shape
 
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
@@ -56,7 +55,13 @@ class Run:
     def dataset(self) -> Dataset:
         """The data of the run: prepared as then, and refused where they have changed."""
         stored = (self.folder.read_json("data.json"), self.folder.read_arrays("preprocessing.safetensors"))
-        return load_data(self.spec, shapes(self.model.graph), self.roots, stored)
+        return load_data(self.spec, self.model.graph.sample_shapes, self.roots, stored)
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """How samples are prepared, as it was fitted then: all that is needed to infer for new ones; the data may be gone."""
+        tensors = self.folder.read_arrays("preprocessing.safetensors")
+        return stored_preparation(self.spec, self.model.graph.sample_shapes, tensors)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -105,11 +110,3 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
-
-def shapes(graph: Graph) -> Mapping[str, Shape]:
-    """What the data must give: each observed variable with the shape of one sample, its slots first."""
-    found: dict[str, Shape] = {}
-    for each in graph.of_kind("observed"):
-        slots = graph.slots_of(each.name)
-        found[each.name] = (len(slots), *each.shape) if each.slots else each.shape
-    return found

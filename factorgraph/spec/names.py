@@ -262,7 +262,7 @@ class Checks:
                 yield from self.losses(side.loss, written["players"][player], at)
 
     def phase(self, phase: Any, written: Mapping[str, Any], path: Path) -> Iterator[Issue]:
-        if "steps" in written and "epochs" in written:
+        if written.get("steps") is not None and written.get("epochs") is not None:
             message = "a phase lasts for steps or for epochs, not both"
             yield Issue("FG210", message, (*path, "epochs"), on="key", fix="take one of them out")
         if phase.players:

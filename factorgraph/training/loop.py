@@ -35,11 +35,15 @@ TEST_ROWS = 1000  # at a time, when a phase is measured
 
 @dataclass(frozen=True)
 class Position:
-    """Where learning stands: ``step`` of the phase number ``phase``, ``total`` steps in all."""
+    """Where learning stands: ``step`` of the phase number ``phase``, ``total`` steps in all.
+
+    ``measured``: the phase's held-out row for this step is written. A phase that was made longer goes on from there.
+    """
 
     phase: int = 0
     step: int = 0
     total: int = 0
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,10 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was taken."""
         where = checkpoint.state["position"]
-        self.position = Position(where["phase"], where["step"], where["total"])
+        self.position = Position(where["phase"], where["step"], where["total"], where["measured"])
         load_parameters(self.model, checkpoint)
         self.first = {(phase, player): value for phase, player, value in checkpoint.state["first"]}
-        if self.position.phase < len(self.stretches):
+        if self.position.total > 0:
             self.sides = self.stretches[self.position.phase].sides()
             for side in self.sides:
                 about = checkpoint.state["optimizers"].get(side.plan.player)
@@ -149,7 +153,7 @@ class Trainer:
                 numbers = self._round(stretch, side, values, repeat)
             row = {"step": where.total + 1, "epoch": epoch, "phase": stretch.id, "player": side.plan.player, "split": "train"}
             self.pending.append((row, numbers))
-        self.position = replace(where, step=where.step + 1, total=where.total + 1)
+        self.position = replace(where, step=where.step + 1, total=where.total + 1, measured=False)
         self.done_here += 1
         if len(self.pending) >= FLUSH_STEPS * len(self.sides):
             self.flush()
@@ -169,13 +173,15 @@ class Trainer:
         return outcome.numbers
 
     def _end(self, stretch: Stretch) -> None:
-        self.flush()
-        self._measure(stretch)
+        if not self.position.measured:
+            self.flush()
+            self._measure(stretch)
+            self.position = replace(self.position, measured=True)
+            self.save(name=stretch.id)
+            if self.options.on_picture:
+                self.options.on_picture()
         self.position = Position(self.position.phase + 1, 0, self.position.total)
         self.sides = ()
-        self.save(name=stretch.id)
-        if self.options.on_picture:
-            self.options.on_picture()
 
     def _measure(self, stretch: Stretch) -> None:
         """A row for the held-out split, with the first procedure."""

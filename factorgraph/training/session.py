@@ -19,7 +19,7 @@ from factorgraph.errors import FactorgraphError, RunError, SpecError, issue
 from factorgraph.graph.drawing import svg
 from factorgraph.run.folder import FINISHED, RunFolder
 from factorgraph.run.measured import Measured
-from factorgraph.run.run import Run, shapes
+from factorgraph.run.run import Run
 from factorgraph.run.signals import StopRequest
 from factorgraph.spec.schema import Spec
 from factorgraph.training.loop import Options, Progress, Trainer
@@ -66,7 +66,7 @@ def train(
     graph = compiler.resolve(spec)
     plan = compiler.plan(spec, graph)
     say(f"reading data: {spec.data.first.source.type}")
-    dataset = load_data(spec, shapes(graph), allowed_roots(Path(spec.document.file).parent, data))
+    dataset = load_data(spec, graph.sample_shapes, allowed_roots(Path(spec.document.file).parent, data))
     model = compiler.build(spec, plan, dataset.train).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
@@ -99,8 +99,9 @@ def resume(
     run = Run(path, data)
     spec = run.spec
     if epochs is not None:
-        last = list(spec.learning)[-1]
-        spec = spec.with_changes({f"learning.{last}.steps": None, f"learning.{last}.epochs": epochs}, "--epochs")
+        last, declared = list(spec.learning.items())[-1]
+        kept = {key: value for key, value in declared.values.items() if key != "steps"}
+        spec = spec.with_changes({f"learning.{last}": {**kept, "epochs": epochs}}, "--epochs")
     precision = precision or str(run.folder.about().get("precision", "float32"))
     options = Options(choose_device(device, precision), precision, workers, stop_after, on_progress)
     with run.folder.lock():
