@@ -82,6 +82,15 @@ def test_each_criterion_is_needed():
     assert share_in_best_half(blob) >= 0.8 > share_in_best_half(grating)
 
 
+@pytest.mark.parametrize(("length", "counts"), [(0.9, False), (1.4, False), (2.2, True), (2.6, True)])
+def test_an_edge_counts_from_an_elongation_of_two(length, counts):
+    """Envelopes of one lobe: the spectrum's moments go with the inverse squares of width and length."""
+    down, across = np.mgrid[:12, :12] - 5.5
+    lobe = torch.as_tensor(np.exp(-(down**2) / (2 * length**2) - across**2 / (2 * 1.1**2)))[None]
+    assert float(elongation(lobe)) == pytest.approx(max(length / 1.1, 1.1 / length) ** 2, rel=0.15)
+    assert bool(gabor_like(lobe)) == counts
+
+
 def test_scale_and_sign_change_nothing_and_channels_add_up():
     pictures = torch.as_tensor(np.array([fakes.gabor(12), fakes.gabor(12, width=4.0, length=5.0)]))
     assert gabor_like(pictures).tolist() == gabor_like(-37 * pictures).tolist() == [True, False]

@@ -174,10 +174,10 @@ def test_recovered():
     rng = np.random.default_rng(2)
     truth = rng.standard_normal((6, 5))
     near = truth + 0.02 * rng.standard_normal((6, 5))
-    found = np.stack([-3 * near[:, 4], near[:, 0], rng.standard_normal(6), near[:, 4]], 1).astype(np.float32)
+    found = np.stack([-3 * near[:, 4], near[:, 0], rng.standard_normal(6), 0 * near[:, 1]], 1).astype(np.float32)
     source = fakes.FakeSource(truth=truth)
     on = Measured(fakes.FakeModel(found, found.T.copy(), source=source), fakes.dataset(np.ones((1, 6))))
-    cosine = np.abs((truth / np.linalg.norm(truth, axis=0)).T @ (found / np.linalg.norm(found, axis=0)))
+    cosine = np.abs((truth / np.linalg.norm(truth, axis=0)).T @ (found / np.maximum(np.linalg.norm(found, axis=0), 1e-9)))
     assert measure("recovered", on, "decoder") == np.mean(cosine.max(1) > 0.95) == 0.4
     with pytest.raises(RunError, match="FG634"):
         measure("auc", on)

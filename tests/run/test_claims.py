@@ -83,6 +83,7 @@ def verdict(told, budget="laptop", **claim):
         ("start.energy(optimal) / warm.energy(optimal)", {"at_least": 2}, (2.0,), "holds"),
         ("energy(lista[k])", {"at_most": 4}, (4.0, 3.0, 3.0), "holds"),
         ("energy(lista[k])", {"at_most": 3.5}, (4.0, 3.0, 3.0), "fails"),  # not at the first slot
+        ("5 - energy(lista[k])", {"at_most": 1.5}, (1.0, 2.0, 2.0), "fails"),  # not at the last two
         ("energy(lista[k])", {"at_least": 3.5}, (4.0, 3.0, 3.0), "fails"),  # not at the last two
         ("energy(lista[k])", {"falls_with": "k"}, (4.0, 3.0, 3.0), "fails"),  # staying is not falling
         ("energy(lista[1])", {"at_most": 3}, (3.0,), "holds"),
