@@ -12,7 +12,8 @@ from factorgraph.errors import FactorgraphError
 def main() -> None:
     """Run one command. Exit status: 0 well, 1 a run or a claim failed, 2 a wrong spec or command, 130 interrupted."""
     try:
-        app(prog_name="factorgraph", standalone_mode=False)
+        status = app(prog_name="factorgraph", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except FactorgraphError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -26,8 +27,6 @@ def _other(error: Exception) -> int:
     """What is no mistake in a spec: of the command line, of the system, or ours."""
     import click
 
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, click.ClickException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as File
 
@@ -69,8 +70,9 @@ def open_document(path_or_name: str | File) -> Document:
 def find(path_or_name: str | File) -> File:
     """The file of a path or a shipped name."""
     path = File(path_or_name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name too long for a file system, or through a link in circles, is no file
+        if path.is_file():
+            return path
     names = {each.name: each.path for each in _shipped()}
     text = str(path_or_name).removesuffix(".yaml")
     if text in names:
