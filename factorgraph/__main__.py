@@ -17,7 +17,7 @@ def main() -> None:
     except FactorgraphError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the last sentence about what nobody foresaw
         sys.exit(_other(error))
     except KeyboardInterrupt:
         sys.exit(130)

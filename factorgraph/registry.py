@@ -2,8 +2,8 @@
 
 A family is a package; each module in it whose name does not begin with an underscore holds one leaf class whose ``type`` is the
 module's name. It is imported when it is first asked for by name, so that a spec pays for the leaves that it uses. Other packages
-add theirs through entry points in the group ``factorgraph.<family>``, under a name with their prefix; one that cannot be loaded is
-named in :func:`broken` and disables nothing.
+add theirs through entry points in the group ``factorgraph.<family>``, under a name with their prefix; one that cannot be loaded
+is named in :func:`broken` and disables nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Leaves(Mapping[str, type[Leaf]]):
     def __init__(self, family: str):
         package = importlib.import_module(FAMILIES[family])
         self._home = package.__name__
-        self._own = {info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg and not info.name.startswith("_")}
+        modules = (info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg)
+        self._own = {name for name in modules if not name.startswith("_")}
         self._others: dict[str, metadata.EntryPoint] = {}
         self._found: dict[str, type[Leaf]] = {}
         for entry in _extensions(family):
@@ -117,11 +118,8 @@ def _extensions(family: str) -> Iterator[metadata.EntryPoint]:
 
 
 def _leaf_of(module: Any, name: str) -> type[Leaf]:
-    classes = [
-        each
-        for each in vars(module).values()
-        if inspect.isclass(each) and issubclass(each, Leaf) and each.__module__ == module.__name__ and "type" in each.__annotations__
-    ]
+    own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
+    classes = [each for each in own if issubclass(each, Leaf) and "type" in each.__annotations__]
     if len(classes) != 1 or classes[0].model_fields["type"].default != name:
         raise ImportError(f"{module.__name__} must hold one leaf class with the type {name!r}")
     return classes[0]

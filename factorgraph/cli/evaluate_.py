@@ -12,7 +12,7 @@ from factorgraph.cli import options
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--on", "split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="the split of the data")
+@click.option("--on", "split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="which data")
 @click.option("--procedure", metavar="NAME", help="only this way to infer")
 @options.as_json
 @options.data_folders

@@ -62,6 +62,7 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
         blocks.append(describe(each, f"{place.file}:{place.line}"))
     for phase in plan.phases:
         player = "" if phase.player == "model" else f", player {phase.player}"
-        head = f"phase {phase.phase}{player}: {', '.join(phase.losses)}"
-        blocks.append(f"{head}\n  infers  {', '.join(phase.procedures) or 'nothing'}\n  trains  {', '.join(phase.parameters) or 'nothing'}")
+        lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]
+        lines += [f"  infers  {', '.join(phase.procedures) or 'nothing'}", f"  trains  {', '.join(phase.parameters) or 'nothing'}"]
+        blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

@@ -13,7 +13,7 @@ from factorgraph.cli import options
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("input_", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
 @click.option("--procedure", metavar="NAME", help="the way to infer; the first, if left out")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help=".npz, .png, or a folder for both")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help=".npz, .png, or a folder")
 @options.device
 @options.data_folders
 def command(run: Path, input_: Path, procedure: str | None, output: Path, device: str, data: tuple[Path, ...]) -> None:

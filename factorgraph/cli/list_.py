@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-FAMILIES = ("factors", "functions", "solvers", "losses", "data", "specs", "methods", "steps", "metrics", "optimizers", "schedules")
+FAMILIES = (
+    *("factors", "functions", "solvers", "losses", "data", "specs"),
+    *("methods", "steps", "metrics", "optimizers", "schedules", "figures"),
+)
 
 
 @click.command("list")

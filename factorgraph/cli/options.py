@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def changes(command: F) -> F:
@@ -20,8 +21,7 @@ def changes(command: F) -> F:
 def data_folders(command: F) -> F:
     """``--data DIR``: folders that a spec may read beside its own."""
     text = "a folder that the spec may read beside its own and FACTORGRAPH_DATA"
-    kind = click.Path(exists=True, file_okay=False, path_type=Path)
-    return click.option("--data", "data", multiple=True, type=kind, metavar="DIR", help=text)(command)
+    return click.option("--data", "data", multiple=True, type=FOLDER, metavar="DIR", help=text)(command)
 
 
 def device(command: F) -> F:

@@ -11,7 +11,7 @@ from factorgraph.cli import options
 
 @click.command("render")
 @click.argument("spec")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="the file; its ending says the format [default: NAME.svg]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="[default: NAME.svg]")
 @options.changes
 def command(spec: str, output: Path | None, changes: tuple[str, ...]) -> None:
     """Draw a spec's factor graph. Formats by the file's ending: svg, pdf, png, dot, mmd."""

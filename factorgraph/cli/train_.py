@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @click.argument("spec", required=False)
-@click.option("--resume", "resumed", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN", help="go on with a run")
+@click.option("--resume", "resumed", type=options.FOLDER, metavar="RUN", help="go on with a run")
 @options.changes
 @options.device
 @click.option("--precision", type=click.Choice(["float32", "tf32", "bf16"]), help="of the arithmetic  [default: float32]")
 @click.option("--epochs", type=click.IntRange(0), help="times through the data, for every phase; with --resume for the last one")
 @click.option("--seed", type=click.IntRange(0), help="of everything that is random  [default: the spec's]")
 @click.option("--workers", type=click.IntRange(0), default=0, help="threads that prepare batches ahead")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="the run's folder  [default: runs/NAME-0001, the next free]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="of the run  [default: runs/NAME-0001, the next free]")
 @options.data_folders
 def command(
     spec: str | None,

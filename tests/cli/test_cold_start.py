@@ -53,7 +53,7 @@ def test_networkx_waits_until_there_is_a_graph(tmp_path):
 
 @pytest.mark.slow
 def test_validating_costs_at_most_1_6_times_the_import_of_its_libraries(tmp_path):
-    """A ratio of two measurements taken in turn, the best of seven each: processor time, so that a busy machine counts for neither."""
+    """A ratio of two measurements taken in turn, the best of seven each; processor time, so that a busy machine does not count."""
     mine = [sys.executable, "-m", "factorgraph", "validate", "psd"]
     theirs = [sys.executable, "-c", "import click, yaml, pydantic, networkx"]
     best = {"mine": 1e9, "theirs": 1e9}
@@ -70,5 +70,6 @@ def _seconds(command, folder) -> float:
     code += "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
     setting = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     setting["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-    done = subprocess.run([sys.executable, "-c", code, *command], cwd=folder, env=setting, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, *command]
+    done = subprocess.run(command, cwd=folder, env=setting, capture_output=True, text=True, check=True)
     return float(done.stdout)
