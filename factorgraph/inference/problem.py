@@ -29,6 +29,7 @@ class Quadratic:
 class Rest:
     """The part without a gradient, domain included: ``prox(v, t)`` is argmin_z t rest(z) + |z - v|^2 / 2.
 
+    It returns memory of its own, never ``v`` or a part of it: solvers write the next ``v`` over the last.
     ``l1`` holds the weight of abs(z) per unit, broadcastable to ``z``, when the rest is nothing else: it gives a duality gap.
     """
 

@@ -28,8 +28,8 @@ def norm(x: Tensor) -> Tensor:
 
 
 def finite(x: Tensor) -> Tensor:
-    """(batch, *shape) -> (batch,) bool: whether all of a row is finite."""
-    return torch.isfinite(flat(x)).all(1)
+    """(batch, *shape) -> (batch,) bool: whether the sum of a row is finite, so that all of it is; cheaper than asking each unit."""
+    return torch.isfinite(flat(x).sum(1))
 
 
 def column(values: Tensor, like: Tensor) -> Tensor:
