@@ -28,7 +28,7 @@ def norm(x: Tensor) -> Tensor:
 
 
 def finite(x: Tensor) -> Tensor:
-    """(batch, *shape) -> (batch,) bool: whether the sum of a row is finite, so that all of it is; cheaper than asking each unit."""
+    """(batch, *shape) -> (batch,) bool: whether the sum of a row is finite, so all of it is; cheaper than asking each unit."""
     return torch.isfinite(flat(x).sum(1))
 
 
