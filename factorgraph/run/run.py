@@ -13,7 +13,7 @@ from factorgraph.compile.plan import Plan, from_json
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.data.preparation import Preparation, stored_preparation
-from factorgraph.errors import RunError, issue
+from factorgraph.errors import DataError, RunError, issue
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.measured import Measured
@@ -23,6 +23,8 @@ from factorgraph.spec.schema import Spec
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
     from factorgraph.run.evaluate import Evaluation
+
+GONE = "FG511"  # the code of data that were there when the run learned
 
 
 class Run:
@@ -55,7 +57,11 @@ class Run:
     def dataset(self) -> Dataset:
         """The data of the run: prepared as then, and refused where they have changed."""
         stored = (self.folder.read_json("data.json"), self.folder.read_arrays("preprocessing.safetensors"))
-        return load_data(self.spec, self.model.graph.sample_shapes, self.roots, stored)
+        try:
+            return load_data(self.spec, self.model.graph.sample_shapes, self.roots, stored)
+        except DataError as error:
+            fix = f"name the folder that holds them: --data {self.learned_from or 'DIR'}"
+            raise DataError([replace(each, fix=fix) if each.code == GONE else each for each in error.issues]) from None
 
     @cached_property
     def preparation(self) -> Preparation:
@@ -65,8 +71,18 @@ class Run:
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """The folders that the run's data may lie in."""
-        return allowed_roots(Path.cwd(), self._named)
+        """The folders that the run's data may lie in: this one, those that were named, and the spec's, if the run lies below it.
+
+        A run that came from elsewhere cannot open a folder by writing its name into run.json.
+        """
+        own = [each for each in [self.learned_from] if each is not None and each in self.path.resolve().parents]
+        return allowed_roots(Path.cwd(), (*own, *self._named))
+
+    @property
+    def learned_from(self) -> Path | None:
+        """The folder that the spec lay in."""
+        found = self.folder.about().get("folder")
+        return Path(found) if isinstance(found, str) else None
 
     @cached_property
     def model(self) -> Model:

@@ -30,6 +30,7 @@ FLUSH_STEPS = 25  # steps between two reads of the device: rows are written and 
 CHECKPOINT_SECONDS = 30.0
 PICTURE_SECONDS = 15.0  # to the first picture, then between pictures ever longer
 RUNAWAY = 1e4  # an energy so many times that of the phase's first steps is no learning
+USUAL_RATE = 1e-3  # of adam, where a far larger one was given
 TEST_ROWS = 1000  # at a time, when a phase is measured
 
 
@@ -231,7 +232,7 @@ class Trainer:
         spelled = phase.split("[")[0]
         rate = self.model.spec.learning[spelled].first.learning_rate
         notes = (f'in phase "{phase}", at step {step}', f"the last good checkpoint is {kept.path} (step {kept.step})")
-        fix = f"a smaller learning.{spelled}.learning_rate (now {rate:g}): try {rate / 10:g}"
+        fix = f"a smaller learning.{spelled}.learning_rate (now {rate:g}): try {min(rate / 10, USUAL_RATE):g}"
         found = issue(code, what, path, notes=notes, fix=fix)
         raise RunError(self.model.spec.document.locate(found))
 

@@ -66,12 +66,13 @@ def train(
     graph = compiler.resolve(spec)
     plan = compiler.plan(spec, graph)
     say(f"reading data: {spec.data.first.source.type}")
-    dataset = load_data(spec, graph.sample_shapes, allowed_roots(Path(spec.document.file).parent, data))
+    home = Path(spec.document.file).resolve().parent
+    dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))
     model = compiler.build(spec, plan, dataset.train).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
     with folder.lock():
-        _begin(folder, spec, options)
+        _begin(folder, spec, options, home)
         folder.write("spec.yaml", spec.document.text)
         folder.write("spec.full.yaml", spec.full())
         folder.write("plan.json", plan.to_json())
@@ -80,7 +81,7 @@ def train(
         folder.write("figures/diagram.svg", svg(graph))
         say(f"run: {folder.path}")
         _learn(folder, model, dataset, options, None, say)
-    return Run(folder.path, data, chosen)
+    return Run(folder.path, (home, *data), chosen)
 
 
 def resume(
@@ -110,7 +111,7 @@ def resume(
             say(f"warning {warning.code}: {warning.message}")
         dataset = run.dataset
         model = compiler.build(spec, run.plan).to(options.device)
-        _begin(run.folder, spec, options)
+        _begin(run.folder, spec, options, run.learned_from)
         run.folder.write("spec.full.yaml", spec.full())
         run.folder.go_back_to(checkpoint.step)
         say(f"run: {run.path}, from step {checkpoint.step}")
@@ -177,10 +178,11 @@ def _exactly(options: Options) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = before[1]
 
 
-def _begin(folder: RunFolder, spec: Spec, options: Options) -> None:
+def _begin(folder: RunFolder, spec: Spec, options: Options, home: Path | None) -> None:
     folder.begin(
         {
             "name": spec.name,
+            "folder": None if home is None else str(home),
             "command": sys.argv,
             "seed": spec.seed,
             "device": options.device,
