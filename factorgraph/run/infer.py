@@ -47,7 +47,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
         atomic_write(output / "summary.json", json.dumps(_summary(arrays, procedure), indent=1).encode())
-    yield f"{given.rows} samples: mean energy {arrays['energy'].mean():.5g}; {_ends(arrays['status'])}"
+    yield f"{given.rows} samples: mean energy {arrays['energy'].mean():.5g}; {_ends(arrays)}"
     yield str(output)
 
 
@@ -107,10 +107,12 @@ def _summary(arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, 
         "samples": len(arrays["energy"]),
         "energy": float(arrays["energy"].mean()),
         "shares": shares,
-        "ends": _ends(arrays["status"]),
+        "ends": _ends(arrays),
     }
 
 
-def _ends(status: ndarray) -> str:
-    counts = np.bincount(status, minlength=len(SENTENCES))
+def _ends(arrays: Mapping[str, ndarray]) -> str:
+    if np.isnan(arrays["certificate"]).all():
+        return "one pass, nothing was searched"
+    counts = np.bincount(arrays["status"], minlength=len(SENTENCES))
     return ", ".join(f"{count} {sentence}" for count, sentence in zip(counts, SENTENCES, strict=True) if count)

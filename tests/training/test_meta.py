@@ -1,0 +1,39 @@
+"""No step reads a tensor back from its device: on the meta device .item() and a branch on a tensor raise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from factorgraph import compile as compiler
+from factorgraph.compile.model import Model
+from factorgraph.spec.load import load, loads, specs
+from factorgraph.spec.schema import Spec
+from factorgraph.training.objective import columns, evaluate
+from factorgraph.training.sides import stretches
+from tests.training.specs import RUN
+
+SHIPPED = [each.name for each in specs() if each.name]
+
+
+def models() -> list[Spec]:
+    return [loads(RUN), *(load(name) for name in SHIPPED)]
+
+
+@pytest.mark.parametrize("spec", models(), ids=lambda each: each.name)
+def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
+    model: Model = compiler.build(spec).to("meta")
+    rows = 3
+    values = {name: torch.empty(rows, *shape, device="meta") for name, shape in model.graph.sample_shapes.items()}
+    for name in model.inferences:
+        assert model.infer(procedure=name, **values).energy.shape == (rows,)
+    given = model.with_noise(model.assign(values))
+    for stretch in stretches(model, rows=100):
+        for side in stretch.sides():
+            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+            gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+            assert any(each is not None for each in gradients)
+            side.descend(gradients, 0.5)
+            model.project()
+            assert outcome.numbers.shape == (len(columns(model.graph)),)
+            assert outcome.numbers.device.type == "meta"
