@@ -132,10 +132,12 @@ def test_reconstructions_pair_what_a_factor_compares(psd):
     figure = reconstructions(psd, "Y", "decoder(Z)")
     pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert len(pictures) == 2 * 36
-    first, made = psd.value("Y")[0].reshape(6, 6), psd.value("decoder(Z)")[0].reshape(6, 6)
-    low, high = float(torch.minimum(first, made).min()), float(torch.maximum(first, made).max())
-    assert np.allclose(pictures[0], (first - low) / (high - low), atol=1e-6)
-    assert np.allclose(pictures[1], (made - low) / (high - low), atol=1e-6)
+    rows = np.unique(np.linspace(0, 49, 36).round().astype(int))
+    for place, row in enumerate(rows):
+        first, made = psd.value("Y")[row].reshape(6, 6), psd.value("decoder(Z)")[row].reshape(6, 6)
+        low, high = float(torch.minimum(first, made).min()), float(torch.maximum(first, made).max())
+        assert np.allclose(pictures[2 * place], (first - low) / (high - low), atol=1e-6)
+        assert np.allclose(pictures[2 * place + 1], (made - low) / (high - low), atol=1e-6)
 
 
 def test_curves_hold_the_rows():
