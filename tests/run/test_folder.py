@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from factorgraph.errors import RunError
+from factorgraph.run.files import Files
 from factorgraph.run.folder import RunFolder, fit_name
 
 
@@ -232,6 +233,36 @@ def test_the_log_has_one_line_an_entry(tmp_path: Path) -> None:
         run.log("two")
     lines = (run.path / "log.txt").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == ["energy 0.37 sneaky line", "two"]
+
+
+class _Noting(Files):
+    """Notes when a file's bytes are forced to the disk and when a checkpoint takes its name."""
+
+    def __init__(self) -> None:
+        self.paths: dict[int, Path] = {}
+        self.events: list[str] = []
+
+    def open(self, path: Path, flags: int) -> int:
+        handle = super().open(path, flags)
+        self.paths[handle] = path
+        return handle
+
+    def fsync(self, handle: int) -> None:
+        super().fsync(handle)
+        self.events.append(f"forced {self.paths[handle].name}")
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        self.events.append(f"named {target.name}")
+
+
+def test_the_metrics_are_on_the_disk_before_the_checkpoint_that_relies_on_them(tmp_path: Path) -> None:
+    files = _Noting()
+    run = RunFolder(_run(tmp_path).path, files)
+    with run.lock():
+        run.metrics.append({"step": 7})
+        run.save(7, {}, {})
+    assert files.events.index("forced metrics.jsonl") < files.events.index("named step-000000007")
 
 
 def test_files_in_folders_and_arrays(tmp_path: Path) -> None:

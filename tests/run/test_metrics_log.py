@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from factorgraph.errors import RunError
+from factorgraph.run.files import Files
 from factorgraph.run.metrics_log import MetricsLog
 
 
@@ -59,6 +62,28 @@ def test_a_line_that_a_crash_cut_is_forgiven_at_every_byte_and_writing_goes_on_b
     assert [row["step"] for row in log.rows()] == [0, 1]
 
 
+class _FullOnce(Files):
+    """A disk that is full in the middle of the second row."""
+
+    rows = 0
+
+    def write(self, handle: int, data: memoryview | bytes) -> int:
+        self.rows += 1
+        if self.rows == 2:
+            os.write(handle, bytes(data)[:7])
+            raise OSError(errno.ENOSPC, "full")
+        return super().write(handle, data)
+
+
+def test_a_row_that_did_not_fit_leaves_no_half_and_the_same_log_goes_on(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", _FullOnce())
+    log.append(_row(1))
+    with pytest.raises(RunError, match="FG604: disk full while writing metrics"):
+        log.append(_row(2))
+    log.append(_row(3))
+    assert [row["step"] for row in log.rows()] == [1, 3]
+
+
 def test_going_back_to_a_step_and_on_gives_the_bytes_of_a_run_that_never_stopped(tmp_path: Path) -> None:
     straight = MetricsLog(tmp_path / "straight.jsonl")
     for step in range(7):
@@ -85,7 +110,7 @@ def test_going_back_takes_a_cut_line_too(tmp_path: Path) -> None:
     assert log.path.read_bytes().endswith(b"}}\n")
 
 
-BAD_LINES = ("{}", "[1]", '{"step": "1"}', '{"step": 1', '{"step": true}', '{"step": NaN}', "", '{"step":\r1')
+BAD_LINES = ("{}", "[1]", '{"step": "1"}', '{"step": 1', '{"step": true}', '{"step": NaN}', "", '{"step":2}\r{"step":2}')
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
