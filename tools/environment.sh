@@ -32,7 +32,7 @@ echo "make: installing Python packages into .venv (once, a few minutes; log: .ve
 if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e ".[$extra]" >.venv/install.log 2>&1; then
   if grep -q 'No space left' .venv/install.log; then
     say "the disk is full; free $need_mb MB, then: rm -rf .venv && make"
-  elif grep -qE 'NewConnectionError|Temporary failure|Name or service|Network is unreachable|ConnectTimeout|Could not find a version' .venv/install.log; then
+  elif grep -qE 'NewConnectionError|Temporary failure|Name or service|Network is unreachable|ConnectTimeout|ReadTimeout|Could not find a version' .venv/install.log; then
     say "the packages could not be fetched, the first time needs a network; connect, then run the same make again (log: .venv/install.log)"
   fi
   tail -n 5 .venv/install.log >&2
