@@ -40,7 +40,7 @@ def reconstructions(on: Measured, observed: str, made: str) -> Figure:
     error = float((inputs - outputs).double().square().sum() / inputs.double().square().sum().clamp_min(1e-300))
     rows = np.unique(np.linspace(0, len(inputs) - 1, COLUMNS * BANDS).round().astype(int))
     pairs = [on.unprepared(on.graph.variables[observed], each[rows]) for each in (inputs, outputs)]
-    caption = f"{len(rows)} of {len(inputs)} {on.split} samples; squared error {error:.1%} of the input's square"
+    caption = f"{len(rows)} of {len(inputs)} {on.split} samples; squared error {error:.1%} of the prepared input's square"
     return _pairs_figure(pairs[0], pairs[1], caption)
 
 
