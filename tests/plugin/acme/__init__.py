@@ -1,0 +1,1 @@
+"""Factors and data of a company that factorgraph has never heard of."""
