@@ -21,7 +21,9 @@ else:
         """A module that is imported when its first attribute is read."""
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(importlib.import_module(self.__name__), name)
+            value = getattr(importlib.import_module(self.__name__), name)
+            self.__dict__[name] = value  # found at once from now on
+            return value
 
     np = _Lazy("numpy")
     torch = _Lazy("torch")

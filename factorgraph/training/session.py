@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from factorgraph.run.signals import StopRequest
 from factorgraph.spec.schema import Spec
 from factorgraph.training.loop import Options, Progress, Trainer
 
+SMALL_STEP = 2e7  # multiplications: at 100 x 256 x 256 two free cores are as fast as one, and two busy ones many times slower
 Say = Callable[[str], None]
 PRECISIONS = ("float32", "tf32", "bf16")
 
@@ -72,7 +74,7 @@ def train(
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
     with folder.lock():
-        _begin(folder, spec, options, home)
+        _begin(folder, spec, options, home, threads_for(model))
         folder.write("spec.yaml", spec.document.text)
         folder.write("spec.full.yaml", spec.full())
         folder.write("plan.json", plan.to_json())
@@ -111,7 +113,7 @@ def resume(
             say(f"warning {warning.code}: {warning.message}")
         dataset = run.dataset
         model = compiler.build(spec, run.plan).to(options.device)
-        _begin(run.folder, spec, options, run.learned_from)
+        _begin(run.folder, spec, options, run.learned_from, threads_for(model))
         run.folder.write("spec.full.yaml", spec.full())
         run.folder.go_back_to(checkpoint.step)
         say(f"run: {run.path}, from step {checkpoint.step}")
@@ -124,7 +126,7 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
 
     began = time.monotonic()
     options = replace(options, on_picture=lambda: _pictures(folder, model, dataset))
-    with StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop, _exactly(options):
+    with StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop, _exactly(options, threads_for(model)):
         try:
             trainer = Trainer(folder, model, dataset, options, stop)
             if checkpoint is not None:
@@ -166,19 +168,34 @@ def choose_device(device: str, precision: str) -> str:
 
 
 @contextmanager
-def _exactly(options: Options) -> Iterator[None]:
-    """Torch's deterministic algorithms, and the wanted matrix product, for the time of learning."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32
+def _exactly(options: Options, threads: int) -> Iterator[None]:
+    """Torch's deterministic algorithms, the wanted matrix product and number of threads, for the time of learning."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32, torch.get_num_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cuda.matmul.allow_tf32 = before[1]
+        torch.set_num_threads(before[2])
 
 
-def _begin(folder: RunFolder, spec: Spec, options: Options, home: Path | None) -> None:
+def threads_for(model: Model) -> int:
+    """How many threads learning is worth: one where a solver's step is small, so that a busy core holds nobody up.
+
+    A user's OMP_NUM_THREADS is obeyed.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    batches = [each.first.batch_size for each in model.spec.learning.values()]
+    rows = max((each for each in batches if not isinstance(each, str)), default=1000)
+    units = max((each.units for each in model.plan.procedures.values()), default=1)
+    return 1 if rows * units**2 <= SMALL_STEP and "all" not in batches else torch.get_num_threads()
+
+
+def _begin(folder: RunFolder, spec: Spec, options: Options, home: Path | None, threads: int) -> None:
     folder.begin(
         {
             "name": spec.name,
@@ -187,7 +204,7 @@ def _begin(folder: RunFolder, spec: Spec, options: Options, home: Path | None) -
             "seed": spec.seed,
             "device": options.device,
             "precision": options.precision,
-            "threads": torch.get_num_threads(),
+            "threads": threads,
         }
     )
 
