@@ -81,10 +81,10 @@ def test_auc_of_nothing_or_of_no_number_is_no_number():
 
 
 def test_auc_and_background_of_prototypes():
-    background = np.array([[3.0, 0.0], [0.0, 0.5], [0.0, 0.0]], dtype=np.float32)
+    background = np.array([[3.0, 0.0], [0.0, 0.5], [0.0, 1.5]], dtype=np.float32)
     on = Measured(fakes.FakePlane(np.zeros((1, 2), dtype=np.float32), background), fakes.dataset([[0.0, 1.0], [0.0, 0.1]]))
-    assert measure("background", on) == pytest.approx((9 + 0.25 + 0) / 3)
-    assert measure("auc", on) == pytest.approx((2 + 1 + 0) / 6)  # pairs of 3 x 2 in which the background is higher
+    assert measure("background", on) == pytest.approx((9 + 0.25 + 2.25) / 3)
+    assert measure("auc", on) == pytest.approx((2 + 1 + 2) / 6)  # pairs of 3 x 2 in which the background is higher
 
 
 def test_background_goes_through_the_preparation():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from factorgraph.errors import RunError
 from factorgraph.run.files import (
+    Files,
     RefusedError,
     atomic_json,
     atomic_write,
@@ -27,6 +29,23 @@ def test_a_file_is_replaced_and_nothing_else_stays(tmp_path: Path) -> None:
     assert read_json(path) == {"b": 2}
     assert [each.name for each in tmp_path.iterdir()] == ["data.json"]
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_anything_else(tmp_path: Path) -> None:
+    """The order that survives a power cut; no test can pull the plug, so the calls themselves are looked at."""
+    calls: list[str] = []
+
+    class Watched(Files):
+        def fsync(self, handle: int) -> None:
+            calls.append("fsync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "fsync file")
+            super().fsync(handle)
+
+        def rename(self, old: Path, new: Path) -> None:
+            calls.append("rename")
+            super().rename(old, new)
+
+    atomic_write(tmp_path / "name", b"bytes", Watched())
+    assert calls == ["fsync file", "rename", "fsync folder"]
 
 
 def _umask() -> int:

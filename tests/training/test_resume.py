@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from torch import Generator, Tensor
 
+from factorgraph.compile.model import Model
 from factorgraph.run.folder import RunFolder
 from factorgraph.spec.load import loads
 from factorgraph.training.session import Stopped, resume, train
@@ -44,6 +46,21 @@ def test_every_step_can_be_the_last_of_a_sitting(step: int, whole: tuple[str, st
 def test_two_runs_with_one_seed_are_equal_and_with_another_are_not(whole: tuple[str, str], tmp_path: Path) -> None:
     assert fingerprint(train(loads(RUN), tmp_path / "same", workers=2).path) == whole
     assert fingerprint(train(loads(RUN), tmp_path / "other", seed=4).path) != whole
+
+
+def test_every_step_of_every_phase_has_noise_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+    with_noise = Model.with_noise
+
+    def watched(self: Model, given: dict[str, Tensor], generator: Generator | None = None) -> dict[str, Tensor]:
+        known = with_noise(self, given, generator)
+        if generator is not None:  # of learning; what inference draws belongs to the seed alone
+            drawn.append(known["N"].numpy().tobytes())
+        return known
+
+    monkeypatch.setattr(Model, "with_noise", watched)
+    train(loads(RUN), tmp_path / "run")
+    assert len(drawn) == len(set(drawn)) == STEPS
 
 
 def test_a_finished_run_learns_on_when_told_to(whole: tuple[str, str], tmp_path: Path) -> None:

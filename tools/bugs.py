@@ -1,0 +1,102 @@
+"""Breaks the code on purpose, one patch at a time, and requires that the tests named in the patch see it.
+
+A patch of ``tests/bugs`` begins with lines ``Bug: what is wrong`` and ``Tests: what pytest is given``. Each is applied to a
+copy of the tree; two copies are tried at once. A test must fail that passes again once the patch is taken back: that the code
+does not even import counts for nothing, and neither does a patch that does not apply any more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TREE = ("factorgraph", "tests", "specs", "docs", "tools", "pyproject.toml", "README.md")
+AT_ONCE = 2
+LONGEST = 200  # seconds that the tests of one bug may take
+FAILED = 1  # what pytest ends with where a test failed; 2 to 5 are broken imports, wrong options, no tests
+
+
+@dataclass(frozen=True)
+class Tried:
+    name: str
+    bug: str
+    caught: bool
+    by: str
+    seconds: float
+
+
+def main(names: list[str]) -> int:
+    begin = time.monotonic()
+    patches = [each for each in sorted((ROOT / "tests" / "bugs").glob("*.patch")) if not names or each.stem in names]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tried = []
+        for each in pool.map(try_patch, patches):
+            tried.append(each)
+            print(f"{each.seconds:6.1f} s  {'caught' if each.caught else 'MISSED'}  {each.name:24} {each.bug}", flush=True)
+            print(f"{'':18} {each.by}")
+    missed = [each.name for each in tried if not each.caught]
+    print(f"{len(tried) - len(missed)} of {len(tried)} bugs are caught, {time.monotonic() - begin:.0f} s")
+    if missed:
+        print(f"missed: {', '.join(missed)}")
+    return 1 if missed or not tried else 0
+
+
+def try_patch(patch: Path) -> Tried:
+    begin = time.monotonic()
+    text = patch.read_text(encoding="utf-8")
+    bug, tests = header(text, "Bug"), shlex.split(header(text, "Tests"))
+    with tempfile.TemporaryDirectory(prefix="bug-") as name:
+        caught, by = tried_in(Path(name), patch, tests)
+    return Tried(patch.stem, bug, caught, by, time.monotonic() - begin)
+
+
+def header(text: str, word: str) -> str:
+    found = re.search(rf"^{word}: (.+)$", text, re.MULTILINE)
+    if found is None:
+        sys.exit(f"a patch begins with a line '{word}: ...', and this one does not:\n{text[:200]}")
+    return found[1]
+
+
+def tried_in(folder: Path, patch: Path, tests: list[str]) -> tuple[bool, str]:
+    for each in TREE:
+        source = ROOT / each
+        if source.is_dir():
+            shutil.copytree(source, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, folder / each)
+    applied = subprocess.run(["git", "apply", "-C1", str(patch)], cwd=folder, capture_output=True, text=True, check=False)
+    if applied.returncode:
+        return False, f"the patch does not apply: {applied.stderr.strip().splitlines()[0]}"
+    try:
+        status, said = pytest(folder, tests)
+        failed = [line.removeprefix("FAILED ").split(" - ")[0] for line in said if line.startswith("FAILED ")]
+        if status == 0:
+            return False, "all its tests pass"
+        if status != FAILED or not failed:
+            return False, f"pytest ended with {status}: {' '.join(said[-2:])}"
+        subprocess.run(["git", "apply", "-R", "-C1", str(patch)], cwd=folder, check=True)
+        healthy = pytest(folder, failed)[0] == 0
+    except subprocess.TimeoutExpired:
+        return False, f"the tests took more than {LONGEST} s"
+    return healthy, failed[0] if healthy else f"it fails without the bug as well: {failed[0]}"
+
+
+def pytest(folder: Path, tests: list[str]) -> tuple[int, list[str]]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "", *tests]
+    setting = {**os.environ, "PYTHONPATH": str(folder), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(command, cwd=folder, env=setting, capture_output=True, text=True, check=False, timeout=LONGEST)
+    return done.returncode, done.stdout.splitlines()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
