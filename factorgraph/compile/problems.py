@@ -29,6 +29,7 @@ class Block:
         graph = program.graph
         self.variables: tuple[Variable, ...] = tuple(graph.variables[each] for each in plan.block)
         self.sizes = [prod(each.shape) for each in self.variables]
+        self.flat = len(self.variables) == 1 and len(self.variables[0].shape) == 1  # nothing to reshape: the usual case
         self.smooth = tuple(term.factor for term in plan.terms if term.part == "smooth")
         self.rest = tuple(term for term in plan.terms if term.part == "rest")
 
@@ -37,11 +38,15 @@ class Block:
 
     def split(self, z: Tensor) -> dict[Id, Tensor]:
         """(batch, units) -> each variable, (batch, *shape)."""
+        if self.flat:
+            return {self.plan.block[0]: z}
         parts = torch.split(z, self.sizes, dim=1) if len(self.sizes) > 1 else (z,)
         return {each.id: part.reshape(z.shape[0], *each.shape) for each, part in zip(self.variables, parts, strict=True)}
 
     def join(self, values: Mapping[Id, Tensor]) -> Tensor:
         """The inverse of :meth:`split`."""
+        if self.flat:
+            return values[self.plan.block[0]]
         flat = [
             values[each.id].reshape(values[each.id].shape[0], size) for each, size in zip(self.variables, self.sizes, strict=True)
         ]
