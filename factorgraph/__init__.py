@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from factorgraph.graph.drawing import write as render
     from factorgraph.graph.resolve import resolve
     from factorgraph.run.run import Run
-    from factorgraph.run.run import Run as open  # noqa: A004  fg.open reads like the builtin on purpose
+    from factorgraph.run.run import Run as open  # noqa: A004, N813  fg.open reads like the builtin on purpose
     from factorgraph.spec.load import load
     from factorgraph.spec.schema import Spec
     from factorgraph.training.session import train

@@ -103,7 +103,8 @@ def _render_one(it: Issue) -> str:
 
 
 def _excerpt(place: Place) -> list[str]:
-    where = f"{place.file}:{place.line}:{place.column}" + (f" ({place.origin})" if place.origin and place.file != place.origin else "")
+    origin = f" ({place.origin})" if place.origin and place.file != place.origin else ""
+    where = f"{place.file}:{place.line}:{place.column}{origin}"
     lines = [f"  --> {where}"]
     if place.text:
         number = str(place.line)

@@ -1,7 +1,7 @@
 """Leaves and their promises: what the planner knows about a factor, a function or a solver without looking inside.
 
-A leaf is a frozen pydantic class: its fields are its part of the spec's schema, its methods are the mathematics, its class line is
-the list of promises, its docstring is what ``factorgraph explain`` prints. Every promise has a law in ``tests/laws``.
+A leaf is a frozen pydantic class: its fields are its part of the spec's schema, its methods are the mathematics, its class line
+is the list of promises, its docstring is what ``factorgraph explain`` prints. Every promise has a law in ``tests/laws``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Parameter:
 # --- promises ------------------------------------------------------------------------------------------------------------------
 
 
-class Differentiable(ABC):
+class Differentiable(ABC):  # noqa: B024  a promise without a method: autograd keeps it
     """Has a gradient almost everywhere in every argument."""
 
 
@@ -124,7 +124,7 @@ class Factor(Leaf, ABC):
         return tuple(found)
 
     def check(self, *shapes: Shape) -> None:
-        """Raise :class:`ShapeError` unless the arguments fit each other. Default: all shapes are equal; a number, (), fits any."""
+        """Raise :class:`ShapeError` unless the arguments fit each other. By default all shapes are equal; a number, (), fits."""
         sized = [shape for shape in shapes if shape != ()]
         if any(shape != sized[0] for shape in sized):
             raise ShapeError("compares " + " with ".join(str(list(shape)) for shape in shapes))

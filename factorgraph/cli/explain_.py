@@ -63,6 +63,9 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
     for phase in plan.phases:
         player = "" if phase.player == "model" else f", player {phase.player}"
         lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]
-        lines += [f"  infers  {', '.join(phase.procedures) or 'nothing'}", f"  trains  {', '.join(phase.parameters) or 'nothing'}"]
+        lines += [
+            f"  infers  {', '.join(phase.procedures) or 'nothing'}",
+            f"  trains  {', '.join(phase.parameters) or 'nothing'}",
+        ]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

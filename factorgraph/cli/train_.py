@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=click.IntRange(0), help="times through the data, for every phase; with --resume for the last one")
 @click.option("--seed", type=click.IntRange(0), help="of everything that is random  [default: the spec's]")
 @click.option("--workers", type=click.IntRange(0), default=0, help="threads that prepare batches ahead")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="of the run  [default: runs/NAME-0001, the next free]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="of the run  [default: runs/NAME-0001, the next free]"
+)
 @options.data_folders
 def command(
     spec: str | None,

@@ -21,7 +21,9 @@ def command(specs: tuple[str, ...], changes: tuple[str, ...], json_: bool) -> No
         issues, said = _checked(spec, changes)
         found += issues
         if not json_:
-            click.echo(said if not issues else render(issues) + ("" if any(not each.is_warning for each in issues) else f"\n\n{said}"))
+            click.echo(
+                said if not issues else render(issues) + ("" if any(not each.is_warning for each in issues) else f"\n\n{said}")
+            )
     if json_:
         click.echo(json.dumps([as_json(each) for each in found], indent=1))
     if any(not each.is_warning for each in found):

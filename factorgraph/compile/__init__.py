@@ -66,7 +66,9 @@ def inferences(graph: Graph, program: Program, plans: Mapping[str, ProcedurePlan
     """The procedures of a graph, ready to run as their plans say."""
     from factorgraph.compile.procedures import Inference
 
-    return {key: Inference(program, plans[key], named.method, reads(graph, named)) for key, named in named_procedures(graph).items()}
+    return {
+        key: Inference(program, plans[key], named.method, reads(graph, named)) for key, named in named_procedures(graph).items()
+    }
 
 
 def build(spec: Spec, plan_: Plan | None = None, data: Mapping[str, ndarray] | None = None) -> Model:
@@ -79,4 +81,3 @@ def build(spec: Spec, plan_: Plan | None = None, data: Mapping[str, ndarray] | N
     plan_ = plan_ or plan(spec, graph)
     program = Program(graph)
     return Model(graph, plan_, inferences(graph, program, plan_.procedures), start(graph, data))
-

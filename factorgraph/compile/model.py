@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference
-from factorgraph.compile.program import Missing, Program, Tensors
+from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import SENTENCES
@@ -127,12 +127,12 @@ class Model(nn.Module):
         given = self.assign(values)
         try:
             known = self.program.values(wanted, given, self.tensors())
-        except Missing as missing:
+        except MissingError as missing:
             raise self._not_given(missing) from None
         return {key: known[key] for key in wanted}
 
     def forward(self, **values: Tensor) -> Solution:
-        return self.infer(**values)
+        return self.infer(None, **values)
 
     def infer(self, procedure: str | None = None, **values: Tensor) -> Solution:
         """The latent variables that were not given, by a named procedure; others by the first that infers them."""
@@ -145,7 +145,9 @@ class Model(nn.Module):
         size = _batch(given)
         like = next(iter(given.values()))
         derived = tuple(each.id for each in self.graph.of_kind("derived") if self._computable(each.id, known))
-        variables = {key: each for key, each in self.program.values(derived, known, self.tensors()).items() if key in self.graph.variables}
+        variables = {
+            key: each for key, each in self.program.values(derived, known, self.tensors()).items() if key in self.graph.variables
+        }
         return Solution(
             procedure=names[0] if names else "",
             variables=variables,
@@ -163,7 +165,7 @@ class Model(nn.Module):
         for name in names:
             try:
                 found[name] = inferences[name](known, self.tensors())
-            except Missing as missing:
+            except MissingError as missing:
                 raise self._not_given(missing) from None
             known.update(found[name].values)
         return found
@@ -225,13 +227,13 @@ class Model(nn.Module):
     def _evaluated(self, known: Mapping[Id, Tensor]) -> dict[str, Tensor]:
         try:
             return self.program.shares(self.visible(known), known, self.tensors())
-        except Missing as missing:
+        except MissingError as missing:
             raise self._not_given(missing) from None
 
     def _computable(self, key: Id, known: Mapping[Id, Tensor]) -> bool:
         try:
             self.program.order((key,), frozenset(known))
-        except Missing:
+        except MissingError:
             return False
         return True
 
@@ -239,10 +241,16 @@ class Model(nn.Module):
         shape = tuple(tensor.shape[1:])
         if tensor.dim() == 0 or (shape != variable.shape and torch.Size(shape).numel() != torch.Size(variable.shape).numel()):
             wanted, got = ["batch", *variable.shape], list(tensor.shape)
-            raise RunError(issue("FG621", f'"{variable.id}" must have the shape {_listed(wanted)}, and has {_listed(got)}', variable.written.path))
+            raise RunError(
+                issue(
+                    "FG621",
+                    f'"{variable.id}" must have the shape {_listed(wanted)}, and has {_listed(got)}',
+                    variable.written.path,
+                )
+            )
         return tensor.reshape(tensor.shape[0], *variable.shape)
 
-    def _not_given(self, missing: Missing) -> RunError:
+    def _not_given(self, missing: MissingError) -> RunError:
         key = missing.args[0]
         return RunError(issue("FG621", f'"{key}" is needed and was not given', self.graph.variables[key].written.path))
 

@@ -45,7 +45,9 @@ def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[
 
 def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:
     """The procedures that fill in the latent variables: those that the phase names, then the first for each other."""
-    chosen = [key for name in phase.inference for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)]
+    chosen = [
+        key for name in phase.inference for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)
+    ]
     covered = {each for key in chosen for each in procedures[key].block}
     needed = _needed_latents(graph, phase)
     for key, each in procedures.items():
@@ -114,7 +116,9 @@ def _reached(
         if leaf.sees_energy:
             factors = loss_factors(graph, phase, term)
             owners |= {f"factors.{key}" for key in factors if graph.factors[key].weight != 0}
-            values |= _ancestors(graph, (each for key in factors if graph.factors[key].weight for each in graph.factors[key].arguments))
+            values |= _ancestors(
+                graph, (each for key in factors if graph.factors[key].weight for each in graph.factors[key].arguments)
+            )
     owners |= {f"functions.{function}" for key in values if (function := getattr(graph.values[key], "function", None))}
     return [address for address in addresses(graph) if owner_of(address) in owners]
 
@@ -135,7 +139,9 @@ def _trained(graph: Graph, address: str, names: tuple[str, ...]) -> bool:
     if block == "factors":
         return any(name in (key, graph.factors[key].name) for name in names)
     spelled = graph.functions[key].spelled
-    return any(name in (key, spelled) or spelled.startswith(name + ".") or key.startswith(name.replace(" ", "") + ".") for name in names)
+    return any(
+        name in (key, spelled) or spelled.startswith(name + ".") or key.startswith(name.replace(" ", "") + ".") for name in names
+    )
 
 
 def _named(procedures: Mapping[str, ProcedurePlan], names: Iterable[str]) -> list[str]:
@@ -155,4 +161,3 @@ def _uninferred(
         variable = graph.variables[key]
         what = f'phase "{name}" needs the latent variable "{key}", and no procedure infers it'
         yield issue("FG404", what, variable.written.path, fix=f"inference: {{optimal: {{method: argmin, of: {variable.name}}}}}")
-

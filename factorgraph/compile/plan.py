@@ -1,4 +1,4 @@
-"""The plan: which energy each procedure minimises, by which solver, and why. A value that is stored with the run and read back."""
+"""The plan: which energy each procedure minimises, by which solver, and why. It is stored with the run and read back."""
 
 from __future__ import annotations
 

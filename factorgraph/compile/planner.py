@@ -6,7 +6,7 @@ needs. Of the solvers that accept, the one that uses most of the structure wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
@@ -14,7 +14,7 @@ from typing import Literal
 from factorgraph import registry
 from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.plan import ProcedurePlan, Term
-from factorgraph.errors import SpecError, issue
+from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import FactorNode, Graph, Id, Variable
 from factorgraph.inference.methods._method import Method
 from factorgraph.structure import Differentiable, Proximal, Quadratic, Smooth, Solver, Structure
@@ -128,18 +128,34 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
     wanted: Solver | None = getattr(named.method, "solver", None)
     candidates = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, Solver)}
     refusals = {name: refusal for name, cls in candidates.items() if (refusal := _refusal(cls, terms, structure))}
-    accepting = sorted((name for name in candidates if name not in refusals), key=lambda name: (-_used(candidates[name], structure), name))
+    accepting = sorted(
+        (name for name in candidates if name not in refusals), key=lambda name: (-_used(candidates[name], structure), name)
+    )
     verdicts = tuple(f"{name} will not do: it needs {why}" for name, why in sorted(refusals.items()))
     if wanted is not None:
         if wanted.type in refusals:
-            raise SpecError(_refused(named, "FG402", f'"{wanted.type}" cannot infer {_block(named)}: it needs {refusals[wanted.type]}', accepting, verdicts))
+            raise SpecError(
+                _refused(
+                    named,
+                    "FG402",
+                    f'"{wanted.type}" cannot infer {_block(named)}: it needs {refusals[wanted.type]}',
+                    accepting,
+                    verdicts,
+                )
+            )
         return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), verdicts
     if not accepting:
         raise SpecError(_refused(named, "FG401", f"no solver can infer {_block(named)}", accepting, verdicts))
     best = accepting[0]
     cls = candidates[best]
     used = [NEEDS[name] for name in NEEDS if name in cls.uses & structure.has() and name not in ("differentiable", "settled")]
-    reason = f"uses {_spoken(used)}" if used else f"the domain is {structure.domain}" if structure.domain != "real" else "needs only a gradient"
+    reason = (
+        f"uses {_spoken(used)}"
+        if used
+        else f"the domain is {structure.domain}"
+        if structure.domain != "real"
+        else "needs only a gradient"
+    )
     return cls(type=best), reason + _would_do(accepting[1:]), verdicts
 
 
@@ -149,14 +165,14 @@ def _refusal(cls: type[Solver], terms: tuple[Term, ...], structure: Structure) -
         return f"a domain among {', '.join(sorted(cls.domains))}; this one is {structure.domain}"
     if cls.largest is not None and structure.size > cls.largest:
         return f"at most {cls.largest} units; the block has {structure.size}"
-    for need in NEEDS:
+    for need, words in NEEDS.items():
         if need in cls.needs and need not in structure.has():
-            return NEEDS[need] + _culprit(need, terms)
+            return words + _culprit(need, terms)
     return ""
 
 
 def _culprit(need: str, terms: tuple[Term, ...]) -> str:
-    lacks = {
+    lacks: dict[str, Callable[[Term], bool]] = {
         "differentiable": lambda term: term.part == "unsolvable",
         "bounded": lambda term: not term.bounded,
         "convex": lambda term: not term.convex,
@@ -172,9 +188,13 @@ def _used(cls: type[Solver], structure: Structure) -> int:
     return len(cls.uses & structure.has())
 
 
-def _refused(named: Named, code: str, message: str, accepting: list[str], verdicts: tuple[str, ...]) -> object:
+def _refused(named: Named, code: str, message: str, accepting: list[str], verdicts: tuple[str, ...]) -> Issue:
     path = ("inference", named.name) + (("solver",) if code == "FG402" else ())
-    fix = f"solver: {accepting[0]}" if accepting else "keep non-smooth factors on the variable itself, or infer it by an encoder (method: amortized)"
+    fix = (
+        f"solver: {accepting[0]}"
+        if accepting
+        else "keep non-smooth factors on the variable itself, or infer it by an encoder (method: amortized)"
+    )
     return issue(code, message, path, notes=verdicts, allowed=", ".join(accepting), fix=fix)
 
 
@@ -200,7 +220,9 @@ def _kernel(
         return "gradient"
     if "quadratic" in solver.needs:
         return "gram"
-    applied = {each.function for each in graph.values.values() if hasattr(each, "function") and known[each.id].kind is not Kind.CONSTANT}
+    applied = {
+        each.function for each in graph.values.values() if hasattr(each, "function") and known[each.id].kind is not Kind.CONSTANT
+    }
     counted = {key for factor in named.factors for each in graph.factors[factor].arguments for key in graph.ancestors(each)}
     used = {each.function for key in counted if hasattr(each := graph.values[key], "function")}
     numbers = sum(prod(parameter.shape) for name in applied & used for parameter in graph.functions[name].parameters.values())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
-from factorgraph.compile.dependence import Kind, dependences
+from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.graph.model import Application, Graph, Id, Operation, Variable
 from factorgraph.inference.problem import Problem, Quadratic, Rest
 from factorgraph.lazy import torch
-from factorgraph.structure import Absolute, Affine, Proximal, Smooth
+from factorgraph.structure import Absolute, Affine, Factor, Proximal, Smooth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,7 @@ class Block:
         return (*self.smooth, *(term.factor for term in self.rest))
 
     @cached_property
-    def dependences(self) -> Mapping[Id, object]:
+    def dependences(self) -> Mapping[Id, Dependence]:
         return dependences(self.program.graph, frozenset(self.plan.block))
 
     def problem(self, start: Tensor, given: Assignment, tensors: Tensors) -> Problem:
@@ -143,9 +143,7 @@ class Block:
             return None
         units = sum(self.sizes)
         graph = self.program.graph
-        blank = {
-            key: each.new_zeros(units, *each.shape[1:]) if _varies(graph, key) else each for key, each in still.items()
-        }
+        blank = {key: each.new_zeros(units, *each.shape[1:]) if _varies(graph, key) else each for key, each in still.items()}
         gradient = _gradient(self._smooth(blank, tensors))
         unit = torch.eye(units, dtype=start.dtype, device=start.device)
         hessian = gradient(unit) - gradient(torch.zeros_like(unit))
@@ -176,7 +174,7 @@ class Block:
 
         return Rest(value, prox, self._l1(terms, start), nonnegative)
 
-    def _l1(self, terms: list[tuple[Id, object, float]], start: Tensor) -> Tensor | None:
+    def _l1(self, terms: Sequence[tuple[Id, Factor, float]], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
         if not all(isinstance(leaf, Absolute) for _, leaf, _ in terms):
             return None

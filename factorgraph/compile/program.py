@@ -20,7 +20,7 @@ Tensors = Mapping[str, Mapping[str, "Tensor"]]  # parameters by owner ("function
 Assignment = Mapping[Id, "Tensor"]  # (batch, *shape) each
 
 
-class Missing(KeyError):
+class MissingError(KeyError):
     """A variable that is needed and was not given."""
 
 
@@ -35,7 +35,7 @@ class Program:
         return self  # nothing in it ever changes
 
     def values(self, wanted: Iterable[Id], given: Assignment, tensors: Tensors) -> dict[Id, Tensor]:
-        """The wanted values, and all that was computed on the way. Raises :class:`Missing` with the variable's id."""
+        """The wanted values, and all that was computed on the way. Raises :class:`MissingError` with the variable's id."""
         known: dict[Id, Tensor] = dict(given)
         like = next(iter(given.values()))
         for key in self.order(tuple(wanted), frozenset(given)):
@@ -61,7 +61,7 @@ class Program:
         """Whether everything that the factor touches can be computed from the given values."""
         try:
             self.order(factor.arguments, frozenset(given))
-        except Missing:
+        except MissingError:
             return False
         return True
 
@@ -74,7 +74,7 @@ class Program:
                 continue
             value = self.graph.values[key]
             if isinstance(value, Variable) and value.definition is None:
-                raise Missing(key)
+                raise MissingError(key)
             needed.add(key)
             stack += [each for each in value.arguments if each not in given]
         return tuple(key for key in self.graph.values if key in needed)

@@ -41,7 +41,7 @@ def evaluate(run: Run, on: str, procedure: str | None) -> Evaluation:
         return run.measured(state, on)
 
     def states(state: str) -> Measured:
-        if state and state != "start" and state.split("[")[0] not in run.spec.learning:
+        if state and state != "start" and state.split("[", maxsplit=1)[0] not in run.spec.learning:
             raise NotMeasuredError(f"it needs the variant {state}, which this run did not train")
         return measured(state)
 

@@ -80,7 +80,12 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
         found = {f"variable/{key}": each for key, each in solution.variables.items()}
         found |= {f"reconstruction/{name}": shown[key] for name, key in made.items()}
         found |= {f"share/{key}": each for key, each in solution.shares.items()}
-        found |= {"energy": solution.energy, "status": solution.status, "steps": solution.steps, "certificate": solution.certificate}
+        found |= {
+            "energy": solution.energy,
+            "status": solution.status,
+            "steps": solution.steps,
+            "certificate": solution.certificate,
+        }
         for key, each in found.items():
             parts.setdefault(key, []).append(each.cpu().numpy())
     return {key: np.concatenate(each) for key, each in parts.items()}
@@ -88,7 +93,8 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
 
 def _save_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
     buffer = BytesIO()
-    np.savez_compressed(buffer, **{key.replace("/", "."): each for key, each in arrays.items()})
+    named: dict[str, Any] = {key.replace("/", "."): each for key, each in arrays.items()}
+    np.savez_compressed(buffer, **named)
     atomic_write(path, buffer.getvalue())
 
 

@@ -28,7 +28,7 @@ GONE = "FG511"  # the code of data that were there when the run learned
 
 
 class Run:
-    """One run folder. Nothing is read before it is asked for; ``data`` names folders, beside the usual ones, that hold the data."""
+    """One run folder. Nothing is read before it is asked for; ``data`` names folders that hold the data, beside the usual ones."""
 
     def __init__(self, path: str | Path, data: Sequence[Path] = (), device: str = "cpu"):
         self.folder = RunFolder.open(Path(path))
@@ -125,4 +125,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
-

@@ -191,7 +191,7 @@ class Trainer:
         for begin in range(0, rows, TEST_ROWS):
             values = self._given(self.data.batch(slice(begin, begin + TEST_ROWS), "test"))
             with torch.no_grad():
-                solution = self.model.infer(**values)
+                solution = self.model.infer(None, **values)
             for key, share in solution.shares.items():
                 totals[key] = totals.get(key, 0.0) + float(share.double().sum())
         shares = {key: value / rows for key, value in totals.items()}
@@ -228,8 +228,8 @@ class Trainer:
 
     def _give_up(self, code: str, what: str, phase: str, step: int, factor: str | None) -> None:
         kept = self.folder.load_latest()
-        path = ("factors", self.model.graph.factors[factor].name) if factor else ("learning", phase.split("[")[0])
-        spelled = phase.split("[")[0]
+        path = ("factors", self.model.graph.factors[factor].name) if factor else ("learning", phase.split("[", maxsplit=1)[0])
+        spelled = phase.split("[", maxsplit=1)[0]
         rate = self.model.spec.learning[spelled].first.learning_rate
         notes = (f'in phase "{phase}", at step {step}', f"the last good checkpoint is {kept.path} (step {kept.step})")
         fix = f"a smaller learning.{spelled}.learning_rate (now {rate:g}): try {min(rate / 10, USUAL_RATE):g}"

@@ -18,6 +18,7 @@ from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.errors import FactorgraphError, RunError, SpecError, issue
 from factorgraph.graph.drawing import svg
+from factorgraph.graph.resolve import resolve
 from factorgraph.run.folder import FINISHED, RunFolder
 from factorgraph.run.measured import Measured
 from factorgraph.run.run import Run
@@ -30,7 +31,7 @@ Say = Callable[[str], None]
 PRECISIONS = ("float32", "tf32", "bf16")
 
 
-class Stopped(FactorgraphError):
+class StoppedError(FactorgraphError):
     """Learning was asked to stop, and saved its work. ``exit_code`` follows the signal."""
 
     def __init__(self, run: Path, reason: str, code: int):
@@ -57,15 +58,20 @@ def train(
     """Learn what the spec says, into a new run folder.
 
     ``out`` names the folder; otherwise it is the next free ``<root>/<name>-0001``. ``epochs`` replaces the length of every phase,
-    ``data`` names folders that the spec may read beside its own. Raises :class:`FactorgraphError`; :class:`Stopped` after Ctrl-C.
+    ``data`` names folders that the spec may read beside its own. Raises
+    :class:`FactorgraphError`; :class:`StoppedError` after Ctrl-C.
     """
     spec = adapted(spec, epochs, seed)
     chosen = choose_device(device, precision)
     if spec.data is None:
-        raise SpecError(spec.document.locate(issue("FG406", "there is nothing to learn from: the spec has no data", fix="add a data block")))
+        raise SpecError(
+            spec.document.locate(issue("FG406", "there is nothing to learn from: the spec has no data", fix="add a data block"))
+        )
     if not spec.learning:
-        raise SpecError(spec.document.locate(issue("FG407", "there is nothing to learn: the spec has no learning block", fix="add one")))
-    graph = compiler.resolve(spec)
+        raise SpecError(
+            spec.document.locate(issue("FG407", "there is nothing to learn: the spec has no learning block", fix="add one"))
+        )
+    graph = resolve(spec)
     plan = compiler.plan(spec, graph)
     say(f"reading data: {spec.data.first.source.type}")
     home = Path(spec.document.file).resolve().parent
@@ -126,7 +132,10 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
 
     began = time.monotonic()
     options = replace(options, on_picture=lambda: _pictures(folder, model, dataset))
-    with StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop, _exactly(options, threads_for(model)):
+    with (
+        StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop,
+        _exactly(options, threads_for(model)),
+    ):
         try:
             trainer = Trainer(folder, model, dataset, options, stop)
             if checkpoint is not None:
@@ -141,7 +150,7 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
             raise
         if not finished:
             folder.finish(stop.reason or "stopped", {"seconds": round(time.monotonic() - began, 3)})
-            raise Stopped(folder.path, stop.reason or f"stopped after step {trainer.position.total}", stop.exit_code)
+            raise StoppedError(folder.path, stop.reason or f"stopped after step {trainer.position.total}", stop.exit_code)
         _all_pictures(folder, model, dataset)
         folder.finish(FINISHED, {"seconds": round(time.monotonic() - began, 3)})
 

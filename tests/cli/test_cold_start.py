@@ -53,7 +53,7 @@ def test_networkx_waits_until_there_is_a_graph(tmp_path):
 
 @pytest.mark.slow
 def test_validating_costs_at_most_1_6_times_the_import_of_its_libraries(tmp_path):
-    """A ratio of two measurements taken in turn, the best of seven each; processor time, so that a busy machine does not count."""
+    """A ratio of two measurements taken in turn, the best of seven each; processor time, so that a busy machine is no reason."""
     mine = [sys.executable, "-m", "factorgraph", "validate", "psd"]
     theirs = [sys.executable, "-c", "import click, yaml, pydantic, networkx"]
     best = {"mine": 1e9, "theirs": 1e9}

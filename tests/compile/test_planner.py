@@ -28,7 +28,12 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
         ({"factors.sparsity": {"type": "squared_distance", "between": ["Z", 0], "weight": 0.2}}, "exact", "gram", "quadratic"),
         ({"factors.sparsity.weight": 0}, "exact", "gram", "quadratic"),
         ({"functions.decoder.activation": "relu"}, "ista", "gradient", "proximal"),
-        ({"functions.decoder.activation": "relu", "factors.sparsity.weight": 0}, "gradient", "gradient", "without a non-smooth part"),
+        (
+            {"functions.decoder.activation": "relu", "factors.sparsity.weight": 0},
+            "gradient",
+            "gradient",
+            "without a non-smooth part",
+        ),
         ({"dims.code": 16}, "fista", "gram", "proximal"),
         ({"dims.code": 4096}, "fista", "gradient", "proximal"),
         ({"dims.code": 4096, "factors.sparsity.weight": 0}, "exact", "gram", "quadratic"),
@@ -102,7 +107,14 @@ def test_a_plan_reads_back_as_it_was() -> None:
 
 def test_what_explain_prints_names_every_part() -> None:
     text = describe(planned(spec(PSD)), "psd.yaml:21")
-    for word in ("inference optimal, over Z (5 units)", "psd.yaml:21", "smooth", "rest", "Quadratic after Affine decoder", "solver  fista"):
+    for word in (
+        "inference optimal, over Z (5 units)",
+        "psd.yaml:21",
+        "smooth",
+        "rest",
+        "Quadratic after Affine decoder",
+        "solver  fista",
+    ):
         assert word in text
 
 
@@ -128,4 +140,3 @@ def test_a_phase_trains_what_its_loss_reaches() -> None:
     assert plan.phases[0].parameters == ("functions.decoder.matrix", *encoder)
     assert plan.phases[1].parameters == encoder
     assert plan.phases[1].procedures == ("optimal", "fast")
-

@@ -1,4 +1,4 @@
-"""What goes wrong while learning is told with the phase, the factor, the step, and what to do; and nothing that was good is lost."""
+"""What goes wrong while learning is told with the phase, the factor, the step, and what to do; what was good is kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from factorgraph.errors import DataError, RunError, SpecError
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.run import Run
 from factorgraph.spec.load import load, loads
-from factorgraph.training.session import Stopped, choose_device, resume, train
+from factorgraph.training.session import StoppedError, choose_device, resume, train
 from tests.training.specs import RUN
 
 ARRAYS = """
@@ -84,7 +84,7 @@ def test_a_search_that_runs_out_of_steps_is_counted(spec_file: Path, tmp_path: P
 
 
 def test_data_that_changed_between_two_sittings(spec_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(load(spec_file), tmp_path / "run", stop_after=7)
     np.save(tmp_path / "rows.npy", rows() + 1)
     with pytest.raises(DataError) as caught:
@@ -99,7 +99,7 @@ def test_data_that_changed_between_two_sittings(spec_file: Path, tmp_path: Path)
 
 
 def test_two_writers_of_one_run(spec_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(load(spec_file), tmp_path / "run", stop_after=7)
     with RunFolder.open(tmp_path / "run").lock(), pytest.raises(RunError) as caught:
         resume(tmp_path / "run", data=[tmp_path])
@@ -126,7 +126,12 @@ def test_rows_that_are_all_alike_under_whitening(spec_file: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("device", "precision", "words"),
-    [("tpu", "float32", "auto, cpu, cuda"), ("cuda", "float32", "--device cpu"), ("cpu", "tf32", "CUDA"), ("cpu", "float16", "bf16")],
+    [
+        ("tpu", "float32", "auto, cpu, cuda"),
+        ("cuda", "float32", "--device cpu"),
+        ("cpu", "tf32", "CUDA"),
+        ("cpu", "float16", "bf16"),
+    ],
 )
 def test_devices_that_are_not_there(device: str, precision: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -142,7 +147,7 @@ def test_bf16_learns_and_keeps_its_parameters_in_float32(spec_file: Path, tmp_pa
 
 
 def test_a_run_whose_plan_is_damaged_says_so(spec_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(load(spec_file), tmp_path / "run", stop_after=3)
     (tmp_path / "run" / "plan.json").write_text("[]")
     with pytest.raises(RunError) as caught:
@@ -155,8 +160,20 @@ LONG = "import sys; from factorgraph.__main__ import main; sys.argv = ['factorgr
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_saves_and_a_resume_goes_on(number: signal.Signals, spec_file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LONG, "train", str(spec_file), "--out", str(tmp_path / "run"), "--set", "learning.fit.steps=1000000"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
+    command = [
+        sys.executable,
+        "-c",
+        LONG,
+        "train",
+        str(spec_file),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "learning.fit.steps=1000000",
+    ]
+    child = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
+    )
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline and child.poll() is None:
@@ -170,5 +187,5 @@ def test_a_first_signal_saves_and_a_resume_goes_on(number: signal.Signals, spec_
     assert about["exit"] == f"interrupted ({number.name})"
     step = RunFolder.open(tmp_path / "run").load_latest().step
     assert step == sum(1 for _ in metrics.open())
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         resume(tmp_path / "run", data=[tmp_path], stop_after=step + 2)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from factorgraph.compile.model import Model
 from factorgraph.run.folder import RunFolder
 from factorgraph.spec.load import loads
-from factorgraph.training.session import Stopped, resume, train
+from factorgraph.training.session import StoppedError, resume, train
 from tests.training.specs import RUN
 
 STEPS = 5 + 7  # five, and one epoch of a hundred rows by sixteen
@@ -36,7 +36,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_every_step_can_be_the_last_of_a_sitting(step: int, whole: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(Stopped, match="--resume"):
+    with pytest.raises(StoppedError, match="--resume"):
         train(loads(RUN), tmp_path / "run", stop_after=step, workers=2 * (step % 2))
     run = resume(tmp_path / "run", workers=2 * (step // 2 % 2))
     assert run.folder.is_done
@@ -76,7 +76,9 @@ def test_a_finished_run_learns_on_when_told_to(whole: tuple[str, str], tmp_path:
     ("broken", "where"),
     [("moments", "optimizers"), ("position", "position")],
 )
-def test_the_test_sees_what_is_not_restored(broken: str, where: str, whole: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_sees_what_is_not_restored(
+    broken: str, where: str, whole: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Forgetting the optimizer's memory, or the place in the phase, changes the result: the comparison would notice."""
     from dataclasses import replace
 
@@ -92,6 +94,6 @@ def test_the_test_sees_what_is_not_restored(broken: str, where: str, whole: tupl
             self.position = Position(self.position.phase, max(self.position.step - 1, 0), self.position.total)
 
     monkeypatch.setattr(Trainer, "restore", forgetful)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(loads(RUN), tmp_path / "run", stop_after=3)
     assert fingerprint(resume(tmp_path / "run").path) != whole

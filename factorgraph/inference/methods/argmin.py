@@ -29,10 +29,16 @@ class Argmin(Method):
     type: Literal["argmin"] = "argmin"
     searches: ClassVar[bool] = True
 
-    start: Expression | dict[str, Expression] | None = Field(default=None, description="where the search begins; zero, if left out")
-    solver: SolverChoice | None = Field(default=None, description="the rule that minimises; chosen from the structure, if left out")
+    start: Expression | dict[str, Expression] | None = Field(
+        default=None, description="where the search begins; zero, if left out"
+    )
+    solver: SolverChoice | None = Field(
+        default=None, description="the rule that minimises; chosen from the structure, if left out"
+    )
     steps: Whole = Field(default=100, description="steps at most")
-    tolerance: NonNegative = Field(default=1e-4, description="relative duality gap, or fixed-point residual, at which a sample stops")
+    tolerance: NonNegative = Field(
+        default=1e-4, description="relative duality gap, or fixed-point residual, at which a sample stops"
+    )
     gradient: Literal["stop"] = Field(default="stop", description="how learning sees the code: as a constant")
 
     def infer(self, procedure: Procedure) -> Found:
