@@ -58,7 +58,7 @@ class _Builder:
     # --- shapes ----------------------------------------------------------------------------------------------------------------
 
     def _variable(self, variable: Variable) -> None:
-        lines = (words.variable_name(variable), *([words.size(variable.shape)] if variable.shape else []))
+        lines = (words.variable_name(variable), *words.of_values(variable))
         self.node_of[variable.id] = self._add(variable.kind, variable.id, lines)
         if variable.definition is not None:
             self._flow(variable.definition, variable.id)

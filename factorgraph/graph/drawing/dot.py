@@ -33,6 +33,7 @@ _LEGEND = {
     "function": "▭ function",
     "factor": "■ factor, adds to the energy",
 }
+AIR = 4  # points between a square and its formula, whose letters reach below the line
 
 
 def dot(drawing: Drawing) -> str:
@@ -93,9 +94,11 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
         side = (factor_width(node) - SQUARE) // 2
         rows = [
             _cell('colspan="5"', text),
+            _cell(f'colspan="5" height="{AIR}"', ""),
             _blank(side, half, 2) + _square("rowspan", 3) + _blank(side, half, 2),
             _stub(LAP, 1, before) + _stub(side - LAP, 1, before, "a") + _stub(side - LAP, 1, after, "b") + _stub(LAP, 1, after),
             _blank(side, SQUARE - 1 - half, 2) * 2,
+            _cell(f'colspan="5" height="{AIR}"', ""),
             _cell('colspan="5"', name),
         ]
     else:

@@ -37,6 +37,16 @@ def variable_name(variable: Variable) -> str:
     return subscript(variable.name, *variable.slots.values())
 
 
+DOMAINS = {"real": "", "nonnegative": "≥ 0", "binary": "0 or 1", "one_hot": "1 of {0}", "simplex": "sums to 1"}
+
+
+def of_values(variable: Variable) -> list[str]:
+    """What stands under a variable's name: its size, and the values that it may take unless they are all real numbers."""
+    below = [size(variable.shape)] if variable.shape else []
+    domain = DOMAINS[variable.domain].format(size(variable.shape))
+    return [domain] if variable.domain == "one_hot" else [*below, *([domain] if domain else [])]
+
+
 def number(value: float) -> str:
     return f"{value:.4g}".replace("-", "−").replace("inf", "∞")
 

@@ -66,7 +66,7 @@ def test_the_shipped_psd_is_the_sketch():
     functions = [node.lines for node in nodes if node.kind == "function"]
     assert functions == [("decoder", "linear"), ("encoder", "linear, shrink")]
     factors = [node.lines[0] for node in nodes if node.kind == "factor"]
-    assert factors == ["‖Y − decoder(Z)‖²", "‖Z − encoder(Y)‖²", "‖Z‖₁"]
+    assert factors == ["‖Y − decoder(Z)‖²", "‖Z − encoder(Y)‖²", "3 · ‖Z‖₁"]
 
 
 def test_an_unrolled_spec_shares_and_folds():
