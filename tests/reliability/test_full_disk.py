@@ -166,7 +166,7 @@ with run.lock():
 
 
 def test_on_a_disk_smaller_than_two_checkpoints(tmp_path: Path) -> None:
-    mount = f"mount -t tmpfs -o size=2m tmpfs {tmp_path} && exec {sys.executable} -c '{ON_A_SMALL_DISK}' {tmp_path}"
+    mount = f"mount -t tmpfs -o size=2m tmpfs {tmp_path} && exec '{sys.executable}' -c '{ON_A_SMALL_DISK}' {tmp_path}"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True, text=True, check=False)
     if "unshare" in done.stderr or "mount" in done.stderr:
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()[:100]}")

@@ -55,7 +55,7 @@ def test_two_specs_that_differ_in_one_value_are_not_equal() -> None:
 
 def test_a_default_written_out_by_hand_changes_nothing() -> None:
     spec = load("psd")
-    assert spec.with_changes({"factors.sparsity.weight": 1, "inference.optimal.steps": 100}, "Python") == spec
+    assert spec.with_changes({"factors.prediction.weight": 1, "inference.optimal.steps": 100}, "Python") == spec
 
 
 scalars = st.one_of(

@@ -31,7 +31,9 @@ def no_dot(monkeypatch):
 
 def fake_dot(folder: Path, body: str) -> None:
     script = folder / "dot"
-    script.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    program = folder / "dot.py"
+    program.write_text(f"import sys\n{body}\n")
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')  # a first line names no path with a space
     script.chmod(0o755)
 
 
