@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shlex
@@ -154,3 +155,15 @@ def run(folder: Path, *words: str) -> str:
     done = subprocess.run([sys.executable, *words], cwd=folder, env=setting, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_the_picture_is_of_the_spec_as_it_is():
+    """Layouts differ between versions of Graphviz; what the picture says does not."""
+    from factorgraph.graph.drawing import draw
+    from factorgraph.graph.resolve import resolve
+    from factorgraph.spec.load import load
+
+    picture = html.unescape((ROOT / "docs" / "pictures" / "psd.svg").read_text(encoding="utf-8")).replace("\xa0", " ")
+    for node in draw(resolve(load("psd"))).nodes:
+        for line in node.lines:
+            assert line in picture, f"{line}: draw it again, factorgraph render psd -o docs/pictures/psd.svg"
