@@ -141,7 +141,7 @@ class Model(nn.Module):
         found = self.run(names, given, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
         shares = self._evaluated(known)
-        first = found[names[0]] if names else Found({})
+        ended = _worst(list(found.values()))
         size = _batch(given)
         like = next(iter(given.values()))
         derived = tuple(each.id for each in self.graph.of_kind("derived") if self._computable(each.id, known))
@@ -153,9 +153,9 @@ class Model(nn.Module):
             variables=variables,
             energy=_total(shares, given),
             shares=shares,
-            status=first.status if first.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
-            steps=first.steps if first.steps is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
-            certificate=first.certificate if first.certificate is not None else like.new_full((size,), float("nan")),
+            status=ended.status if ended.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
+            steps=ended.steps if ended.steps is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
+            certificate=ended.certificate if ended.certificate is not None else like.new_full((size,), float("nan")),
         )
 
     def run(self, names: tuple[str, ...], given: Mapping[Id, Tensor], inferences: Mapping[str, Inference]) -> dict[str, Found]:
@@ -178,6 +178,8 @@ class Model(nn.Module):
             raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))
         chosen = [key for key, each in self.inferences.items() if procedure is not None and procedure in (key, each.plan.name)]
         covered = {key for name in chosen for key in self.inferences[name].plan.block}
+        for key in sorted(covered & set(given)):
+            raise RunError(issue("FG621", f'"{key}" is given, and the procedure "{procedure}" would infer it', fix="leave one out"))
         for key, each in self.inferences.items():
             block = set(each.plan.block)
             if block & set(latent) and not block & covered and block <= set(latent):
@@ -272,6 +274,15 @@ def draw(variable: Variable, count: int, generator: torch.Generator) -> Tensor:
     if kind == "bernoulli":
         return (torch.rand(shape, generator=generator) < 0.5).float()
     return torch.randn(shape, generator=generator)
+
+
+def _worst(found: list[Found]) -> Found:
+    """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""
+    searched = [each for each in found if each.status is not None]
+    ends: dict[str, Tensor] = {}
+    for name in ("status", "steps", "certificate") if searched else ():
+        ends[name] = torch.stack([getattr(each, name) for each in searched]).amax(0)
+    return Found({}, **ends)
 
 
 def _batch(given: Mapping[Id, Tensor]) -> int:

@@ -106,9 +106,7 @@ def classify(graph: Graph, factor: FactorNode, known: Mapping[Id, Dependence]) -
 
 def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: int) -> Structure:
     """What is known of the whole problem. A domain is a part of the rest: an indicator with a projection."""
-    domains = {each.domain for each in block}
-    bounded_domains = domains - {"real"}
-    domain = "real" if not bounded_domains else min(bounded_domains) if len(bounded_domains) == 1 else "mixed"
+    domain = domain_of(block)
     smooth = [term for term in terms if term.part == "smooth"]
     rest = [term for term in terms if term.part == "rest"]
     solvable = all(term.part != "unsolvable" for term in terms)
@@ -117,11 +115,22 @@ def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: in
         bounded=solvable and all(term.bounded for term in smooth),
         convex=all(term.convex for term in terms),
         quadratic=solvable and all(term.quadratic for term in smooth),
-        proximal=solvable and bool(rest or bounded_domains),
-        plain=solvable and not rest and not bounded_domains,
+        proximal=solvable and (bool(rest) or domain != "real"),
+        plain=solvable and not rest and domain == "real",
         domain=domain,
         size=units,
     )
+
+
+def domain_of(block: tuple[Variable, ...]) -> str:
+    """The domain of a block. Real and nonnegative variables may stand together: what is projected is each one's own.
+
+    Anything else that is not alike is *mixed*, and so are several one-hot variables, whose choices would have to be combined.
+    """
+    domains = {each.domain for each in block}
+    if domains <= {"real", "nonnegative"}:
+        return "nonnegative" if "nonnegative" in domains else "real"
+    return domains.pop() if len(block) == 1 else "mixed"
 
 
 def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tuple[Solver, str, tuple[str, ...]]:

@@ -150,11 +150,11 @@ class Block:
         return (hessian + hessian.T) / 2
 
     def _rest(self, start: Tensor) -> Rest | None:
-        nonnegative = self.plan.domain == "nonnegative"
-        if not self.rest and not nonnegative:
+        bounded = tuple(each.id for each in self.variables if each.domain == "nonnegative")
+        if not self.rest and not bounded:
             return None
         leaves = [self.program.graph.factors[term.factor] for term in self.rest]
-        terms = [(each.arguments[0], each.leaf, each.weight) for each in leaves]
+        terms = [(origin(self.program.graph, each.arguments[0]), each.leaf, each.weight) for each in leaves]
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
@@ -168,11 +168,14 @@ class Block:
             for key, leaf, weight in terms:
                 assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
                 parts[key] = leaf.prox(parts[key], _shaped(weight * t, parts[key]))
-            z = self.join(parts)
-            # for a function of one unit at a time the map with z >= 0 is the map without, then the projection
-            return z.clamp_min(0) if nonnegative else z
+            for key in bounded:
+                # for a function of one unit at a time the map with z >= 0 is the map without, then the projection
+                parts[key] = parts[key].clamp_min(0)
+            return self.join(parts)
 
-        return Rest(value, prox, self._l1(terms, start), nonnegative)
+        alike = len(bounded) in (0, len(self.variables))  # the duality gap knows one sign for all, and convex energies
+        gap = alike and all(term.convex for term in self.plan.terms)
+        return Rest(value, prox, self._l1(terms, start) if gap else None, bool(bounded) and alike)
 
     def _l1(self, terms: Sequence[tuple[Id, Factor, float]], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
@@ -204,6 +207,14 @@ class Block:
             reach = sum((norms.of(each) for each in factor.arguments), start.new_zeros(()))
             total = total + abs(factor.weight) * factor.leaf.curvature() * reach**2
         return total
+
+
+def origin(graph: Graph, key: Id) -> Id:
+    """The value behind names: ``C: Z`` is ``Z``."""
+    value = graph.values[key]
+    while isinstance(value, Variable) and value.definition is not None:
+        value = graph.values[value.definition]
+    return value.id
 
 
 class Norms:

@@ -70,8 +70,11 @@ class Procedure:
         block = self.inference.block
         zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
         found = self._read(self.inference.reads.get("start", {}))
-        start = block.join({**zeros, **found}).detach()
-        return start.clamp_min(0) if self.inference.plan.domain == "nonnegative" else start
+        start = {**zeros, **found}
+        for each in block.variables:
+            if each.domain == "nonnegative":
+                start[each.id] = start[each.id].clamp_min(0)
+        return block.join(start).detach()
 
     def _read(self, wanted: Mapping[Id, Id]) -> dict[Id, Tensor]:
         known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors)

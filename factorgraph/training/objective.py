@@ -54,11 +54,11 @@ class Batch:
         return {**self.given, **codes}
 
     def codes(self, procedure: str) -> Mapping[Id, Tensor]:
-        """The variables that one procedure infers, (batch, *shape) each."""
-        key = next(key for key, each in self.view.inferences.items() if procedure in (key, each.plan.name))
-        if key not in self.found:
-            self.found.update(self.view.model.run((key,), self.given, self.view.inferences))
-        return self.found[key].values
+        """The variables that one procedure infers, (batch, *shape) each; at every slot, if it has an index."""
+        keys = tuple(key for key, each in self.view.inferences.items() if procedure in (key, each.plan.name))
+        missing = tuple(key for key in keys if key not in self.found)
+        self.found.update(self.view.model.run(missing, self.given, self.view.inferences))
+        return {variable: code for key in keys for variable, code in self.found[key].values.items()}
 
     def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
         """(batch,): the sum of the visible factors' shares, which are kept for the log."""
