@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.phases import phases, plan_phases
+from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.planner import plan_procedure
 from factorgraph.errors import SpecError
@@ -48,9 +48,14 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
     """Everything that can be decided before anything runs. Raises :class:`SpecError`."""
     graph = graph or resolve(spec)
     procedures = plan_procedures(graph)
-    changed = {name: plan_procedures(resolve(each)) for name, each in phase_specs(spec)}
+    graphs: dict[str, Graph] = {}
+    changed: dict[str, dict[str, ProcedurePlan]] = {}
+    for key, each in phase_specs(spec):
+        graphs[key] = resolve(each)
+        changed[key] = plan_procedures(graphs[key])
     with spec.document.locating():
-        return Plan(procedures, plan_phases(graph, procedures), changed)
+        check_changes(spec, graph, graphs)
+        return Plan(procedures, plan_phases(graph, procedures, graphs, changed), changed)
 
 
 def check_data(spec: Spec, graph: Graph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import SENTENCES
-from factorgraph.structure import Function
 
 if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
@@ -105,16 +104,12 @@ class Model(nn.Module):
         """Parameters by owner and local name."""
         return {owner: self._node(owner).tensors() for owner in self.owners}
 
-    def project(self) -> None:
-        """Put every parameter back on its constraints, in place."""
+    def project(self, graph: Graph | None = None) -> None:
+        """Put every parameter back on its constraints, in place. ``graph``: one whose constraints hold for a phase's time."""
         tensors = self.tensors()
-        for owner, function in self.functions_with_parameters():
-            function.project(tensors[owner])
-
-    def functions_with_parameters(self) -> Iterator[tuple[str, Function]]:
-        for key, node in self.graph.functions.items():
+        for key, node in (graph or self.graph).functions.items():
             if node.parameters:
-                yield f"functions.{key}", node.leaf
+                node.leaf.project(tensors[f"functions.{key}"])
 
     def energy(self, **values: Tensor) -> Tensor:
         """The energy of a batch, (batch,); differentiable in every argument. Every free variable that it needs must be given."""

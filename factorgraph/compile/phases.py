@@ -11,6 +11,7 @@ from factorgraph.compile.planner import visible
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id
 from factorgraph.losses._loss import LossLeaf
+from factorgraph.structure import Parameter
 
 if TYPE_CHECKING:
     from factorgraph.spec.blocks import LossTerm, Phase, Player
@@ -24,16 +25,25 @@ def phases(spec: Spec) -> Iterator[tuple[str, str, Phase]]:
             yield name + "".join(f"[{each}]" for each in slots.values()), name, declared.at(slots)
 
 
-def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[PhasePlan, ...]:
-    """The plan of every side of every phase. Raises :class:`SpecError` FG404 and FG405, all together."""
+def plan_phases(
+    base: Graph,
+    base_procedures: Mapping[str, ProcedurePlan],
+    graphs: Mapping[str, Graph],
+    changed: Mapping[str, Mapping[str, ProcedurePlan]],
+) -> tuple[PhasePlan, ...]:
+    """The plan of every side of every phase. Raises :class:`SpecError` FG404 and FG405, all together.
+
+    ``graphs`` and ``changed``: the graph and the procedures of phases that set addresses for their time.
+    """
     found: list[PhasePlan] = []
     wrong: list[Issue] = []
-    for key, name, phase in phases(graph.spec):
+    for key, name, phase in phases(base.spec):
+        graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase)
         wrong += _uninferred(graph, procedures, name, phase, used)
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used)
-            if not plan.parameters and phase.steps != 0:
+            if not plan.parameters and 0 not in (phase.steps, phase.epochs):
                 what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
                 fix = "train something that its loss reaches, or leave train out"
                 wrong.append(issue("FG405", what, ("learning", name), fix=fix))
@@ -41,6 +51,38 @@ def plan_phases(graph: Graph, procedures: Mapping[str, ProcedurePlan]) -> tuple[
     if wrong:
         raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
     return tuple(found)
+
+
+CHANGEABLE = ("factors", "functions", "inference", "variables", "dims")  # what stands in a phase's set
+
+
+def check_changes(spec: Spec, base: Graph, graphs: Mapping[str, Graph]) -> None:
+    """Raise :class:`SpecError` FG408 where a phase's ``set`` changes what a phase cannot: data, learning, sizes of parameters."""
+    wrong: list[Issue] = []
+    sizes = {address: shape_of(base, address) for address in addresses(base)}
+    for key, name, phase in phases(spec):
+        path = ("learning", name, "set")
+        for address in phase.set:
+            if address.split(".")[0] not in CHANGEABLE:
+                what = f'a phase cannot change "{address}" for its time'
+                wrong.append(issue("FG408", what, (*path, address), on="key", allowed=", ".join(CHANGEABLE[:3])))
+        if key in graphs and {each: shape_of(graphs[key], each) for each in addresses(graphs[key])} != sizes:
+            what = f'phase "{name}" sets what changes the parameters or their sizes: all phases learn the same parameters'
+            wrong.append(issue("FG408", what, path))
+    if wrong:
+        raise SpecError(wrong)
+
+
+def shape_of(graph: Graph, address: str) -> tuple[int, ...]:
+    """The shape of the parameter at an address."""
+    return declared(graph, address).shape
+
+
+def declared(graph: Graph, address: str) -> Parameter:
+    """What a graph says of the parameter at an address."""
+    block, key = owner_of(address).split(".", 1)
+    found = graph.functions[key].parameters if block == "functions" else graph.factors[key].parameters
+    return found[address.rsplit(".", 1)[1]]
 
 
 def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:

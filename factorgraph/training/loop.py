@@ -116,13 +116,18 @@ class Trainer:
             "first": [[phase, player, value] for (phase, player), value in self.first.items()],
         }
         parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {}}
+        self.folder.log(f"step {self.position.total}: saved" + (f" as {name}" if name else ""))
         self.folder.save(self.position.total, parts, state, name=name, spec_hash=spec_hash(self.model))
         self.saved = time.monotonic()
 
     # --- running -----------------------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
-        """Learn from the position to the end, or to the first request to stop."""
+        """Learn from the position to the end, or to the first request to stop. Raises RunError FG678."""
+        here = self.stretches[self.position.phase]
+        if self.position.step > here.steps:
+            what = f'phase "{here.id}" has done {self.position.step} steps, and would end after {here.steps}'
+            raise RunError(issue("FG678", what, fix="give more epochs, or start a new run"))
         if self.position.total == 0:
             self.save(name="start")
         while self.position.phase < len(self.stretches):
@@ -170,7 +175,7 @@ class Trainer:
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             side.descend(gradients, self.position.step / max(stretch.steps, 1))
-            self.model.project()
+            self.model.project(stretch.view.graph)
         return outcome.numbers
 
     def _end(self, stretch: Stretch) -> None:
@@ -219,12 +224,13 @@ class Trainer:
         bad = next((key for key, value in shares.items() if not math.isfinite(value)), None)
         if bad is not None or not math.isfinite(named["loss"]):
             self._give_up("FG670", f'the energy is not a number: factor "{bad or "loss"}"', phase, step, bad)
-        energy = sum(abs(value) for value in shares.values())
+        energy = max(sum(abs(value) for value in shares.values()), abs(named["loss"]))
         first = self.first.setdefault((phase, player), energy)
         if energy > RUNAWAY * max(first, 1e-6):
             worst = max(shares, key=lambda key: abs(shares[key]))
-            what = f'the energy runs away: factor "{worst}" is at {shares[worst]:.3g}, all began at {first:.3g}'
-            self._give_up("FG671", what, phase, step, worst)
+            seen = abs(shares[worst]) > abs(named["loss"]) / len(shares) / 2  # else the loss is of another kind than the energy
+            culprit = f'factor "{worst}" is at {shares[worst]:.3g}' if seen else f"the loss is at {named['loss']:.3g}"
+            self._give_up("FG671", f"the energy runs away: {culprit}, all began at {first:.3g}", phase, step, worst if seen else None)
 
     def _give_up(self, code: str, what: str, phase: str, step: int, factor: str | None) -> None:
         kept = self.folder.load_latest()

@@ -16,7 +16,7 @@ from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
-from factorgraph.errors import FactorgraphError, RunError, SpecError, issue
+from factorgraph.errors import DataError, FactorgraphError, RunError, SpecError, issue
 from factorgraph.graph.drawing import svg
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.folder import FINISHED, RunFolder
@@ -76,6 +76,8 @@ def train(
     say(f"reading data: {spec.data.first.source.type}")
     home = Path(spec.document.file).resolve().parent
     dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))
+    if not dataset.rows("test"):
+        raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
     model = compiler.build(spec, plan, dataset.train).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
@@ -139,9 +141,6 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
         try:
             trainer = Trainer(folder, model, dataset, options, stop)
             if checkpoint is not None:
-                from factorgraph.training.loop import load_parameters
-
-                load_parameters(model, checkpoint)
                 trainer.restore(checkpoint)
             finished = trainer.run()
         except BaseException as reason:

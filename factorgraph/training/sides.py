@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
-from factorgraph.compile.phases import phases, sequence
+from factorgraph.compile.phases import declared, phases, sequence
 from factorgraph.compile.plan import PhasePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.order import steps_of
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class Side:
     """One player of a phase: what it trains and its optimizer. A phase without players has one side, called model."""
 
-    def __init__(self, plan: PhasePlan, player: Player, model: Model, schedule: Schedule):
+    def __init__(self, plan: PhasePlan, player: Player, view: View, schedule: Schedule):
         self.plan, self.player, self.schedule = plan, player, schedule
-        known = parameters_by_address(model)
+        known = parameters_by_address(view.model)
         self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
-        self.rates = [_rate(model, address) for address in self.names]
+        self.rates = [declared(view.graph, address).rate for address in self.names]
         assert player.optimizer is not None and player.learning_rate is not None, "a phase fills in what its players leave out"
         self.learning_rate = player.learning_rate
         groups = [{"params": [each]} for each in self.names.values()]
@@ -75,7 +75,7 @@ class Stretch:
     def sides(self) -> tuple[Side, ...]:
         """Its players with fresh optimizers."""
         players = self.phase.sides()
-        return tuple(Side(each, players[each.player], self.view.model, self.phase.schedule) for each in self.plans)
+        return tuple(Side(each, players[each.player], self.view, self.phase.schedule) for each in self.plans)
 
 
 def stretches(model: Model, rows: int) -> list[Stretch]:
@@ -100,10 +100,3 @@ def _view(model: Model, spec: Any, phase: str) -> View:
     graph = resolve(spec)
     program = Program(graph)
     return View(model, program, compiler.inferences(graph, program, model.plan.changed[phase]))
-
-
-def _rate(model: Model, address: str) -> float:
-    owner, name = address.rsplit(".", 1)
-    block, key = owner.split(".", 1)
-    declared = model.graph.functions[key].parameters if block == "functions" else model.graph.factors[key].parameters
-    return declared[name].rate
