@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 
@@ -149,17 +150,15 @@ class Measured:
     # --- energies and values --------------------------------------------------------------------------------------------------
 
     def energies(self, solved: Solved) -> Tensor:
-        """The energy of each row, of the factors that are seen: (rows,)."""
+        """The energy of each row, of the factors that are seen: (rows,). Raises RunError FG636 where none is."""
         if not self.only and not self.without:
             return solved.energy
-        seen = [key for key in solved.shares if self._seen(self.graph.factors[key])]
-        return torch.stack([solved.shares[key] for key in seen]).sum(0) if seen else torch.zeros_like(solved.energy)
-
-    def _seen(self, factor: FactorNode) -> bool:
-        def named(names: Sequence[str]) -> bool:
-            return any(factor.name == name or factor.name.startswith(f"{name}.") for name in names)
-
-        return (not self.only or named(self.only)) and not named(self.without)
+        seen = [key for key in visible(self.graph, self.only or None, self.without) if key in solved.shares]
+        if not seen:
+            text = f"an energy of no factors is no figure: only {list(self.only)} and without {list(self.without)} leave none"
+            fix = "name factors that the model has; a slot is counted from 0"
+            raise RunError(issue("FG636", text, allowed=", ".join(self.graph.factors), fix=fix))
+        return torch.stack([solved.shares[key] for key in seen]).sum(0)
 
     def factor_values(self, name: str, solved: Solved) -> Tensor:
         """A factor's value without its weight, summed over its slots: (rows,)."""

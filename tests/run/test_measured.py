@@ -52,6 +52,46 @@ def test_the_energy_is_that_of_the_model(psd):
     assert torch.allclose(psd.value("decoder(Z)"), psd.solved(None).variables["Z"] @ matrix.T, atol=1e-5)
 
 
+TWO_LAYERS = """
+factorgraph: 1
+indices: {l: 2}
+variables:
+  Y: {kind: observed, shape: [8]}
+  Z: {kind: latent, shape: [3], per: l}
+functions: {decoder: {type: linear, per: l, bias: false}}
+factors:
+  rec: {type: squared_distance, between: [Y, "decoder(Z[l])"], weight: 0.37}
+  sparsity: {type: l1, of: "Z[l]", weight: 0.1}
+inference: {optimal: {method: argmin, of: ["Z[0]", "Z[1]"]}}
+learning: {fit: {loss: energy, steps: 1}}
+data: {source: planted_codes, units: 8, atoms: 5, active: 2, count: 100, bind: {Y: signal}}
+expect:
+  first: {claim: "the first slot", metric: energy(optimal), at_most: 0.0001, only: ["rec[0]"]}
+  other: {claim: "the other slot", metric: energy(optimal), report: true, only: [rec], without: ["rec[0]"]}
+  both: {claim: "both", metric: energy(optimal), report: true, only: [rec]}
+  none: {claim: "no factor", metric: energy(optimal), at_most: 0.0001, only: ["rec[1]"], without: [rec]}
+"""
+
+
+def test_a_claim_sees_one_slot_of_a_factor_and_fails_where_it_sees_none(tmp_path):
+    torch.manual_seed(0)
+    file = tmp_path / "two_layers.yaml"
+    file.write_text(TWO_LAYERS)
+    model = fg.build(fg.load(str(file)))
+    on = Measured(model, load_data(model.spec, {"Y": (8,)}, [SPECS], None))
+    solved = on.solved("optimal")
+    distances = [
+        float(0.37 * (torch.as_tensor(on.given["Y"]) - solved.variables[f"Z[{slot}]"] @ matrix.T).square().sum(1).mean())
+        for slot, matrix in enumerate(each.detach() for each in model.parameters())
+    ]
+    assert judged(on, "first").values == pytest.approx(distances[:1], rel=1e-4)
+    assert judged(on, "other").values == pytest.approx(distances[1:], rel=1e-4)
+    assert judged(on, "both").values == pytest.approx([sum(distances)], rel=1e-4)
+    assert judged(on, "first").verdict == "fails"
+    none = judged(on, "none")
+    assert (none.verdict, none.values) == ("fails", ()) and "no factors" in none.why
+
+
 def test_the_search_beats_the_encoder(psd):
     report = evaluate(psd)
     optimal, fast = report.procedures
