@@ -55,7 +55,7 @@ class Checkpoint:
     tensors: Mapping[str, Mapping[str, Tensor]]  # by group: model, optimizer, state
     state: Mapping[str, Any]
     path: Path
-    name: str | None = None
+    names: tuple[str, ...] = ()  # a phase of no steps ends where another one did
     spec_hash: str = ""
     versions: Mapping[str, str] | None = None
     warnings: tuple[Issue, ...] = ()
@@ -77,14 +77,16 @@ def save(
 ) -> Path:
     """Write the checkpoint of a step; what was there before is whole whatever happens. Returns its folder.
 
-    ``name`` marks it to be kept for ever (the end of a phase). Saving a step again replaces it. Raises RunError FG604, FG605,
-    FG610 with the bytes that were needed, those that were free and the checkpoint that stands.
+    ``name`` marks it to be kept for ever (the end of a phase). Saving a step again replaces it, and it keeps the names that it
+    had. Raises RunError FG604, FG605, FG610 with the bytes that were needed, those that were free and the checkpoint that stands.
     """
     assert set(tensors) <= set(GROUPS), f"a checkpoint has the groups {GROUPS}, not {sorted(tensors)}"
     final = folder / f"step-{step:09d}"
-    name = _name_of(final) if name is None else name  # saved again, for instance by a Ctrl-C at the end of a phase
+    names = _names_of_step(folder, step)  # saved again: by a phase of no steps, by a Ctrl-C at the end of a phase
+    if name is not None and name not in names:
+        names = (*names, name)
     parts = {f"{group}.safetensors": pack(tensors.get(group, {})) for group in GROUPS}
-    parts["state.json"] = json_bytes({"step": step, "keep": name is not None, "name": name, "state": dict(state)})
+    parts["state.json"] = json_bytes({"step": step, "keep": bool(names), "names": names, "state": dict(state)})
     parts[MANIFEST] = _manifest(step, parts, spec_hash, versions or {})
     assert len(parts["state.json"]) <= JSON_LIMIT, "state.json is for a few values; what is large is a tensor"
     before = _candidates(folder)
@@ -178,7 +180,7 @@ def load_latest(folder: Path, limit: int = TENSOR_LIMIT) -> Checkpoint:
 
 def load_named(folder: Path, name: str, limit: int = TENSOR_LIMIT) -> Checkpoint | None:
     """Read the newest checkpoint that was saved under a name; ``None`` where no checkpoint has it. Raises RunError FG603."""
-    found = [each for each in _candidates(folder) if _name_of(each) == name]
+    found = [each for each in _candidates(folder) if name in _names_of(each)]
     return _first_whole(folder, found, limit) if found else None
 
 
@@ -214,9 +216,7 @@ def _load(path: Path, limit: int) -> Checkpoint:
     about = _checked("state.json", parse_json, parts["state.json"])
     if not isinstance(about, dict) or about.get("step") != manifest["step"] or not isinstance(about.get("state"), dict):
         raise _DamagedError("state.json does not belong to this step")
-    name = about.get("name")
-    named = name if isinstance(name, str) else None
-    return Checkpoint(manifest["step"], tensors, about["state"], path, named, manifest["spec"], manifest["versions"])
+    return Checkpoint(manifest["step"], tensors, about["state"], path, _kept_names(about), manifest["spec"], manifest["versions"])
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -284,7 +284,7 @@ def prune(folder: Path, keep: int = KEPT, files: Files = FILES) -> list[int]:
     standing = 0
     gone: list[int] = []
     for path in _candidates(folder):
-        if _name_of(path) is not None:
+        if _names_of(path):
             continue
         if standing < keep:
             standing += _stands(path)
@@ -336,10 +336,18 @@ def _stands(path: Path) -> bool:
         return False
 
 
-def _name_of(path: Path) -> str | None:
+def _names_of_step(folder: Path, step: int) -> tuple[str, ...]:
+    """The names of a step, also where a replacement was interrupted and the step has two folders."""
+    return tuple(dict.fromkeys(name for each in _candidates(folder) if _step(each) == step for name in _names_of(each)))
+
+
+def _names_of(path: Path) -> tuple[str, ...]:
     try:
-        about = read_json(path / "state.json")
+        return _kept_names(read_json(path / "state.json"))
     except (RefusedError, FileNotFoundError):
-        return None
-    kept = isinstance(about, dict) and about.get("keep") is True
-    return str(about.get("name")) if kept else None
+        return ()
+
+
+def _kept_names(about: Any) -> tuple[str, ...]:
+    names = about.get("names") if isinstance(about, dict) and about.get("keep") is True else None
+    return tuple(each for each in names if isinstance(each, str)) if isinstance(names, list) else ()

@@ -39,7 +39,7 @@ def _bits(found: checkpoint.Checkpoint) -> Any:
         for group, named in found.tensors.items()
         for name, each in named.items()
     }
-    return found.step, found.name, found.spec_hash, found.versions, found.state, tensors
+    return found.step, found.names, found.spec_hash, found.versions, found.state, tensors
 
 
 def _flip(data: bytes, draw: random.Random, other: bytes) -> bytes:

@@ -32,7 +32,7 @@ def test_all_that_is_saved_comes_back(tmp_path: Path) -> None:
     assert (folder / "latest").read_text() == "step-000001200\n"
     assert json.loads((path / "state.json").read_text())["keep"] is True
     found = checkpoint.load_latest(folder)
-    assert (found.step, found.name, found.spec_hash, found.versions) == (1200, "warm", "ab12", {"torch": "2.13.0"})
+    assert (found.step, found.names, found.spec_hash, found.versions) == (1200, ("warm",), "ab12", {"torch": "2.13.0"})
     assert found.state == state and found.path == path and found.warnings == ()
     assert torch.equal(found.tensors["model"]["a"], torch.full((4, 3), 0.37))
     assert found.tensors["optimizer"]["a/step"].shape == () and found.tensors["state"] == {}
@@ -90,6 +90,26 @@ def test_saving_a_step_again_replaces_it_and_keeps_its_name(tmp_path: Path) -> N
     assert _names(tmp_path) == ["latest", "step-000000007"]
     found = checkpoint.load_named(tmp_path, "warm")
     assert found is not None and found.state == {"serial": 2}
+
+
+def test_a_step_at_which_several_phases_end_has_all_of_their_names(tmp_path: Path) -> None:
+    for serial, name in enumerate(("start", "warm", None, "start")):
+        checkpoint.save(tmp_path, 0, _tensors(serial), {"serial": serial}, name=name)
+    for step in range(1, 6):
+        checkpoint.save(tmp_path, step, _tensors(step), {})
+    checkpoint.prune(tmp_path, keep=1)
+    assert checkpoint.steps(tmp_path) == [5, 0]
+    for name in ("start", "warm"):
+        found = checkpoint.load_named(tmp_path, name)
+        assert found is not None and found.names == ("start", "warm") and found.state == {"serial": 3}
+    assert checkpoint.load_named(tmp_path, "joint") is None
+
+
+def test_a_name_outlives_an_interrupted_replacement(tmp_path: Path) -> None:
+    path = checkpoint.save(tmp_path, 7, _tensors(1), {}, name="start")
+    path.rename(tmp_path / "step-000000007.new")
+    checkpoint.save(tmp_path, 7, _tensors(2), {}, name="warm")
+    assert checkpoint.load_latest(tmp_path).names == ("start", "warm")
 
 
 @pytest.mark.parametrize("reached", [1, 2, 3])

@@ -284,7 +284,7 @@ def test_going_back_drops_what_came_later_and_keeps_the_rest(tmp_path: Path) -> 
                 run.save(step, {"model": {"a": torch.full((4, 3), float(step))}}, {}, name="warm" if step == 2 else None)
         (run.checkpoints / "step-000000004" / "model.safetensors").write_bytes(b"damaged")
         found = run.load_latest()
-        assert found.step == 2 and found.name == "warm" and len(found.warnings) == 1
+        assert found.step == 2 and found.names == ("warm",) and len(found.warnings) == 1
         run.go_back_to(found.step)
     assert [row["step"] for row in run.metrics.rows()] == [1, 2]
     again = RunFolder.open(run.path)
