@@ -17,6 +17,7 @@ from factorgraph.spec.expressions import Expression
 from factorgraph.structure import Leaf
 
 if TYPE_CHECKING:
+    from factorgraph.spec.blocks import Phase
     from factorgraph.spec.declared import Declared
     from factorgraph.spec.schema import Spec
 
@@ -86,7 +87,7 @@ def filled(spec: Spec) -> dict[str, Any]:
     result["functions"] = {name: _common(_model(each), each, "type") for name, each in spec.functions.items()}
     result["factors"] = {name: {**_model(each.leaf), "weight": each.written_weight} for name, each in spec.factors.items()}
     result["inference"] = {name: _common(_model(each), each, "method") for name, each in spec.inference.items()}
-    result["learning"] = {name: _model(each) for name, each in spec.learning.items()}
+    result["learning"] = {name: _phase(each) for name, each in spec.learning.items()}
     if spec.data is not None:
         result["data"] = _data(spec)
     result |= {key: written[key] for key in ("variants", "budgets") if written.get(key)}
@@ -102,6 +103,12 @@ def _entry(value: Any, main: str) -> Any:
 def _model(declared: Declared[Any]) -> dict[str, Any]:
     """An entry: what is written, constants as they are written, and the defaults of the rest."""
     return _filled(declared.first, declared.values)
+
+
+def _phase(declared: Declared[Phase]) -> dict[str, Any]:
+    """A phase; in a game, what is minimised and trained is the players' own."""
+    values = _model(declared)
+    return {key: each for key, each in values.items() if not (declared.first.players and key in ("loss", "train"))}
 
 
 def _common(values: dict[str, Any], declared: Declared[Any], main: str) -> dict[str, Any]:

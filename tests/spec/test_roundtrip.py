@@ -41,6 +41,37 @@ def test_a_spec_with_every_default_written_out_is_the_same(file: Path) -> None:
     assert full.full() == spec.full()
 
 
+GAME = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [4]}
+  Z: {kind: latent, shape: [3]}
+functions: {decoder: linear, encoder: linear}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+  prediction: {type: squared_distance, between: [Z, encoder(Y)], weight: 0.37}
+inference: {optimal: {method: argmin, of: Z}}
+learning:
+  game:
+    steps: 3
+    learning_rate: 0.02
+    players:
+      one: {train: decoder, loss: {type: energy, weight: 2, only: reconstruction}}
+      two: {train: encoder, optimizer: sgd, steps: 2}
+"""
+
+
+def test_a_game_with_every_default_written_out_is_the_same() -> None:
+    spec = loads(GAME)
+    full = loads(spec.full())
+    assert full == spec and full.full() == spec.full()
+    assert loads(spec.to_yaml()) == spec
+    players = read(spec.full(), "x.yaml").values["learning"]["game"]["players"]
+    assert players["two"]["loss"] == {"energy": {"type": "energy", "weight": 1.0, "without": []}}
+    assert players["one"]["loss"] == {"type": "energy", "weight": 2, "only": "reconstruction", "without": []}
+    VALIDATOR.validate(read(spec.full(), "x.yaml").values)
+
+
 def test_what_was_left_out_is_written_out() -> None:
     text = load("psd").full()
     for words in ("weight: 1.0", "betas: [0.9, 0.999]", "batch_size: 100", "domain: real", "bias: true"):
