@@ -129,6 +129,8 @@ class Checks:
 
     def variables(self) -> Iterator[Issue]:
         for declared in self.spec.variables.values():
+            if declared.first.given == "training":
+                yield _waits("given: training", "variables given: training", (*declared.path, "given"))
             other = declared.first.stands_for
             if other is not None and other not in self.names.variables and other.split(".")[0] not in self.names.unread:
                 yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))
@@ -272,6 +274,8 @@ class Checks:
                     yield Issue("FG210", message, (*path, key), on="key", fix=f"move {key} into a player")
         if phase.on_dead is not None:
             yield _waits("on_dead: resample", "learning on_dead", (*path, "on_dead"))
+        if phase.labelled is not None:
+            yield _waits("labelled", "learning labelled", (*path, "labelled"), on="key")
         if phase.workers is not None:
             yield _waits("workers: elastic", "workers elastic", (*path, "workers"))
         owners: dict[str, str] = {}
@@ -304,6 +308,8 @@ class Checks:
         if self.spec.data is None:
             return
         block = self.spec.data.first
+        if block.labelled is not None:
+            yield _waits("labelled", "data labelled", ("data", "labelled"), on="key")
         fields = block.source.fields() if hasattr(block.source, "fields") else {}
         for name, field in block.bind.items():
             if name not in self.names.variables and name.split(".")[0] not in self.names.unread:
@@ -312,8 +318,9 @@ class Checks:
                 yield unknown(f"field of {block.source.type}", field, tuple(fields), ("data", "bind", name))
 
 
-def _waits(what: str, note: str, path: Path) -> Issue:
-    return Issue("FG205", f"{what} is in the language, but this version cannot do it yet", path, notes=(f"waits for: {note}",))
+def _waits(what: str, note: str, path: Path, on: Any = "value") -> Issue:
+    message = f"{what} is in the language, but this version cannot do it yet"
+    return Issue("FG205", message, path, on=on, notes=(f"waits for: {note}",))
 
 
 def _part(node: Read, parts: int) -> tuple[int, int]:

@@ -185,6 +185,13 @@ def test_a_phase_with_players_has_no_loss_of_its_own() -> None:
 # --- mistakes
 
 
+def test_a_variable_that_is_given_in_training_only_waits() -> None:
+    text = HEAD + GRAPH.replace("variables:\n", "variables:\n  label: {kind: observed, shape: [2], given: training}\n")
+    (it,) = issues(text)
+    assert (it.code, it.path, it.notes) == ("FG205", ("variables", "label", "given"), ("waits for: variables given: training",))
+    assert loads(text.replace("given: training", "given: always")).variables["label"].first.given == "always"
+
+
 @pytest.mark.parametrize(
     ("line", "code", "marked"),
     [
@@ -204,6 +211,7 @@ def test_a_phase_with_players_has_no_loss_of_its_own() -> None:
         ("learning: {fit: {players: {one: {train: [decodr]}}}}", "FG209", "decodr"),
         ("learning: {fit: {optimizer: closed_form}}", "FG205", "closed_form"),
         ("learning: {fit: {on_dead: resample}}", "FG205", "resample"),
+        ("learning: {fit: {labelled: 3}}", "FG205", "labelled"),
         ("learning: {fit: 3}", "FG203", "3"),
         ("learning: 3", "FG203", "3"),
         ("data: {sorce: natural_patches, bind: {Y: image}}", "FG201", "sorce"),
@@ -212,6 +220,7 @@ def test_a_phase_with_players_has_no_loss_of_its_own() -> None:
         ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whitn: 0.1}]}", "FG204", "whitn"),
         ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whiten: {keep: 3}}]}", "FG201", "keep"),
         ("data: {source: natural_patches, bind: {Y: image}, augment: [mirror]}", "FG205", "mirror"),
+        ("data: {source: natural_patches, bind: {Y: image}, labelled: 0}", "FG205", "labelled"),
         ("data: {source: natural_patches}", "FG202", "data"),
         ("data: {source: natural_patches, size: 0, bind: {Y: image}}", "FG314", "0"),
         ("expect: {a: {claim: low, metric: energy(best), at_most: 1, budget: tiny}}", "FG209", "tiny"),
