@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
-from factorgraph.compile.planner import plan_procedure
-from factorgraph.errors import SpecError
+from factorgraph.compile.planner import misfit, plan_procedure
+from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
 
@@ -58,6 +58,15 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
         return Plan(procedures, plan_phases(graph, procedures, graphs, changed), changed)
 
 
+def check_plan(graph: Graph, plans: Mapping[str, ProcedurePlan]) -> None:
+    """Raise :class:`RunError` FG673 where a stored plan does not belong to a graph, or names a solver that cannot do it."""
+    named = named_procedures(graph)
+    found = [] if named.keys() == plans.keys() else ["it has other procedures than the spec"]
+    found += [why for key in named.keys() & plans.keys() if (why := misfit(graph, named[key], plans[key]))]
+    if found:
+        raise RunError(issue("FG673", f"the stored plan does not fit the spec: {found[0]}", notes=tuple(found[1:])))
+
+
 def check_data(spec: Spec, graph: Graph) -> None:
     """Raise :class:`SpecError` where the data's fields do not fit the variables, as far as that can be said without reading."""
     from factorgraph.data.preparation import check_block
@@ -83,6 +92,9 @@ def build(spec: Spec, plan_: Plan | None = None, data: Mapping[str, ndarray] | N
     from factorgraph.compile.start import start
 
     graph = resolve(spec)
-    plan_ = plan_ or plan(spec, graph)
+    if plan_ is None:
+        plan_ = plan(spec, graph)
+    else:
+        check_plan(graph, plan_.procedures)
     program = Program(graph)
     return Model(graph, plan_, inferences(graph, program, plan_.procedures), start(graph, data))

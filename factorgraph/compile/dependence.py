@@ -27,7 +27,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Dependence:
-    """``fixed``: where it is affine, no sample changes its coefficients. ``through``: functions met, those near the block first."""
+    """``fixed``: where it is affine, no sample changes its coefficients. ``through``: functions met, near the block first."""
 
     kind: Kind
     fixed: bool = True

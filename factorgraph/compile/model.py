@@ -174,7 +174,8 @@ class Model(nn.Module):
         chosen = [key for key, each in self.inferences.items() if procedure is not None and procedure in (key, each.plan.name)]
         covered = {key for name in chosen for key in self.inferences[name].plan.block}
         for key in sorted(covered & set(given)):
-            raise RunError(issue("FG621", f'"{key}" is given, and the procedure "{procedure}" would infer it', fix="leave one out"))
+            what = f'"{key}" is given, and the procedure "{procedure}" would infer it'
+            raise RunError(issue("FG621", what, fix="leave one out"))
         for key, each in self.inferences.items():
             block = set(each.plan.block)
             if block & set(latent) and not block & covered and block <= set(latent):

@@ -66,10 +66,9 @@ class Plan:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
 
 
-def from_json(text: str) -> Plan:
-    """The plan that was stored. Raises ``ValueError``, ``KeyError`` or ``TypeError`` on anything else."""
-    data = json.loads(text)
-    if data.pop("format") != FORMAT:
+def from_json(data: Any) -> Plan:
+    """The plan that was stored, from its JSON. Raises ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError``."""
+    if data["format"] != FORMAT:
         raise ValueError("the plan has another format")
     return Plan(
         procedures=_procedures(data["procedures"]),

@@ -122,6 +122,29 @@ def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: in
     )
 
 
+def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
+    """Why a stored plan is not one of this procedure of this graph; empty where it is.
+
+    The choice of the solver is not made again: only that it can do what it is asked to.
+    """
+    block = tuple(each.id for each in named.block)
+    if (plan.block, plan.method) != (block, named.method.type) or any(each not in graph.factors for each in plan.factors):
+        return f'"{named.id}" is planned for other variables or factors'
+    if not named.method.searches:
+        return "" if plan.solver is None else f'"{named.id}" searches for nothing'
+    known = dependences(graph, frozenset(block))
+    terms = tuple(term for key in named.factors if (term := classify(graph, graph.factors[key], known)) is not None)
+    structure = structure_of(terms, named.block, plan.units)
+    solvers = registry.leaves("solvers")
+    kind = str((plan.solver or {}).get("type"))
+    cls = solvers.get(kind)
+    if cls is None or not issubclass(cls, Solver):
+        return f'"{named.id}" has no solver "{kind}"'
+    if (plan.terms, plan.domain) != (terms, structure.domain) or (refusal := _refusal(cls, terms, structure)):
+        return f'"{kind}" cannot infer "{named.id}"' + (f": it needs {refusal}" if plan.terms == terms else "")
+    return "" if plan.kernel in ("gram", "gradient", "") else f'"{named.id}" has no kernel "{plan.kernel}"'
+
+
 def domain_of(block: tuple[Variable, ...]) -> str:
     """The domain of a block. Real and nonnegative variables may stand together: what is projected is each one's own.
 

@@ -28,7 +28,7 @@ GONE = "FG511"  # the code of data that were there when the run learned
 
 
 class Run:
-    """One run folder. Nothing is read before it is asked for; ``data`` names folders that hold the data, beside the usual ones."""
+    """One run folder. Nothing is read before it is asked for; ``data`` names more folders that hold the data."""
 
     def __init__(self, path: str | Path, data: Sequence[Path] = (), device: str = "cpu"):
         self.folder = RunFolder.open(Path(path))
@@ -49,8 +49,8 @@ class Run:
     def plan(self) -> Plan:
         """The plan that was stored: it is read back, never made anew."""
         try:
-            return from_json(self.folder.read_text("plan.json"))
-        except (ValueError, KeyError, TypeError) as reason:
+            return from_json(self.folder.read_json("plan.json"))
+        except (ValueError, KeyError, TypeError, AttributeError) as reason:
             raise RunError(issue("FG673", f"plan.json in {self.path} is not a plan that this version reads: {reason}")) from None
 
     @cached_property

@@ -230,7 +230,8 @@ class Trainer:
             worst = max(shares, key=lambda key: abs(shares[key]))
             seen = abs(shares[worst]) > abs(named["loss"]) / len(shares) / 2  # else the loss is of another kind than the energy
             culprit = f'factor "{worst}" is at {shares[worst]:.3g}' if seen else f"the loss is at {named['loss']:.3g}"
-            self._give_up("FG671", f"the energy runs away: {culprit}, all began at {first:.3g}", phase, step, worst if seen else None)
+            what = f"the energy runs away: {culprit}, all began at {first:.3g}"
+            self._give_up("FG671", what, phase, step, worst if seen else None)
 
     def _give_up(self, code: str, what: str, phase: str, step: int, factor: str | None) -> None:
         kept = self.folder.load_latest()

@@ -98,5 +98,6 @@ def parameters_by_address(model: Model) -> dict[str, Tensor]:
 
 def _view(model: Model, spec: Any, phase: str) -> View:
     graph = resolve(spec)
+    compiler.check_plan(graph, model.plan.changed[phase])
     program = Program(graph)
     return View(model, program, compiler.inferences(graph, program, model.plan.changed[phase]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from factorgraph import compile as compiler
 from factorgraph.compile.plan import ProcedurePlan, describe, from_json
-from factorgraph.errors import SpecError
+from factorgraph.errors import RunError, SpecError
 from factorgraph.graph.resolve import resolve
 from factorgraph.spec.schema import Spec
 from tests.compile.specs import FRAMES, PSD, SPARSE, TWO_LATENTS, spec
@@ -102,7 +104,7 @@ def test_thresholds_and_bounds_carry_the_weight() -> None:
 
 def test_a_plan_reads_back_as_it_was() -> None:
     plan = compiler.plan(spec(FRAMES))
-    assert from_json(plan.to_json()) == plan
+    assert from_json(json.loads(plan.to_json())) == plan
 
 
 def test_what_explain_prints_names_every_part() -> None:
@@ -140,3 +142,99 @@ def test_a_phase_trains_what_its_loss_reaches() -> None:
     assert plan.phases[0].parameters == ("functions.decoder.matrix", *encoder)
     assert plan.phases[1].parameters == encoder
     assert plan.phases[1].procedures == ("optimal", "fast")
+
+
+def test_two_real_domains_are_projected_each_by_its_own() -> None:
+    """Z is real and W is not negative: the minimum is Y for one and its positive part for the other."""
+    import torch
+
+    import factorgraph as fg
+
+    text = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [3]}
+  Z: {kind: latent, shape: [3]}
+  W: {kind: latent, shape: [3], domain: nonnegative}
+factors:
+  a: {type: squared_distance, between: [Y, Z]}
+  b: {type: squared_distance, between: [Y, W]}
+inference:
+  optimal: {method: argmin, of: [Z, W], steps: 500, tolerance: 1e-9}
+"""
+    y = torch.tensor([[-1.0, -2.0, 3.0]])
+    found = fg.build(spec(text)).infer(Y=y)
+    torch.testing.assert_close(found["Z"], y)
+    torch.testing.assert_close(found["W"], y.clamp_min(0))
+
+
+def test_two_one_hot_latents_are_refused_together() -> None:
+    text = SPARSE.replace(
+        "  Z: {kind: latent, shape: [code]}",
+        "  Z: {kind: latent, shape: [code], domain: one_hot}\n  K: {kind: latent, shape: [code], domain: one_hot}",
+    )
+    text = (
+        text.replace("decoder(Z)]}", "decoder(Z + K)]}")
+        .replace("of: Z}", "of: Z}", 1)
+        .replace("method: argmin, of: Z", "method: argmin, of: [Z, K]")
+    )
+    with pytest.raises(SpecError) as caught:
+        planned(spec(text))
+    assert caught.value.issues[0].code == "FG401"
+    assert "mixed" in str(caught.value)
+
+
+def test_a_name_of_a_latent_stands_for_it() -> None:
+    import torch
+
+    import factorgraph as fg
+
+    text = SPARSE.replace("functions:", "  C: Z\nfunctions:").replace("of: Z, weight", "of: C, weight")
+    y = torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(fg.build(spec(text)).infer(Y=y).energy, fg.build(spec(SPARSE)).infer(Y=y).energy)
+
+
+def test_a_phase_trains_what_its_own_weights_reach() -> None:
+    changes = {
+        "factors.prediction.weight": 0,
+        "learning": {
+            "a": {"loss": "energy", "steps": 5, "set": {"factors.prediction.weight": 1}},
+            "b": {"loss": "energy", "steps": 5},
+        },
+    }
+    plan = compiler.plan(spec(PSD).with_changes(changes, "test"))
+    assert "functions.encoder.matrix" in plan.phases[0].parameters
+    assert plan.phases[1].parameters == ("functions.decoder.matrix",)
+
+
+@pytest.mark.parametrize("address", ["dims.code", "seed", "learning.a.learning_rate"])
+def test_a_phase_cannot_change_what_all_phases_share(address: str) -> None:
+    learning = {"a": {"loss": "energy", "steps": 5, "set": {address: 3}}}
+    with pytest.raises(SpecError) as caught:
+        compiler.plan(spec(PSD).with_changes({"learning": learning}, "test"))
+    assert {each.code for each in caught.value.issues} == {"FG408"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"solver": {"type": "exact"}}, "exact"),
+        ({"solver": {"type": "magic"}}, "magic"),
+        ({"solver": None}, "None"),
+        ({"block": ("Y",)}, "other variables"),
+        ({"factors": ("nothing",)}, "other variables or factors"),
+        ({"kernel": "code"}, "code"),
+        ({"terms": ()}, "cannot infer"),
+    ],
+)
+def test_a_plan_from_a_stranger_is_checked(change: dict[str, object], words: str) -> None:
+    from dataclasses import replace
+
+    made = spec(SPARSE)
+    good = compiler.plan(made)
+    bad = replace(good, procedures={"optimal": replace(good.procedures["optimal"], **change)})
+    with pytest.raises(RunError) as caught:
+        compiler.build(made, bad)
+    assert caught.value.issues[0].code == "FG673"
+    assert words in str(caught.value)
+    compiler.build(made, good)
