@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from factorgraph.spec.expressions import Node, Number, Reader, Slot, Span, text_of, text_schema
+from factorgraph.spec.expressions import PARSED, Node, Number, Reader, Slot, Span, text_of, text_schema
 from factorgraph.spec.syntax import ALLOWED, ExpressionError, python_tree, refuse, span_of
 
 MOST_STATES = 2  # a variant, then a phase or "start"
@@ -84,6 +85,7 @@ class ClaimExpression:
         return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "a claim"}
 
 
+@lru_cache(PARSED)
 def parse_claim(text: str) -> ClaimNode:
     """The tree of a claim. Raises :class:`ExpressionError`."""
     return _ClaimReader("claim", text).claim(python_tree(text, "claim"))

@@ -9,6 +9,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -16,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from factorgraph.spec.syntax import ALLOWED, ExpressionError, Language, python_tree, refuse, span_of
 
+PARSED = 4096  # texts whose tree is kept: a spec that tries out its changes reads each of its expressions many times
 LARGEST_SHOWN = 1e300  # whole numbers of any length can come from Python; beyond this they are not printed
 _SYMBOLS: dict[type[ast.operator], Literal["+", "-", "*", "/"]] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
@@ -106,11 +108,13 @@ class Expression:
         return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "an expression"}
 
 
+@lru_cache(PARSED)
 def parse_value(text: str) -> Node:
     """The tree of a value: ``decoder(Z)``, ``Z[t] - Z[t-1]``. Raises :class:`ExpressionError`."""
     return Reader("value", text).node(python_tree(text, "value"))
 
 
+@lru_cache(PARSED)
 def parse_constant(text: str) -> Node:
     """The tree of a constant: ``1.25 / (T - 1)``, ``width[l]``, ``size(X)``. Raises :class:`ExpressionError`."""
     root = Reader("constant", text).node(python_tree(text, "constant"))

@@ -107,8 +107,9 @@ def specs() -> list[Listed]:
     for file in sorted(folder().rglob("*.yaml")):
         name = file.relative_to(folder()).with_suffix("").as_posix()
         try:
-            title = str(read(decode(file.read_bytes(), str(file)), str(file)).values.get("title") or "")
-            found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(waits_for(file))))
+            document = read(decode(file.read_bytes(), str(file)), str(file))
+            title = str(document.values.get("title") or "")
+            found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(_waited(document))))
         except SpecError:
             found.append(Listed("" if name.startswith("drafts/") else name, file, "(does not load)"))
     return sorted(found, key=lambda each: (bool(each.waits_for), each.path.as_posix()))
@@ -116,8 +117,12 @@ def specs() -> list[Listed]:
 
 def waits_for(path: str | File) -> list[tuple[str, str]]:
     """The leaves, as (family, type), that a spec names and this version lacks. Raises SpecError where anything else is wrong."""
+    return _waited(open_document(path))
+
+
+def _waited(document: Document) -> list[tuple[str, str]]:
     try:
-        of_document(open_document(path))
+        of_document(document)
     except SpecError as error:
         wrong = [each for each in error.issues if each.code != WAITS]
         if wrong:

@@ -168,3 +168,10 @@ def test_names() -> None:
     assert check_name("a" * 64) == ""
     for name in ("a" * 65, "1a", "", "é", "a-b", "lambda", "None"):
         assert check_name(name)
+
+
+def test_a_text_is_parsed_once() -> None:
+    """Trying out every variant reads each expression of a spec again; a list of all specs would take seconds."""
+    text, constant = "decoder(Z[t-1]) - 0.37 * Y", "1.37 / (T - 1)"
+    assert parse_value(text) is parse_value("".join(text))
+    assert parse_constant(constant) is parse_constant("".join(constant))
