@@ -2,7 +2,8 @@
 
 A patch of ``tests/bugs`` begins with lines ``Bug: what is wrong`` and ``Tests: what pytest is given``. Each is applied to a
 copy of the tree; two copies are tried at once. A test must fail that passes again once the patch is taken back: that the code
-does not even import counts for nothing, and neither does a patch that does not apply any more.
+does not even import counts for nothing, and neither does a patch that does not apply any more. Patches have no lines of context
+(``git diff -U0``), so that they outlive changes beside them.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def tried_in(folder: Path, patch: Path, tests: list[str]) -> tuple[bool, str]:
             shutil.copytree(source, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
             shutil.copy(source, folder / each)
-    applied = subprocess.run(["git", "apply", "-C1", str(patch)], cwd=folder, capture_output=True, text=True, check=False)
+    apply = ["git", "apply", "--unidiff-zero", str(patch)]
+    applied = subprocess.run(apply, cwd=folder, capture_output=True, text=True, check=False)
     if applied.returncode:
         return False, f"the patch does not apply: {applied.stderr.strip().splitlines()[0]}"
     try:
@@ -84,7 +86,7 @@ def tried_in(folder: Path, patch: Path, tests: list[str]) -> tuple[bool, str]:
             return False, "all its tests pass"
         if status != FAILED or not failed:
             return False, f"pytest ended with {status}: {' '.join(said[-2:])}"
-        subprocess.run(["git", "apply", "-R", "-C1", str(patch)], cwd=folder, check=True)
+        subprocess.run([*apply, "-R"], cwd=folder, check=True)
         healthy = pytest(folder, failed)[0] == 0
     except subprocess.TimeoutExpired:
         return False, f"the tests took more than {LONGEST} s"
