@@ -20,6 +20,7 @@ from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset
 from factorgraph.data.order import Prefetch, batch, epoch_of, torch_generator
 from factorgraph.errors import RunError, issue
+from factorgraph.graph.model import Graph
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
@@ -117,7 +118,7 @@ class Trainer:
         }
         parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {}}
         self.folder.log(f"step {self.position.total}: saved" + (f" as {name}" if name else ""))
-        self.folder.save(self.position.total, parts, state, name=name, spec_hash=spec_hash(self.model))
+        self.folder.save(self.position.total, parts, state, name=name, spec_hash=graph_hash(self.model.graph))
         self.saved = time.monotonic()
 
     # --- running -----------------------------------------------------------------------------------------------------------
@@ -276,14 +277,18 @@ def load_parameters(model: Model, checkpoint: Checkpoint) -> None:
     known, stored = parameters_by_address(model), checkpoint.tensors["model"]
     if {key: tuple(each.shape) for key, each in known.items()} != {key: tuple(each.shape) for key, each in stored.items()}:
         raise RunError(issue("FG672", f"the parameters in {checkpoint.path} are not those of the run's spec"))
+    if checkpoint.spec_hash and checkpoint.spec_hash != graph_hash(model.graph):
+        raise RunError(issue("FG672", f"the run's spec has changed since {checkpoint.path} was written"))
     with torch.no_grad():
         for key, parameter in known.items():
             parameter.copy_(stored[key])
 
 
-def spec_hash(model: Model) -> str:
-    """What a checkpoint belongs to: the spec as it was understood."""
-    return hashlib.sha256(model.spec.full().encode()).hexdigest()
+def graph_hash(graph: Graph) -> str:
+    """What a checkpoint belongs to: values, functions and factors with their weights; not how long it learns, or from what."""
+    functions = (f"{key} {node.leaf!r}" for key, node in graph.functions.items())
+    factors = (f"{key} {each.weight!r} {each.arguments} {each.leaf!r}" for key, each in graph.factors.items())
+    return hashlib.sha256("\n".join([*graph.values, *functions, *factors]).encode()).hexdigest()
 
 
 def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:

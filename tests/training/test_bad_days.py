@@ -189,3 +189,45 @@ def test_a_first_signal_saves_and_a_resume_goes_on(number: signal.Signals, spec_
     assert step == sum(1 for _ in metrics.open())
     with pytest.raises(StoppedError):
         resume(tmp_path / "run", data=[tmp_path], stop_after=step + 2)
+
+
+def test_a_spec_that_was_changed_by_hand_is_noticed(spec_file: Path, tmp_path: Path) -> None:
+    train(load(spec_file).with_changes({"learning.fit.steps": 3}, "test"), tmp_path / "run")
+    full = tmp_path / "run" / "spec.full.yaml"
+    text = full.read_text()
+    assert "weight: 0.2" in text
+    full.write_text(text.replace("weight: 0.2", "weight: 0.3"))
+    with pytest.raises(RunError) as caught:
+        _ = Run(tmp_path / "run").model
+    assert caught.value.issues[0].code in ("FG672", "FG673")
+
+
+def test_fewer_epochs_than_are_done(spec_file: Path, tmp_path: Path) -> None:
+    train(
+        load(spec_file).with_changes({"learning.fit": {"loss": "energy", "epochs": 3, "batch_size": 10}}, "test"),
+        tmp_path / "run",
+    )
+    with pytest.raises(RunError) as caught:
+        resume(tmp_path / "run", epochs=1, data=[tmp_path])
+    assert caught.value.issues[0].code == "FG678"
+
+
+def test_a_loss_that_sees_no_energy_and_runs_away(tmp_path: Path) -> None:
+    learning = {
+        "fit": {
+            "loss": {"type": "imitation", "teacher": "optimal", "student": "fast"},
+            "optimizer": "sgd",
+            "learning_rate": 1e6,
+            "steps": 60,
+        }
+    }
+    with pytest.raises(RunError) as caught:
+        train(loads(RUN).with_changes({"learning": learning}, "test"), tmp_path / "run")
+    assert caught.value.issues[0].code in ("FG670", "FG671")
+    told(caught, "loss", 'phase "fit"')
+
+
+def test_the_log_says_what_was_saved(spec_file: Path, tmp_path: Path) -> None:
+    train(load(spec_file).with_changes({"learning.fit.steps": 3}, "test"), tmp_path / "run")
+    lines = (tmp_path / "run" / "log.txt").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["step 0: saved as start", "step 3: saved as fit"]
