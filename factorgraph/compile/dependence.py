@@ -32,6 +32,7 @@ class Dependence:
     kind: Kind
     fixed: bool = True
     through: tuple[str, ...] = ()
+    chain: bool = True  # one way alone leads to it, through functions and nothing else
 
 
 CONSTANT = Dependence(Kind.CONSTANT)
@@ -68,7 +69,7 @@ def _through(node: FunctionNode, value: Application, part: Dependence) -> Depend
         kind = max(Kind.DIFFERENTIABLE, part.kind)
     else:
         kind = Kind.OPAQUE
-    return Dependence(kind, part.fixed, through)
+    return Dependence(kind, part.fixed, through, part.chain)
 
 
 def _combined(value: Operation, parts: list[Dependence], graph: Graph) -> Dependence:
@@ -78,7 +79,7 @@ def _combined(value: Operation, parts: list[Dependence], graph: Graph) -> Depend
     if value.operator == "*":
         moving = [part for part in parts if part.kind is not Kind.CONSTANT]
         if len(moving) > 1:
-            return Dependence(max(Kind.DIFFERENTIABLE, kind), False, through)
+            return Dependence(max(Kind.DIFFERENTIABLE, kind), False, through, False)
         still = next(each for each, part in zip(value.arguments, parts, strict=True) if part.kind is Kind.CONSTANT)
         fixed = fixed and not any(isinstance(graph.values[each], Variable) for each in graph.ancestors(still))
-    return Dependence(kind, fixed, through)
+    return Dependence(kind, fixed, through, False)

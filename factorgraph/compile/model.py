@@ -14,7 +14,7 @@ from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
-from factorgraph.inference.problem import SENTENCES
+from factorgraph.inference.problem import NOT_FINITE, SENTENCES
 
 if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
@@ -143,12 +143,14 @@ class Model(nn.Module):
         variables = {
             key: each for key, each in self.program.values(derived, known, self.tensors()).items() if key in self.graph.variables
         }
+        status = ended.status if ended.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device)
+        energy = _total(shares, given)
         return Solution(
             procedure=names[0] if names else "",
             variables=variables,
-            energy=_total(shares, given),
+            energy=energy,
             shares=shares,
-            status=ended.status if ended.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
+            status=torch.where(torch.isfinite(energy), status, NOT_FINITE),
             steps=ended.steps if ended.steps is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
             certificate=ended.certificate if ended.certificate is not None else like.new_full((size,), float("nan")),
         )
@@ -236,13 +238,20 @@ class Model(nn.Module):
         return True
 
     def _fitted(self, variable: Variable, tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, torch.Tensor):
+            what = f'"{variable.id}" must be a tensor, and is a {type(tensor).__name__}'
+            raise RunError(issue("FG621", what, fix="torch.as_tensor makes one"))
+        wanted = next((each.dtype for each in self.parameters()), tensor.dtype)
+        if tensor.is_floating_point() and tensor.dtype != wanted:
+            what = f'"{variable.id}" is {tensor.dtype}, and the model\'s parameters are {wanted}'
+            raise RunError(issue("FG621", what, fix="convert one of them: model.double(), or values.float()"))
         shape = tuple(tensor.shape[1:])
         if tensor.dim() == 0 or (shape != variable.shape and torch.Size(shape).numel() != torch.Size(variable.shape).numel()):
-            wanted, got = ["batch", *variable.shape], list(tensor.shape)
+            fitting, got = ["batch", *variable.shape], list(tensor.shape)
             raise RunError(
                 issue(
                     "FG621",
-                    f'"{variable.id}" must have the shape {_listed(wanted)}, and has {_listed(got)}',
+                    f'"{variable.id}" must have the shape {_listed(fitting)}, and has {_listed(got)}',
                     variable.written.path,
                 )
             )

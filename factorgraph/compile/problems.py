@@ -120,6 +120,7 @@ class Block:
             bound=bound,
             rest=self._rest(start),
             quadratic=quadratic,
+            squares=all(term.quadratic and term.convex for term in self.plan.terms if term.part == "smooth"),
             choices=self._choices(start),
             take=take,
         )

@@ -20,7 +20,8 @@ def certifier(problem: Problem) -> Callable[[Tensor, Tensor], Tensor]:
 
     A unit whose magnitude costs nothing, as one that is only kept nonnegative, leaves no useful gap: looked at once a solve.
     """
-    weight = None if problem.quadratic is None or problem.rest is None else problem.rest.l1
+    known = problem.quadratic is not None or problem.squares
+    weight = problem.rest.l1 if known and problem.rest is not None else None
     if weight is not None and (not readable(weight) or bool((weight > 0).all())):
         return lambda z, inverse_step: duality_gap(problem, z)
     return lambda z, inverse_step: residual(problem, z, inverse_step)
@@ -34,10 +35,13 @@ def duality_gap(problem: Problem, z: Tensor) -> Tensor:
     has no large terms that cancel. Source: Kim et al., IEEE J. Sel. Topics Signal Process. 1(4), 2007, section III.
     """
     quadratic, rest = problem.quadratic, problem.rest
-    assert quadratic is not None and rest is not None and rest.l1 is not None, "a duality gap needs a quadratic and an l1"
+    assert rest is not None and rest.l1 is not None, "a duality gap needs an l1"
     code = flat(z)
-    gradient = torch.addmm(quadratic.linear, code, quadratic.hessian)
-    smooth = (code * (gradient + quadratic.linear)).sum(1) / 2 + quadratic.constant
+    if quadratic is None:
+        gradient, smooth = flat(problem.gradient(z)), problem.smooth(z)
+    else:
+        gradient = torch.addmm(quadratic.linear, code, quadratic.hessian)
+        smooth = (code * (gradient + quadratic.linear)).sum(1) / 2 + quadratic.constant
     weight = flat(rest.l1.expand_as(z))
     tiny = torch.finfo(z.dtype).tiny
     pull = (-gradient if rest.nonnegative else gradient.abs()).clamp_min(tiny)

@@ -49,6 +49,7 @@ class Problem:
     bound: Tensor | None = None  # (), at least the Lipschitz constant of the gradient
     rest: Rest | None = None
     quadratic: Quadratic | None = None
+    squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1 it has a duality gap
     choices: Tensor | None = None  # (choices, *shape): every value of a finite domain
     take: Callable[[Tensor], Problem] | None = None  # the same problem for some rows; ``start`` is taken too
 

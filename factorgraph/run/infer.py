@@ -31,6 +31,8 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
     reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
     """
     given = read_input(source, run.preparation)
+    if not given.rows:
+        raise DataError(issue("FG677", f"there is no sample in {source}"))
     arrays = _inferred(run, given, procedure)
     made = reconstructions(run.model.graph)
     pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in made if given.pictures}
@@ -46,7 +48,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
         for name, found in pictures.items():
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
-        atomic_write(output / "summary.json", json.dumps(_summary(arrays, procedure), indent=1).encode())
+        atomic_write(output / "summary.json", json.dumps(_summary(run, arrays, procedure), indent=1).encode())
     yield f"{given.rows} samples: mean energy {arrays['energy'].mean():.5g}; {_ends(arrays)}"
     yield str(output)
 
@@ -106,10 +108,10 @@ def _save_only_picture(path: Path, pictures: Mapping[str, tuple[ndarray, ...]], 
     atomic_write(path, images.to_bytes(found[0]))
 
 
-def _summary(arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
+def _summary(run: Run, arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
     shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
     return {
-        "procedure": procedure,
+        "procedure": procedure or next(iter(run.model.inferences), None),
         "samples": len(arrays["energy"]),
         "energy": float(arrays["energy"].mean()),
         "shares": shares,

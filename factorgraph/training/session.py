@@ -23,6 +23,7 @@ from factorgraph.run.folder import FINISHED, RunFolder
 from factorgraph.run.measured import Measured
 from factorgraph.run.run import Run
 from factorgraph.run.signals import StopRequest
+from factorgraph.spec.load import load
 from factorgraph.spec.schema import Spec
 from factorgraph.training.loop import Options, Progress, Trainer
 
@@ -41,7 +42,7 @@ class StoppedError(FactorgraphError):
 
 
 def train(
-    spec: Spec,
+    spec: Spec | str | Path,
     out: str | Path | None = None,
     *,
     root: str | Path = "runs",
@@ -61,7 +62,7 @@ def train(
     ``data`` names folders that the spec may read beside its own. Raises
     :class:`FactorgraphError`; :class:`StoppedError` after Ctrl-C.
     """
-    spec = adapted(spec, epochs, seed)
+    spec = adapted(load(spec) if isinstance(spec, str | Path) else spec, epochs, seed)
     chosen = choose_device(device, precision)
     if spec.data is None:
         raise SpecError(

@@ -210,3 +210,29 @@ def test_a_row_with_nan_spoils_no_other() -> None:
     torch.testing.assert_close(found["Z"][keep], good["Z"][keep], rtol=1e-6, atol=1e-8)
     assert found.status[2] == 2
     assert "1 not finite" in found.sentence()
+
+
+def test_a_stiff_coupling_is_not_called_converged_before_it_is() -> None:
+    """With a gap as certificate, a row that says converged is within it of the optimum that many more steps find."""
+    text = FRAMES.replace("weight: 0.4", "weight: 500").replace(
+        "size: {type: squared_distance, between: [H, 0], weight: 0.1}", "size: {type: l1, of: H, weight: 0.3}"
+    )
+    for solver_steps in (300, 3000):
+        model = model_of(text, inference__optimal__steps=solver_steps)
+        x = rows(BATCH, 3, 6)
+        found = model.infer(X=x)
+        best = model_of(text, inference__optimal__steps=100000, inference__optimal__tolerance=1e-10).infer(X=x)
+        sure = found.status == 0
+        assert (found.energy[sure] <= best.energy[sure] * (1 + 1e-3)).all()
+
+
+def test_an_energy_beyond_all_numbers_is_not_finite() -> None:
+    model = fg.build(spec(PSD))
+    found = model.infer(Y=rows(2, 7).float() * 1e25)
+    assert found.status.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.zeros((2, 7)), "torch.as_tensor"), (rows(2, 7).float(), "float32")])
+def test_values_of_another_kind_are_told(value: object, words: str) -> None:
+    with pytest.raises(RunError, match=words):
+        model_of(PSD).infer(Y=value)
