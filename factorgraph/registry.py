@@ -31,7 +31,7 @@ FAMILIES = {
     "metrics": "factorgraph.metrics",
     "figures": "factorgraph.run.figures",
 }
-_PROMISES = ("Affine", "Quadratic", "Smooth", "Differentiable", "Proximal")
+_PROMISES = ("Affine", "Linear", "Quadratic", "Smooth", "Differentiable", "Proximal", "Absolute", "Normalised")
 _broken: dict[str, str] = {}
 
 
@@ -102,7 +102,7 @@ def describe(family: str, name: str) -> Described:
     text = inspect.cleandoc(cls.__doc__ or "")
     kinds = {base.__name__ for base in cls.__mro__}
     promises = tuple(p for p in _PROMISES if p in kinds)
-    fields = {key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
+    fields = {info.alias or key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
     return Described(name, family, text.split("\n")[0], text, promises, fields)
 
 

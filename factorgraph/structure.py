@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Shape = tuple[int, ...]  # of one sample; the batch axis is never written
+Promise = type[Any]  # a class of the section on promises
 Parameters = Mapping[str, "Tensor"]  # the learned tensors of one leaf, by local name
 
 
@@ -27,6 +28,8 @@ class Leaf(BaseModel):
     """A piece that users name by ``type``. The folder that it lies in is its registry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options under which the laws try the leaf
 
     type: str
 
@@ -48,12 +51,14 @@ class Parameter:
     """A learned tensor that a leaf declares and the model owns.
 
     ``start``: *normal* with ``scale`` as its deviation, *constant* ``scale``, or *data*: rows of training data as columns.
+    ``kept``: no gradient reaches it; it is a running mean of what learning saw, which :meth:`Function.learn` brings up to date.
     """
 
     shape: Shape
     start: Literal["normal", "constant", "data"] = "normal"
     scale: float = 0.0
     rate: float = 1.0  # times the learning rate
+    kept: bool = False
 
 
 # --- promises ------------------------------------------------------------------------------------------------------------------
@@ -67,8 +72,10 @@ class Smooth(Differentiable):
     """Its gradient is Lipschitz; ``curvature`` bounds the constant, argument by argument."""
 
     @abstractmethod
-    def curvature(self) -> float:
+    def curvature(self, parameters: Parameters) -> Tensor | float:
         """A bound of the norm of every block of the Hessian: one argument by itself, and by each other argument.
+
+        A number, or a tensor () computed from the factor's parameters without host synchronisation.
 
         With arguments ``A_i z + b_i`` the gradient in ``z`` has the constant ``curvature() * (sum_i |A_i|)^2``: 2 |A|^2 where one
         argument of a squared distance depends on ``z``, 2 (|A| + |B|)^2 where both do.
@@ -79,16 +86,27 @@ class Quadratic(Smooth):
     """A quadratic function of its stacked arguments: its Hessian is constant."""
 
 
+class Linear(Quadratic):
+    """An affine function of its stacked arguments: it has no Hessian, and is convex with a weight of either sign."""
+
+
 class Proximal(ABC):
     """Has a proximal map in closed form, unit by unit or group by group."""
 
     @abstractmethod
-    def prox(self, v: Tensor, t: Tensor) -> Tensor:
-        """argmin_z t E(z) + |z - v|^2 / 2. ``v`` (batch, *shape); ``t`` broadcasts to it."""
+    def prox(self, v: Tensor, t: Tensor, *still: Tensor) -> Tensor:
+        """argmin_z t E(z) + |z - v|^2 / 2 in the one argument that moves. ``v`` (batch, *shape); ``t`` broadcasts to it.
+
+        ``still``: the other arguments in their order, (batch, *shape) or ().
+        """
 
 
 class Absolute(Proximal):
     """Is the sum of magnitudes: its conjugate is the indicator of a box, which gives solvers a duality gap."""
+
+
+class Normalised(ABC):  # noqa: B024  a promise without a method
+    """Is minus the logarithm of a density of its first argument, the others given: exp(-E) adds up to 1."""
 
 
 class Affine(Differentiable):
@@ -110,7 +128,23 @@ class Factor(Leaf, ABC):
     """One term of the energy: a number per example, summed over units, never averaged and never halved."""
 
     convex: ClassVar[bool] = False
+    additive: ClassVar[bool] = True  # a sum over units: twice the units, twice the energy
     glyph: ClassVar[Glyph]
+
+    def keeps(self, promise: Promise, moving: frozenset[int]) -> bool:
+        """Whether a promise holds with these options where the arguments at the positions ``moving`` move and no others do.
+
+        The class line lists all that may be kept; a leaf whose options or arguments decide narrows it here.
+        """
+        return isinstance(self, promise)
+
+    def is_convex(self, moving: frozenset[int]) -> bool:
+        """Whether the energy is convex in the arguments that move, together."""
+        return self.convex
+
+    def varies(self, moving: frozenset[int]) -> bool:
+        """Whether the arguments that stand still change the Hessian, so that each sample has one of its own."""
+        return False
 
     def arguments(self) -> tuple[Expression, ...]:
         """What the factor touches, in the order of its fields: the edges of the graph."""
@@ -141,6 +175,7 @@ class Factor(Leaf, ABC):
 class Function(Leaf, ABC):
     """A deterministic map; costs no energy; may learn. Several arguments are joined along the first axis before it sees them."""
 
+    learns_apart: ClassVar[bool] = False  # it does something else while learning: ``learn``
     outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``
     methods: ClassVar[tuple[str, ...]] = ()  # other maps with the same parameters, beside the transpose: ``pool.unpool(...)``
     joins: ClassVar[bool] = True  # False: several arguments stay apart, and ``method_shape`` gives the result's shape
@@ -172,6 +207,13 @@ class Function(Leaf, ABC):
     @abstractmethod
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         """(batch, *given) -> (batch, *result), or flattened to (batch, units): whoever applies it gives it the graph's shape."""
+
+    def learn(self, x: Tensor, parameters: Parameters, random: torch.Generator) -> tuple[Tensor, Parameters]:
+        """As ``forward``, while learning: the result, and new values of the parameters that are ``kept``.
+
+        ``random``: on the device of ``x``, a pure function of the seed, the step and the application.
+        """
+        return self.forward(x, parameters), {}
 
     def project(self, parameters: Parameters) -> None:
         """Put the parameters back on their constraints, in place: once when they are made, then after each step of learning."""

@@ -92,7 +92,7 @@ def classify(graph: Graph, factor: FactorNode, known: Mapping[Id, Dependence]) -
     if isinstance(leaf, Smooth) and worst.kind <= Kind.AFFINE:
         quadratic = isinstance(leaf, Quadratic) and all(each.fixed for each in moving)
         promise = ("Quadratic" if isinstance(leaf, Quadratic) else "Smooth") + (f" after Affine {through}" if through else "")
-        bound = _bound(abs(weight) * leaf.curvature(), moving)
+        bound = _bound(_curvature(factor, leaf), moving)
         bounded = all(each.fixed for each in moving)
         return Term(factor.id, "smooth", promise, bound if bounded else "", weight, bounded, quadratic, convex)
     if isinstance(leaf, Proximal) and weight > 0 and [each.kind for each in moving] == [Kind.ITSELF]:
@@ -104,12 +104,19 @@ def classify(graph: Graph, factor: FactorNode, known: Mapping[Id, Dependence]) -
     return Term(factor.id, "unsolvable", f"{why}: neither a gradient nor a proximal map", "", weight, False, convex=False)
 
 
-def _bound(factor: float, moving: list[Dependence]) -> str:
+def _curvature(factor: FactorNode, leaf: Smooth) -> str:
+    """The curvature by the factor's own arguments: a number, times the name of what is learned."""
+    if factor.parameters:
+        return f"{abs(factor.weight):.4g} |{factor.id}|"
+    return f"{abs(factor.weight) * float(leaf.curvature({})):.4g}"
+
+
+def _bound(curvature: str, moving: list[Dependence]) -> str:
     """The constant in symbols: a product along one chain of functions, else the sum over all ways from the block, squared."""
     alone = len(moving) == 1 and moving[0].chain
     if alone:
-        return f"L = {factor:.4g}" + "".join(f" |{name}|^2" for name in moving[0].through)
-    return f"L = {factor:.4g} (sum of norms of all ways)^2"
+        return f"L = {curvature}" + "".join(f" |{name}|^2" for name in moving[0].through)
+    return f"L = {curvature} (sum of norms of all ways)^2"
 
 
 def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: int) -> Structure:

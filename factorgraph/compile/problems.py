@@ -206,7 +206,8 @@ class Block:
             factor = graph.factors[name]
             assert isinstance(factor.leaf, Smooth), "the planner calls only smooth factors bounded"
             reach = sum((norms.of(each) for each in factor.arguments), start.new_zeros(()))
-            total = total + abs(factor.weight) * factor.leaf.curvature() * reach**2
+            curvature = factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))
+            total = total + abs(factor.weight) * curvature * reach**2
         return total
 
 

@@ -37,5 +37,5 @@ class L1(Factor, Absolute):
         (z,) = arguments
         return per_example(z.abs())
 
-    def prox(self, v: Tensor, t: Tensor) -> Tensor:
+    def prox(self, v: Tensor, t: Tensor, *still: Tensor) -> Tensor:
         return v - torch.minimum(torch.maximum(v, -t), t)  # sign(v) max(|v| - t, 0) in fewer sweeps over memory

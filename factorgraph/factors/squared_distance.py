@@ -8,7 +8,7 @@ from pydantic import Field
 
 from factorgraph.factors._sums import per_example
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Factor, Glyph, Quadratic
+from factorgraph.structure import Factor, Glyph, Parameters, Quadratic
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,5 +35,5 @@ class SquaredDistance(Factor, Quadratic):
         a, b = arguments
         return per_example((a - b).square())
 
-    def curvature(self) -> float:
+    def curvature(self, parameters: Parameters) -> float:
         return 2.0

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from factorgraph.spec.constants import Positive
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Factor, Glyph, Smooth
+from factorgraph.structure import Factor, Glyph, Parameters, Smooth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,5 +38,5 @@ class AcmeHuber(Factor, Smooth):
         near = far.clamp(max=self.width)
         return (near * (2 * far - near)).reshape(len(far), -1).sum(1)
 
-    def curvature(self) -> float:
+    def curvature(self, parameters: Parameters) -> float:
         return 2.0
