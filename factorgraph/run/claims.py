@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +33,11 @@ class NotMeasuredError(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one claim. ``values``: the figure at each slot of the claim's free indices; one, if it has none."""
+    """What became of one claim.
+
+    ``values``: the figure at each slot of the claim's free indices, one if it has none; of several seeds what the claim takes.
+    ``seeds``: the figures of each seed. ``control``: those of the claim's control, of all its seeds what the claim takes.
+    """
 
     name: str
     claim: str
@@ -42,23 +47,30 @@ class Verdict:
     verdict: Outcome
     why: str = ""
     published: str = ""
+    seeds: tuple[tuple[float, ...], ...] = ()
+    control: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: numbers that JSON has, ``None`` in the place of others."""
-        values = [each if math.isfinite(each) else None for each in self.values]
         words = {"claim": self.claim, "metric": self.metric, "bound": self.bound, "verdict": self.verdict}
-        return {"name": self.name, **words, "values": values, "why": self.why, "published": self.published}
+        figures = {"values": _numbers(self.values), "seeds": [_numbers(each) for each in self.seeds], "control": _numbers(self.control)}
+        return {"name": self.name, **words, **figures, "why": self.why, "published": self.published}
 
 
-def judge(expect: Mapping[str, Claim], states: States, budget: str = "laptop") -> list[Verdict]:
+def _numbers(values: tuple[float, ...]) -> list[float | None]:
+    return [each if math.isfinite(each) else None for each in values]
+
+
+def judge(expect: Mapping[str, Claim], seeds: Sequence[States], budget: str = "laptop") -> list[Verdict]:
     """Measure and judge every claim, in the order of the spec.
 
-    ``states`` gives the model and data of a state, or raises :class:`NotMeasuredError`. A bound must hold at every slot; a figure
-    that is no finite number holds no bound. A claim with a bound that cannot be computed fails; one that is only reported, or
-    that is about another budget or a variant that this run did not train, is not measured.
+    ``seeds``: for each seed what gives the model and data of a state, or raises :class:`NotMeasuredError`; a claim looks at as
+    many as it asks for. A bound must hold at every slot; a figure that is no finite number holds no bound. A claim with a bound
+    that cannot be computed fails; one that is only reported, or that is about another budget or a variant that was not trained,
+    is not measured. One that holds under its control as well proves nothing, and fails.
     """
-    judging = _Judging(states, {})
-    return [_verdict(name, claim, judging, budget) for name, claim in expect.items()]
+    judgings = [_Judging(states, {}) for states in seeds]
+    return [_verdict(name, claim, judgings[: claim.seeds], budget) for name, claim in expect.items()]
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:
@@ -66,23 +78,59 @@ def exit_status(verdicts: Iterable[Verdict]) -> int:
     return int(any(each.verdict == "fails" for each in verdicts))
 
 
-def _verdict(name: str, claim: Claim, judging: _Judging, budget: str) -> Verdict:
+def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str) -> Verdict:
+    found: list[tuple[float, ...]] = []
+    control: tuple[float, ...] = ()
+
     def made(outcome: Outcome, why: str = "", values: tuple[float, ...] = ()) -> Verdict:
         published = "" if claim.published is None else _plain(claim.published)
-        return Verdict(name, claim.claim, claim.metric.text, values, bound_text(claim), outcome, why, published)
+        about = (name, claim.claim, claim.metric.text, values, bound_text(claim))
+        return Verdict(*about, outcome, why, published, tuple(found), control)
 
     if claim.budget != budget:
         return made("not measured", f"it is about the budget {claim.budget}, this run's is {budget}")
     try:
-        values = judging.values(claim)
+        found += [each.values(claim) for each in judgings]
+        values = _taken(claim, found)
+        outcome, why = _held_against(claim, values)
+        notes = [why]
+        if len(judgings) < claim.seeds:
+            notes.append(f"{_count(len(judgings))} of {claim.seeds}, the claim is about their {claim.take}")
+        if outcome == "holds" and claim.control is not None:
+            outcome, control, note = _against_control(claim, claim.control, judgings)
+            notes.append(note)
     except NotMeasuredError as reason:
         return made("not measured", str(reason))
     except RunError as error:
         return made("not measured" if claim.report else "fails", error.issues[0].message)
-    outcome, why = _held_against(claim, values)
-    if claim.seeds > 1:
-        why = "; ".join(filter(None, (why, f"one seed of {claim.seeds}, the claim is about their {claim.take}")))
-    return made(outcome, why, values)
+    return made(outcome, "; ".join(filter(None, notes)), values)
+
+
+def _count(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def _taken(claim: Claim, found: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """Of the seeds' figures at each slot the one that the claim is about. One that is no number stays one."""
+    larger_is_better = claim.at_least is not None
+    choose: Callable[[Sequence[float]], float] = {
+        "median": statistics.median,
+        "mean": statistics.fmean,
+        "best": max if larger_is_better else min,
+        "worst": min if larger_is_better else max,
+    }[claim.take]
+    return tuple(choose(each) if all(map(math.isfinite, each)) else math.nan for each in zip(*found, strict=True))
+
+
+def _against_control(claim: Claim, control: str, judgings: Sequence[_Judging]) -> tuple[Outcome, tuple[float, ...], str]:
+    """The verdict on a claim that holds, once its control was looked at."""
+    try:
+        values = _taken(claim, [each.under(control).values(claim) for each in judgings])
+    except NotMeasuredError:
+        return "holds", (), f"its control, {control}, was not trained"
+    if _held_against(claim, values)[0] == "holds":
+        return "fails", values, f"proves nothing: it holds under its control, {control}, too ({shown(values)})"
+    return "holds", values, f"not so under its control, {control}: {shown(values)}"
 
 
 def _held_against(claim: Claim, values: tuple[float, ...]) -> tuple[Outcome, str]:
@@ -132,6 +180,17 @@ class _Judging:
         counts: Mapping[str, int] = self.states("").graph.spec.indices
         root = claim.metric.root
         return tuple(self._number(root, claim, slots) for slots in combinations(root, counts))
+
+    def under(self, control: str) -> _Judging:
+        """The same claims where what they say of the model is said of its control."""
+
+        def states(state: str) -> Measured:
+            if not state:
+                return self.states(control)
+            is_phase = state.split("[")[0] in self.states("").graph.spec.learning
+            return self.states(f"{control}.{state}" if is_phase and control != "start" else state)
+
+        return _Judging(states, {})
 
     def _number(self, node: ClaimNode, claim: Claim, slots: Slots) -> float:
         if isinstance(node, Number):

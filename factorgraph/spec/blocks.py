@@ -268,12 +268,15 @@ class Claim(Entry):
     seeds: Count = Field(default=1, description="how many runs")
     take: Literal["median", "mean", "best", "worst"] = Field(default="median", description="of the runs")
     budget: str = Field(default="laptop", description="at which size")
+    control: str | None = Field(default=None, description="a variant, or start: where the claim must not hold, or it proves nothing")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         bounds = (self.at_least, self.at_most, self.rises_with, self.falls_with)
         if not self.report and all(each is None for each in bounds):
             raise ValueError("a claim needs at_least, at_most, rises_with or falls_with, or report: true")
+        if self.take in ("best", "worst") and (self.at_least is None) == (self.at_most is None):
+            raise ValueError("the best of several runs is known with one bound, at_least or at_most: take median or mean")
         return self
 
 

@@ -30,6 +30,8 @@ def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
         budgets = tuple(dict.fromkeys((*SIZES, *names.budgets)))
         if claim.budget not in budgets:
             yield unknown("budget", claim.budget, budgets, (*path, "budget"))
+        if claim.control is not None and claim.control.split("[")[0] not in (START, *names.variants):
+            yield unknown("variant", claim.control, (START, *names.variants), (*path, "control"))
         for key in ("rises_with", "falls_with"):
             index = getattr(claim, key)
             if index is not None and index not in names.indices:

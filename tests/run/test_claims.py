@@ -66,7 +66,7 @@ def states(state):
 
 
 def verdict(told, budget="laptop", **claim):
-    (found,) = judge({"it": Claim(claim="so it is", **claim)}, states, budget)
+    (found,) = judge({"it": Claim(claim="so it is", **claim)}, [states], budget)
     return found
 
 
@@ -124,7 +124,7 @@ def test_one_seed_is_said_to_be_one(told):
 
 
 def test_metrics_that_this_version_lacks_are_not_measured():
-    (found,) = judge({"it": Claim(claim="in order", metric="pinwheels(decoder)", report=True)}, states)
+    (found,) = judge({"it": Claim(claim="in order", metric="pinwheels(decoder)", report=True)}, [states])
     assert (found.verdict, found.why) == ("not measured", "this version has no metric called pinwheels")
 
 
@@ -137,7 +137,7 @@ def real():
 
 def test_real_metrics_are_called_with_what_the_claim_names(real):
     def outcome(metric, **bounds):
-        (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, lambda state: real)
+        (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, [lambda state: real])
         return found
 
     longest = float(real.model.decoder.norm(dim=0).max())
@@ -152,7 +152,7 @@ def test_real_metrics_are_called_with_what_the_claim_names(real):
 def test_what_cannot_be_computed_fails_a_bound_and_leaves_a_report_unmeasured(real):
     for metric in ("dead(encoder(Z))", "column_norm(decoder)", "auc()", "energy()", "largest(decoder)", "gabor_share(decoder)"):
         for bounds, outcome in (({"at_least": 0}, "fails"), ({"report": True}, "not measured")):
-            (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, lambda state: real)
+            (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, [lambda state: real])
             assert (found.verdict, bool(found.why)) == (outcome, True), metric
 
 
@@ -170,7 +170,7 @@ def test_the_table(told):
         "speed": Claim(claim="and is quick", metric="energy(fast)", report=True, published="over 100"),
         "plain": Claim(claim="sparsity helps", metric="plain.energy(fast)", at_least=1),
     }
-    found = judge(expect, states)
+    found = judge(expect, [states])
     assert exit_status(found) == 1
     assert table(found) == (
         "holds         close  1.2      at most 1.25  the encoder replaces the search\n"

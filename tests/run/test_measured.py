@@ -114,7 +114,7 @@ def judged(on, name):
             raise NotMeasuredError("it was not trained")
         return on
 
-    (found,) = judge({name: on.graph.spec.expect[name]}, state)
+    (found,) = judge({name: on.graph.spec.expect[name]}, [state])
     return found
 
 
