@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from factorgraph.errors import Issue, Path, Place, SpecError
-from factorgraph.spec.builder import LARGEST, Broken, Builder, Built, Node, unprintable
+from factorgraph.spec.events import LARGEST, Broken, Built, EventReader, Node, unprintable
 from factorgraph.spec.places import Lines
 from factorgraph.spec.scalars import offsets
 from factorgraph.spec.yaml_errors import explain
@@ -171,13 +171,13 @@ def _build(text: str, file: str) -> Built:
     """Values and nodes of a text. A mistake that stops the parser is masked, and the rest read for more."""
     _check_text(text, file)
     issues: list[Issue] = []
-    builder = Builder(text, file)
+    reader = EventReader(text, file)
     masked = text
     for _ in range(MOST_ROUNDS if len(text) < LONGEST_REREAD else 1):
-        builder = Builder(masked, file)
-        builder.lines = Lines(text, file)
+        reader = EventReader(masked, file)
+        reader.lines = Lines(text, file)
         try:
-            builder.run()
+            reader.run()
         except Broken as broken:
             explained = explain(broken)
             issues.append(explained.issue)
@@ -186,15 +186,15 @@ def _build(text: str, file: str) -> Built:
                 masked = masked[:start] + masked[start:end].translate(_FILLER) + masked[end:]
                 continue
         break
-    issues += builder.issues
+    issues += reader.issues
     if "\t" in text and not issues:
-        issues += _tabs(builder)
+        issues += _tabs(reader)
     if issues:
         lines = sorted(issues, key=lambda it: (it.place.line, it.place.column) if it.place else (0, 0))
         raise SpecError(lines)
-    if not builder.nodes:
-        builder.nodes[()] = Node(-1, -1, 0, 0)
-    return Built(builder.root, builder.nodes)
+    if not reader.nodes:
+        reader.nodes[()] = Node(-1, -1, 0, 0)
+    return Built(reader.root, reader.nodes)
 
 
 def _check_text(text: str, file: str) -> None:
@@ -212,11 +212,11 @@ def _too_large(size: int, file: str) -> Issue:
     return Issue("FG102", message, fix="divide it into fragments, and use them", place=Place(file, 1, 1, 1, 1))
 
 
-def _tabs(builder: Builder) -> list[Issue]:
+def _tabs(reader: EventReader) -> list[Issue]:
     """Tabs between words; inside quotes, blocks of text and comments they are the user's own. Looks at no character twice."""
-    text = builder.text
+    text = reader.text
     found: list[Issue] = []
-    scalars = iter([*builder.scalars, (len(text), len(text))])
+    scalars = iter([*reader.scalars, (len(text), len(text))])
     begin, end = next(scalars)
     start = 0  # of what may hold the comment that a tab is in: the line, or what follows its last quote
     at = text.find("\t")
@@ -231,7 +231,7 @@ def _tabs(builder: Builder) -> list[Issue]:
             line_end = text.find("\n", at)
             at = text.find("\t", line_end) if line_end >= 0 else -1
         else:
-            where = builder.lines.place(at, at + 1)
+            where = reader.lines.place(at, at + 1)
             found.append(Issue("FG112", "a tab between words", fix="replace it by spaces", place=where))
             at = text.find("\t", at + 1)
     return found

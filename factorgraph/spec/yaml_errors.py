@@ -9,7 +9,7 @@ from typing import NamedTuple
 import yaml
 
 from factorgraph.errors import Issue
-from factorgraph.spec.builder import DEEPEST, TOO_DEEP, Broken, Builder
+from factorgraph.spec.events import DEEPEST, TOO_DEEP, Broken, EventReader
 
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 _INDENTED_TAB = re.compile(r"^ *\t", re.MULTILINE)
@@ -24,7 +24,7 @@ class Explained(NamedTuple):
 class _Stop(NamedTuple):
     """Where and why the parser gave up."""
 
-    builder: Builder
+    reader: EventReader
     text: str
     context: str
     problem: str
@@ -32,11 +32,11 @@ class _Stop(NamedTuple):
     at: int  # offset of the problem
 
     def issue(self, code: str, message: str, start: int, end: int, fix: str = "", *, replacement: str | None = None) -> Issue:
-        place = self.builder.lines.place(start, max(end, start + 1))
+        place = self.reader.lines.place(start, max(end, start + 1))
         return Issue(code, message, fix=fix, replacement=replacement, place=place)
 
     def line_of(self, offset: int) -> int:
-        return self.builder.lines.position(offset)[0]
+        return self.reader.lines.position(offset)[0]
 
 
 def explain(broken: Broken) -> Explained:
@@ -50,7 +50,7 @@ def explain(broken: Broken) -> Explained:
         return Explained(tab)
     piece = _bracketed_piece(stop)
     if piece is not None:
-        whole = stop.builder.lines.text[slice(*piece)]
+        whole = stop.reader.lines.text[slice(*piece)]
         message = f"the brackets in {whole} are read as a list of their own: write quotes"
         fix = "put the expression in quotes"
         return Explained(stop.issue("FG115", message, *piece, fix=fix, replacement=f'"{whole}"'), piece)
@@ -59,18 +59,18 @@ def explain(broken: Broken) -> Explained:
 
 def _stop(broken: Broken) -> _Stop:
     reason = broken.reason
-    text = broken.builder.text
+    text = broken.reader.text
     if not isinstance(reason, yaml.MarkedYAMLError) or reason.problem_mark is None:
-        return _Stop(broken.builder, text, "", str(reason).split("\n")[0], 0, 0)
+        return _Stop(broken.reader, text, "", str(reason).split("\n")[0], 0, 0)
     at = min(reason.problem_mark.index, len(text))
     opening = reason.context_mark.index if reason.context_mark is not None else at
-    return _Stop(broken.builder, text, reason.context or "", reason.problem or "", opening, at)
+    return _Stop(broken.reader, text, reason.context or "", reason.problem or "", opening, at)
 
 
 def _tab(stop: _Stop) -> Issue | None:
     """Tabs are the parser's first stumbling block, often lines before it falls."""
     end = stop.text.find("\n", stop.at)
-    scalars = stop.builder.scalars
+    scalars = stop.reader.scalars
     begin = scalars[-1][1] if scalars else 0  # quotes and blocks that were read hold tabs of their own
     match = _INDENTED_TAB.search(stop.text, begin, end if end >= 0 else len(stop.text))
     at = match.end() - 1 if match else stop.at if stop.text[stop.at : stop.at + 1] == "\t" else -1
@@ -83,7 +83,7 @@ def _bracketed_piece(stop: _Stop) -> tuple[int, int] | None:
     """``Z[t-1]`` in a flow list: the bracket ends the word for YAML, and something else should have come."""
     if not _inner_flow(stop) or stop.text[stop.at : stop.at + 1] not in ("[", "{"):
         return None
-    last = stop.builder.last
+    last = stop.reader.last
     if last is None or last.style or last.end_mark.index != stop.at:
         return None
     start, at, depth = last.start_mark.index, stop.at, 0
@@ -106,7 +106,7 @@ def _bracketed_piece(stop: _Stop) -> tuple[int, int] | None:
 
 def _inner_flow(stop: _Stop) -> int | None:
     """Where the innermost open ``[`` or ``{`` of YAML stands, plus one so that it is never 0."""
-    frames = stop.builder.frames
+    frames = stop.reader.frames
     return frames[-1].start + 1 if frames and frames[-1].flow else None
 
 
@@ -119,7 +119,7 @@ def _scalar(stop: _Stop) -> Issue | None:
             fix = "write \\\\ for a backslash, or use single quotes"
             return stop.issue("FG123", "a backslash in double quotes that writes no character", start, stop.at + 1, fix)
         return stop.issue("FG117", "a quote is opened here and never closed", stop.opening, stop.opening + 1, "close it")
-    last = stop.builder.last
+    last = stop.reader.last
     if last is None or last.style not in ("'", '"'):
         return None
     start, end = last.start_mark.index, last.end_mark.index

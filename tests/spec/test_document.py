@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from factorgraph.errors import Issue, Place, SpecError
-from factorgraph.spec import builder
+from factorgraph.spec import events
 from factorgraph.spec.document import Document, decode, read, read_scalar
 
 
@@ -334,13 +334,13 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("a: " + "[" * 63 + "]" * 63, "f")
     assert mistakes("a: [" + "'\t'," * 40_000 + "\tx]")[0] == ("FG112", 1, 5 + 160_000)
     assert read("a: 1 # " + "\t" * 200_000, "f").values == {"a": 1}
-    monkeypatch.setattr(builder, "MOST_NODES", 50)
+    monkeypatch.setattr(events, "MOST_NODES", 50)
     assert mistakes("a: [" + "1, " * 60 + "1]")[0][0] == "FG105"
 
 
 def test_the_number_of_mistakes_told_is_bounded() -> None:
-    assert len(mistakes("".join(f"{n}: 1\n" for n in range(1000)))) == builder.MOST_ISSUES
-    assert len(mistakes("a: [" + "f(a, b)," * 1000 + "]")) == builder.MOST_ISSUES
+    assert len(mistakes("".join(f"{n}: 1\n" for n in range(1000)))) == events.MOST_ISSUES
+    assert len(mistakes("a: [" + "f(a, b)," * 1000 + "]")) == events.MOST_ISSUES
 
 
 def test_1000_factors_are_read() -> None:

@@ -44,9 +44,9 @@ class Built(NamedTuple):
 class Broken(Exception):  # noqa: N818  it isn't an error of its own: the caller explains the parser's
     """The parser gave up. Holds what was known then."""
 
-    def __init__(self, reason: yaml.YAMLError, builder: Builder):
+    def __init__(self, reason: yaml.YAMLError, reader: EventReader):
         super().__init__(str(reason))
-        self.reason, self.builder = reason, builder
+        self.reason, self.reader = reason, reader
 
 
 class _PureParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
@@ -89,7 +89,7 @@ class _Frame:
 _NO_KEY = Node(-1, -1, -1, -1)
 
 
-class Builder:
+class EventReader:
     """One pass over one text. ``issues`` collects what the parser can go on after."""
 
     def __init__(self, text: str, file: str):
