@@ -1,4 +1,4 @@
-"""How material without a split of its own is divided, so that nothing stands on both sides."""
+"""How material is divided, by its own split or by chance, so that nothing stands on both sides."""
 
 from __future__ import annotations
 
@@ -22,3 +22,19 @@ def divide(rows: int, request: Request) -> tuple[Array, Array]:
         raise DataError(issue("FG509", why, ("data", "count" if request.count else "test"), fix="smaller count or test"))
     mixed = order(request.seed, "split", 0, rows)
     return np.sort(mixed[held_out : held_out + count]), np.sort(mixed[:held_out])
+
+
+def own_split(request: Request, train: int, test: int) -> tuple[Array, Array]:
+    """Rows of material that has a split of its own, in rising order: all of a side, or a choice by chance. DataError FG509."""
+    chosen = _some(train, request.count, request.seed, "train")
+    held_out = None if request.test is None else request.held_out(len(chosen))
+    return chosen, _some(test, held_out, request.seed, "test")
+
+
+def _some(rows: int, wanted: int | None, seed: int, split: str) -> Array:
+    if wanted is None:
+        return np.arange(rows)
+    if wanted > rows:
+        why = f"{wanted} samples are asked for to {split}, but there are {rows}"
+        raise DataError(issue("FG509", why, ("data", "count" if split == "train" else "test"), fix=f"at most {rows}"))
+    return np.sort(order(seed, f"first {split}", 0, rows)[:wanted])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -82,15 +82,29 @@ class Request:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a picture becomes samples of the field ``field``: square patches of ``size`` pixels in ``colors`` channels."""
+    """How a picture becomes samples of the field ``field``: square patches of ``size`` pixels in ``colors`` channels.
+
+    ``whole``: one sample, the picture's middle square at that size.
+    """
 
     field: str
     size: int
     colors: int
+    whole: bool = False
 
     @property
     def shape(self) -> Shape:
         return (self.size, self.size) if self.colors == 1 else (self.colors, self.size, self.size)
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file of a published set as its authors offer it: its name, where from, how many bytes, and their SHA-256."""
+
+    name: str
+    url: str
+    size: int
+    sha256: str
 
 
 class SourceLeaf(Source, ABC):
@@ -100,6 +114,7 @@ class SourceLeaf(Source, ABC):
     where: ClassVar[str]  # the origin, for the run's data.json
     version: ClassVar[int] = 1  # raised when the same options would yield other samples
     repeats: ClassVar[bool] = False  # the same pattern may be drawn for training and for testing: there are only a few
+    downloads: ClassVar[tuple[Download, ...]] = ()  # what ``factorgraph fetch`` brings
 
     @abstractmethod
     def fields(self) -> dict[str, Shape]:
@@ -112,6 +127,11 @@ class SourceLeaf(Source, ABC):
     def geometry(self) -> Geometry | None:
         """How ``infer`` cuts a picture; None: samples are not cut from pictures."""
         return None
+
+    @classmethod
+    def at_hand(cls, roots: Sequence[Path]) -> str:
+        """Where the material is on this machine, or how to get it; nothing where none is needed. Reads no sample."""
+        return ""
 
 
 class StepLeaf(Leaf, ABC):
@@ -154,3 +174,23 @@ class StepLeaf(Leaf, ABC):
     def transpose(self, x: Array, state: State) -> Array:
         """The adjoint of the linear part of ``apply``: how a filter that reads prepared samples reads raw ones."""
         return x
+
+
+class AugmentationLeaf(StepLeaf):
+    """A change by chance that leaves what a picture shows: the last steps of preparation, drawn anew each time while learning.
+
+    The last two axes of a sample are its picture's rows and columns; what has fewer axes is left as it is. ``apply`` is what is
+    done where nothing is left to chance, in evaluation and inference; most do nothing.
+    """
+
+    chances: ClassVar[int] = 1  # numbers that one sample needs
+
+    def apply(self, x: Array, state: State) -> Array:
+        return x
+
+    def undo(self, x: Array, state: State, kept: Kept) -> Array | None:
+        return x
+
+    @abstractmethod
+    def vary(self, x: Array, chance: Array) -> Array:
+        """(rows, ..., height, width) and numbers (rows, chances), at least 0 and below 1 -> (rows, ..., *output)."""

@@ -12,11 +12,16 @@ from factorgraph.errors import DataError, issue
 
 def allowed_roots(spec_folder: Path | None, named: Iterable[Path] = ()) -> tuple[Path, ...]:
     """The folders that a spec may read: its own, FACTORGRAPH_DATA, the cache, and what the command line names."""
-    import platformdirs
-
     own = [spec_folder] if spec_folder is not None else []
     data = [Path(os.environ["FACTORGRAPH_DATA"])] if os.environ.get("FACTORGRAPH_DATA") else []
-    return (*own, *data, Path(platformdirs.user_cache_dir("factorgraph")), *named)
+    return (*own, *data, cache(), *named)
+
+
+def cache() -> Path:
+    """The user's folder for what was downloaded."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("factorgraph"))
 
 
 def find(name: str, roots: Sequence[Path], at: errors.Path) -> Path:
@@ -35,6 +40,16 @@ def find(name: str, roots: Sequence[Path], at: errors.Path) -> Path:
     looked = tuple(f"looked in {root}" for root in dict.fromkeys(map(str, roots)))
     fix = "put it there, or set FACTORGRAPH_DATA to the folder that holds it"
     raise DataError(issue("FG501", f"there is no {name}", at, notes=looked, fix=fix))
+
+
+def first(names: Iterable[str], roots: Sequence[Path], at: errors.Path) -> Path | None:
+    """The first of several places below the roots that is there, links resolved. DataError FG502 where it leads out."""
+    wanted = tuple(names)
+    for root in roots:
+        for name in wanted:
+            if _exists(root / name):
+                return find(str(root / name), roots, at)
+    return None
 
 
 def files_in(folder: Path, endings: frozenset[str], roots: Sequence[Path]) -> list[Path]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from factorgraph.data import arrays, paths
-from factorgraph.data.division import divide
+from factorgraph.data.division import divide, own_split
 from factorgraph.data.model import Request, SourceLeaf, Splits, Table
-from factorgraph.data.order import order
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 from factorgraph.structure import Shape
@@ -49,9 +48,7 @@ class Arrays(SourceLeaf):
             about = {"division": "rows are held out by chance"}
             return Splits(_table(found, train, 0), _table(found, test, 0), about)
         rows_train, rows_test = self._rows(own[0]), self._rows(own[1])
-        train = _first(rows_train, request.count, request.seed, "train")
-        held_out = None if request.test is None else request.held_out(len(train))
-        test = _first(rows_test, held_out, request.seed, "test")
+        train, test = own_split(request, rows_train, rows_test)
         about = {"division": "the file's own"}
         return Splits(_table(own[0], train, 0), _table(own[1], test, rows_train), about)
 
@@ -71,15 +68,6 @@ def _own_split(found: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, 
     if not names or set(found) != {f"{name}_{side}" for name in names for side in ("train", "test")}:
         return None
     return {name: found[f"{name}_train"] for name in names}, {name: found[f"{name}_test"] for name in names}
-
-
-def _first(rows: int, wanted: int | None, seed: int, split: str) -> Array:
-    if wanted is None:
-        return np.arange(rows)
-    if wanted > rows:
-        why = f"{wanted} samples are asked for to {split}, but the file has {rows}"
-        raise DataError(issue("FG509", why, ("data", "count" if split == "train" else "test"), fix=f"at most {rows}"))
-    return np.sort(order(seed, f"first {split}", 0, rows)[:wanted])
 
 
 def _table(found: Mapping[str, Array], rows: Array, first: int) -> Table:
