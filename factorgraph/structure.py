@@ -178,6 +178,7 @@ class Function(Leaf, ABC):
     learns_apart: ClassVar[bool] = False  # it does something else while learning: ``learn``
     outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``
     methods: ClassVar[tuple[str, ...]] = ()  # other maps with the same parameters, beside the transpose: ``pool.unpool(...)``
+    stages: ClassVar[tuple[str, ...]] = ()  # its options, of activation and gain, that are functions of their own behind it
     joins: ClassVar[bool] = True  # False: several arguments stay apart, and ``method_shape`` gives the result's shape
 
     @abstractmethod

@@ -265,12 +265,12 @@ class Unroller:
 def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
     """The functions that a function with ``activation`` and ``gain`` is followed by."""
     functions: Mapping[str, Any] = leaves("functions")
-    activation = getattr(leaf, "activation", None)
+    activation = getattr(leaf, "activation", None) if "activation" in leaf.stages else None
     if isinstance(activation, str) and activation != "identity":
         yield "activation", functions[activation]()
     elif isinstance(activation, Function):
         yield "activation", activation
-    if getattr(leaf, "gain", False):
+    if "gain" in leaf.stages and getattr(leaf, "gain", False):
         yield "gain", functions["gain"]()
 
 

@@ -15,7 +15,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     "functions": (
         *("linear", "convolution", "local", "offset", "network", "lstm", "ladder_combinator"),
         *("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "abs", "softmax", "saturated_linear", "identity"),
-        *("shrink", "double_tanh", "smooth_shrink", "pool", "what_where", "resize", "crop", "contrast_normalise"),
+        *("shrink", "tanh_shrink", "double_tanh", "smooth_shrink", "pool", "what_where", "resize", "crop", "contrast_normalise"),
         *("normalise", "standardise", "corrupt", "join", "sum", "mean"),
     ),
     "factors": (
@@ -68,7 +68,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
 # Functions that an expression calls by their type, undeclared: no parameters, no options needed.
 UNDECLARED = (
     *("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "abs", "softmax", "saturated_linear", "identity"),
-    *("normalise", "join", "sum", "mean"),
+    *("tanh_shrink", "normalise", "join", "sum", "mean"),
 )
 
 # Keys and words of leaves that exist, which the language has and this version's leaf has not.

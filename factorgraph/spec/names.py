@@ -194,8 +194,7 @@ class Checks:
 
     def call(self, node: Call, path: Path) -> Iterator[Issue]:
         name = ".".join(node.name)
-        plain = tuple(each for each in UNDECLARED if each in leaves("functions") or each in ("join", "sum", "mean"))
-        known = (*self.names.functions, *plain)
+        known = (*self.names.functions, *UNDECLARED)
         owner = ".".join(node.name[:-1])
         adjoint = owner in self.names.functions and node.name[-1] in ("transpose", "unpool")
         if name in known or adjoint or node.name[0] in self.names.unread:
@@ -205,9 +204,6 @@ class Checks:
             span = (node.name_span[1] - len(node.name[-1]), node.name_span[1])
             meant = near(node.name[-1], ("transpose", "unpool"))
             yield Issue("FG209", message, path, span=span, allowed="transpose, unpool", replacement=meant)
-        elif name in UNDECLARED:
-            message = f"{name} is in the language, but this version has no function of that type yet"
-            yield Issue("FG205", message, path, span=node.name_span, notes=(f"waits for: functions {name}",))
         elif name in leaves("functions") or name in TYPES["functions"]:
             message = f'"{name}" has parameters or needs options: declare it as a function, and call it by that name'
             yield Issue("FG209", message, path, span=node.name_span, fix=f"add to functions: NAME: {name}")

@@ -13,8 +13,7 @@ from factorgraph.structure import Affine, Differentiable, Function
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
-OPTIONS = [
-    {},
+OPTIONS = [  # of every function with a matrix
     {"bias": False},
     {"unit_norm": "rows"},
     {"unit_norm": "columns"},
@@ -27,7 +26,8 @@ OPTIONS = [
 def cases() -> list[Function]:
     found = []
     for cls in FUNCTIONS.values():
-        found += [cls(**options) for options in (OPTIONS if issubclass(cls, AffineFunction) else [{}])]
+        found += [cls(**options) for options in cls.examples]
+        found += [cls(**options) for options in OPTIONS if issubclass(cls, AffineFunction)]
     return found
 
 

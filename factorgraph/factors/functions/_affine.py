@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,8 @@ class AffineFunction(Function, Affine):
     A row is what one output unit reads, a column what one input unit writes. ``gain`` and ``activation`` are functions of their
     own behind this one: whoever builds the graph reads them, the leaf does not.
     """
+
+    stages: ClassVar[tuple[str, ...]] = ("activation", "gain")
 
     bias: bool = Field(default=True, description="adds a learned number to every output")
     gain: bool = Field(default=False, description="multiplies every output by a learned factor, after the activation")

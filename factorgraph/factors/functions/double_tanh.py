@@ -1,0 +1,33 @@
+"""Two steps beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.factors.functions._unitwise import UnitByUnit
+from factorgraph.lazy import torch
+from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+START = 1.0  # of every u: at 0 its gradient vanishes, and it would never leave
+
+
+class DoubleTanh(UnitByUnit, Differentiable):
+    r"""Rises in two steps, at -u and u, with a flat between them: a shrinkage that saturates.
+
+    .. math:: f(x)_i = \tanh(x_i + u_i) + \tanh(x_i - u_i)
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), learned, starts at 1; its sign is free.
+    Source:   Gregor & LeCun, ICML 2010, section 4, the baseline encoder D(tanh(x + u) + tanh(x - u)).
+    """
+
+    type: Literal["double_tanh"] = "double_tanh"
+
+    def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
+        return {"place": Parameter(result, "constant", START)}
+
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return torch.tanh(x + parameters["place"]) + torch.tanh(x - parameters["place"])

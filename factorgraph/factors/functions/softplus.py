@@ -1,0 +1,28 @@
+"""Smooth rectification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from factorgraph.factors.functions._unitwise import UnitByUnit
+from factorgraph.lazy import torch
+from factorgraph.structure import Differentiable, Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Softplus(UnitByUnit, Differentiable):
+    r"""Passes what is positive and fades out the rest, without a corner between them.
+
+    .. math:: f(x)_i = \log(1 + e^{x_i})
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Dugas et al., NIPS 2000, equation 5.
+    """
+
+    type: Literal["softplus"] = "softplus"
+
+    def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return torch.logaddexp(x, torch.zeros_like(x))  # torch's own takes x for itself above 20, which float64 sees
