@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+COUNTERS = ("step", "mu_product")  # slots that torch reads on the processor: steps done, and the product of nadam's momenta
 SEPARATOR = "/"  # between a parameter's name, which has dots, and the slot: functions.decoder.matrix/exp_avg
 
 
@@ -86,7 +87,7 @@ def _placed(tensor: Tensor, slot: str, parameter: Tensor, group: Mapping[str, An
     """A slot's tensor where torch wants it: counters stay on the processor unless a fused or captured step reads them."""
     if tensor.dim() and tensor.shape != parameter.shape:
         raise _unfit(f"{name}{SEPARATOR}{slot} has the shape {list(tensor.shape)}, the parameter {list(parameter.shape)}")
-    stays = slot == "step" and not (group.get("capturable") or group.get("fused"))
+    stays = slot in COUNTERS and not (group.get("capturable") or group.get("fused"))
     return tensor.clone() if stays else tensor.to(parameter.device, copy=True)
 
 

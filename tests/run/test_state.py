@@ -19,6 +19,12 @@ OPTIMIZERS = {
     "adamw": lambda groups: torch.optim.AdamW(groups, lr=0.037, weight_decay=0.11),
     "rmsprop": lambda groups: torch.optim.RMSprop(groups, lr=0.037, momentum=0.3, centered=True),
     "adagrad": lambda groups: torch.optim.Adagrad(groups, lr=0.037, initial_accumulator_value=0.2),
+    "adadelta": lambda groups: torch.optim.Adadelta(groups, lr=0.37, weight_decay=0.11),
+    "adamax": lambda groups: torch.optim.Adamax(groups, lr=0.037),
+    "nadam": lambda groups: torch.optim.NAdam(groups, lr=0.037, decoupled_weight_decay=True),
+    "radam": lambda groups: torch.optim.RAdam(groups, lr=0.037),
+    "asgd": lambda groups: torch.optim.ASGD(groups, lr=0.037, t0=2),
+    "rprop": lambda groups: torch.optim.Rprop(groups, lr=0.037, etas=(0.4, 1.3)),
 }
 
 
