@@ -31,7 +31,7 @@ FAMILIES = {
     "metrics": "factorgraph.metrics",
     "figures": "factorgraph.run.figures",
 }
-_PROMISES = ("Affine", "Linear", "Quadratic", "Smooth", "Differentiable", "Proximal", "Absolute", "Normalised")
+_PROMISES = ("Dense", "Affine", "Linear", "Square", "Quadratic", "Smooth", "Differentiable", "Proximal", "Absolute", "Normalised")
 _broken: dict[str, str] = {}
 
 

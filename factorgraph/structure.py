@@ -86,6 +86,10 @@ class Quadratic(Smooth):
     """A quadratic function of its stacked arguments: its Hessian is constant."""
 
 
+class Square(Quadratic):
+    """Half its ``curvature`` times the squared length of its argument, or of the difference of its two, and perhaps a number."""
+
+
 class Linear(Quadratic):
     """An affine function of its stacked arguments: it has no Hessian, and is convex with a weight of either sign."""
 
@@ -125,6 +129,14 @@ class Affine(Differentiable):
 
 
 class Factor(Leaf, ABC):
+class Dense(Affine):
+    """A function ``A x + b`` of flattened x whose parameters are all of ``matrix``, (outputs, inputs), and ``bias`` if it has one."""
+
+    @abstractmethod
+    def constraints(self) -> dict[str, bool]:
+        """Which kinds of constraint ``project`` keeps the matrix on, by name. Where it is none, any matrix will do."""
+
+
     """One term of the energy: a number per example, summed over units, never averaged and never halved."""
 
     convex: ClassVar[bool] = False
@@ -285,6 +297,8 @@ class Described:
     """What ``explain`` and ``list`` say of a leaf: read off its class, never written twice."""
 
     type: str
+    closed: ClassVar[bool] = False  # it sets them to the minimum over a pass through the data, and follows no gradient
+
     family: str
     summary: str
     text: str

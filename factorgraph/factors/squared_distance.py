@@ -8,13 +8,13 @@ from pydantic import Field
 
 from factorgraph.factors._sums import per_example
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Factor, Glyph, Parameters, Quadratic
+from factorgraph.structure import Factor, Glyph, Parameters, Square
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SquaredDistance(Factor, Quadratic):
+class SquaredDistance(Factor, Square):
     r"""Pulls two values towards each other, by the square of how far they are apart.
 
     .. math:: E(a, b) = \sum_i (a_i - b_i)^2

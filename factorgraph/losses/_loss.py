@@ -18,6 +18,8 @@ class LossLeaf(Loss, ABC):
 
     sees_energy: ClassVar[bool] = True  # evaluates the energy, and so needs every latent variable that its factors touch
 
+    is_mean: ClassVar[bool] = False  # is the mean of the energy itself, as curved as its factors are
+
     def procedures(self) -> tuple[str, ...]:
         """Procedures that it names itself, beside those of its phase."""
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.losses._loss import LossLeaf
 
@@ -23,6 +23,7 @@ class Energy(LossLeaf):
     """
 
     type: Literal["energy"] = "energy"
+    is_mean: ClassVar[bool] = True
 
     def value(self, batch: Batch) -> Tensor:
         return batch.energy(batch.inferred()).mean()

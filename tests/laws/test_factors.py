@@ -9,7 +9,7 @@ import torch
 
 from factorgraph import registry
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Differentiable, Factor, Proximal, Quadratic, ShapeError, Smooth
+from factorgraph.structure import Differentiable, Factor, Proximal, Quadratic, ShapeError, Smooth, Square
 
 FACTORS = registry.leaves("factors")
 SHAPE = (4, 3, 5)
@@ -134,6 +134,16 @@ def test_quadratic_ones_have_no_third_difference(name):
     along = [factor.energy(*(a + k * s for a, s in zip(given, step, strict=True))) for k in range(4)]
     third = along[3] - 3 * along[2] + 3 * along[1] - along[0]
     torch.testing.assert_close(third, torch.zeros_like(third), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", having(Square))
+def test_squares_are_half_their_curvature_times_a_squared_length(name):
+    factor = made(name)
+    given = arguments(factor, seed=1)
+    difference = given[0] - given[1] if len(given) == 2 else given[0]
+    zero = factor.energy(*(torch.zeros_like(each_) for each_ in given))
+    half = factor.curvature({}) / 2
+    torch.testing.assert_close(factor.energy(*given) - zero, half * difference.square().flatten(1).sum(1))
 
 
 @pytest.mark.parametrize("name", [name for name, cls in FACTORS.items() if cls.convex])
