@@ -53,7 +53,8 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: numbers that JSON has, ``None`` in the place of others."""
         words = {"claim": self.claim, "metric": self.metric, "bound": self.bound, "verdict": self.verdict}
-        figures = {"values": _numbers(self.values), "seeds": [_numbers(each) for each in self.seeds], "control": _numbers(self.control)}
+        seeds = [_numbers(each) for each in self.seeds]
+        figures = {"values": _numbers(self.values), "seeds": seeds, "control": _numbers(self.control)}
         return {"name": self.name, **words, **figures, "why": self.why, "published": self.published}
 
 
@@ -187,7 +188,7 @@ class _Judging:
         def states(state: str) -> Measured:
             if not state:
                 return self.states(control)
-            is_phase = state.split("[")[0] in self.states("").graph.spec.learning
+            is_phase = state.split("[", maxsplit=1)[0] in self.states("").graph.spec.learning
             return self.states(f"{control}.{state}" if is_phase and control != "start" else state)
 
         return _Judging(states, {})

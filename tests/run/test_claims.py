@@ -123,6 +123,73 @@ def test_one_seed_is_said_to_be_one(told):
     assert found.why == "one seed of 3, the claim is about their best"
 
 
+def scaled(factor):
+    """A seed in which every energy of the state after learning is so many times as large."""
+
+    def seed(state):
+        found = states(state)
+        found.factor = 1 if state else factor
+        return found
+
+    return seed
+
+
+@pytest.mark.parametrize(
+    ("bounds", "taken", "outcome"),
+    [
+        ({"at_least": 3.5, "take": "best"}, 12.0, "holds"),
+        ({"at_most": 3.5, "take": "best"}, 3.0, "holds"),
+        ({"at_least": 3.5, "take": "worst"}, 3.0, "fails"),
+        ({"at_most": 3.5, "take": "worst"}, 12.0, "fails"),
+        ({"at_most": 6.0}, 6.0, "holds"),
+        ({"at_most": 6.9, "take": "mean"}, 7.0, "fails"),
+    ],
+)
+def test_of_several_seeds_the_claim_takes_one(told, monkeypatch, bounds, taken, outcome):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: 3.0 * on.factor)
+    claim = Claim(claim="c", metric="energy(fast)", seeds=3, **bounds)
+    (found,) = judge({"it": claim}, [scaled(each) for each in (4, 1, 2, 100)])  # the fourth is not asked for
+    assert (found.values, found.verdict) == ((pytest.approx(taken),), outcome)
+    assert found.seeds == ((12.0,), (3.0,), (6.0,))
+
+
+def test_a_figure_that_is_no_number_spoils_all_seeds(monkeypatch):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: on.factor)
+    (found,) = judge({"it": Claim(claim="c", metric="auc()", seeds=2, at_least=0, take="best")}, [scaled(1.0), scaled(math.nan)])
+    assert found.verdict == "fails"
+    assert math.isnan(found.values[0])
+
+
+@pytest.mark.parametrize(
+    ("bound", "control", "outcome", "why"),
+    [
+        (3.5, "start", "holds", "not so under its control, start: 10"),
+        (10, "start", "fails", "proves nothing: it holds under its control, start, too (10)"),
+        (3.5, "plain", "holds", "its control, plain, was not trained"),
+        (2, "start", "fails", ""),
+    ],
+)
+def test_a_claim_that_holds_under_its_control_proves_nothing(monkeypatch, bound, control, outcome, why):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: {"": 3.0, "start": 10.0}[on.state])
+    (found,) = judge({"it": Claim(claim="c", metric="energy(fast)", at_most=bound, control=control)}, [states])
+    assert (found.verdict, found.why) == (outcome, why)
+
+
+def test_under_a_control_phases_are_those_of_the_control(monkeypatch):
+    asked = []
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: asked.append(on.state) or float(on.state == "warm"))
+
+    def seed(state):
+        found = Told(state)
+        found.graph.spec.learning = {"warm": None}
+        return found
+
+    metric = "warm.energy(fast) + wide[0].energy(fast)"
+    (found,) = judge({"it": Claim(claim="c", metric=metric, at_least=1, control="plain")}, [seed])
+    assert asked == ["warm", "wide[0]", "plain.warm", "wide[0]"]
+    assert (found.verdict, found.control) == ("holds", (0.0,))
+
+
 def test_metrics_that_this_version_lacks_are_not_measured():
     (found,) = judge({"it": Claim(claim="in order", metric="pinwheels(decoder)", report=True)}, [states])
     assert (found.verdict, found.why) == ("not measured", "this version has no metric called pinwheels")

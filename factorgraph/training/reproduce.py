@@ -1,0 +1,184 @@
+"""All that a spec claims, checked: its variants and seeds are trained, and each claim is judged on what it asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.errors import RunError, SpecError, issue
+from factorgraph.run.claims import NotMeasuredError, Verdict, exit_status, judge, shown, table
+from factorgraph.run.files import atomic_write
+from factorgraph.run.run import Run
+from factorgraph.run.spelling import combinations, state_text
+from factorgraph.spec.claimed import START
+from factorgraph.spec.schema import Spec
+from factorgraph.training.loop import Progress
+from factorgraph.training.session import Say, resume, train
+
+if TYPE_CHECKING:
+    from factorgraph.run.measured import Measured
+    from factorgraph.spec.blocks import Claim
+
+LAPTOP = "laptop"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that some claim needs: the spec itself (variant ""), or one of its variants, from one seed."""
+
+    variant: str
+    seed: int
+    spec: Spec
+
+    @property
+    def title(self) -> str:
+        return f"{self.variant or 'the spec'}, seed {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """A name that says what it is, and belongs to this very spec: another one never meets its run."""
+        plain = self.variant.replace("[", "-").replace("]", "")
+        digest = hashlib.sha256(self.spec.full().encode()).hexdigest()[:8]
+        return f"{f'{plain}-' if plain else ''}seed{self.seed}-{digest}"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What became of a spec's claims. ``exit_status``: 1 if one fails."""
+
+    spec: Spec
+    budget: str
+    path: Path
+    runs: Mapping[tuple[str, int], Run]
+    seconds: float  # of this sitting
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return tuple(judge(self.spec.expect, [self._states(seed) for seed in self.seeds], self.budget))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({seed for _, seed in self.runs}))
+
+    @property
+    def exit_status(self) -> int:
+        return exit_status(self.verdicts)
+
+    def text(self) -> str:
+        """The verdicts, and the figures of each seed where there are several."""
+        lines = [table(self.verdicts)]
+        several = [each for each in self.verdicts if len(each.seeds) > 1]
+        lines += [f"{each.name} by seed: {'; '.join(shown(one) for one in each.seeds)}" for each in several]
+        return "\n".join([*lines, f"\n{len(self.runs)} runs in {self.path}"])
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "spec": self.spec.name,
+            "budget": self.budget,
+            "seeds": list(self.seeds),
+            "claims": [each.as_dict() for each in self.verdicts],
+            "runs": {f"{variant or 'spec'}, seed {seed}": str(run.path) for (variant, seed), run in self.runs.items()},
+        }
+
+    def _states(self, seed: int) -> Callable[[str], Measured]:
+        @cache
+        def measured(variant: str, state: str) -> Measured:
+            return self.runs[variant, seed].measured(state)
+
+        def states(state: str) -> Measured:
+            first, _, rest = state.partition(".")
+            variant = first if first.split("[")[0] in self.spec.variants else ""
+            if (variant, seed) not in self.runs:
+                raise NotMeasuredError(f"it needs the variant {variant}, which was not trained")
+            return measured(variant, rest if variant else state)
+
+        return states
+
+
+def reproduce(
+    spec: Spec,
+    folder: str | Path | None = None,
+    *,
+    budget: str = LAPTOP,
+    seeds: int | None = None,
+    device: str = "auto",
+    data: Sequence[Path] = (),
+    on_progress: Callable[[Progress], None] | None = None,
+    say: Say = lambda _: None,
+) -> Reproduction:
+    """Train what the spec's claims are about, and judge them. Runs that are whole are used again, others are gone on with.
+
+    ``folder`` holds the runs, ``runs/reproduced/NAME`` if left out. ``seeds``: how many, for every claim; by default each claim's
+    own number. Raises :class:`FactorgraphError`.
+    """
+    began = time.monotonic()
+    sized = spec.budget(budget)
+    if seeds is not None:
+        expect = {name: claim.model_copy(update={"seeds": seeds}) for name, claim in sized.expect.items()}
+        sized = replace(sized, expect=expect)
+    if not sized.expect:
+        what = f"{spec.name} claims nothing: there is nothing to reproduce"
+        raise SpecError(spec.document.locate(issue("FG640", what, fix="add an expect block, or train it")))
+    path = Path("runs/reproduced", spec.name) if folder is None else Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    planned = list(jobs(sized, budget))
+    runs: dict[tuple[str, int], Run] = {}
+    for number, job in enumerate(planned, 1):
+        say(f"{spec.name} {number}/{len(planned)}: {job.title}")
+        runs[job.variant, job.seed] = _run(job, path / job.folder, device, data, on_progress, say)
+    made = Reproduction(sized, budget, path, runs, time.monotonic() - began)
+    atomic_write(path / f"claims-{budget}.json", (json.dumps(made.as_dict(), indent=1) + "\n").encode())
+    return made
+
+
+def jobs(spec: Spec, budget: str = LAPTOP) -> Iterator[Job]:
+    """The runs that the claims about a budget need, the spec itself first; each seed is the spec's own plus 0, 1, 2, ..."""
+    wanted: dict[tuple[str, int], None] = {}
+    for claim in spec.expect.values():
+        if claim.budget == budget:
+            variants = ("", *_variants(claim, spec))
+            wanted |= dict.fromkeys((each, spec.seed + k) for k in range(claim.seeds) for each in variants)
+    if not wanted:
+        wanted[("", spec.seed)] = None
+    for variant, seed in wanted:
+        chosen = spec.variant(variant) if variant else spec
+        yield Job(variant, seed, chosen if seed == spec.seed else chosen.with_changes({"seed": seed}, "seeds"))
+
+
+def _variants(claim: Claim, spec: Spec) -> Iterator[str]:
+    """The variants whose figures a claim reads, members of families one by one, its control among them."""
+    for slots in combinations(claim.metric.root, spec.indices):
+        for measure in claim.metric.measures():
+            first = state_text(measure.states[:1], slots)
+            if first.split("[")[0] in spec.variants:
+                yield first
+    if claim.control is not None and claim.control != START:
+        yield claim.control
+
+
+def _run(
+    job: Job,
+    path: Path,
+    device: str,
+    data: Sequence[Path],
+    on_progress: Callable[[Progress], None] | None,
+    say: Say,
+) -> Run:
+    """The job's run: as it is there, gone on with, or trained."""
+    if not path.exists():
+        return train(job.spec, path, device=device, data=data, on_progress=on_progress, say=say)
+    try:
+        found = Run(path, data)
+    except RunError as error:
+        fix = "remove the folder, or name another one with --out"
+        raise RunError([replace(each, fix=fix) for each in error.issues]) from None
+    if found.folder.is_done:
+        say(f"already there: {path}")
+        return found
+    return resume(path, device=device, data=data, on_progress=on_progress, say=say)
