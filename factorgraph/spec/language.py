@@ -24,7 +24,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     ),
     "solvers": (
         *("exact", "enumerate", "ista", "fista", "coordinate_descent", "half_quadratic", "gradient", "block_coordinate"),
-        *("grid", "gibbs", "hmc"),
+        *("lbfgs", "grid", "gibbs", "hmc"),
     ),
     "methods": ("argmin", "unrolled", "amortized", "marginal", "sample"),
     "losses": (
@@ -73,7 +73,7 @@ UNDECLARED = (
 
 # Keys and words of leaves that exist, which the language has and this version's leaf has not.
 KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("functions", "linear"): ("orthonormal", "symmetric", "hollow", "keep", "connections"),
+    ("functions", "linear"): ("keep", "connections"),
     ("methods", "amortized"): ("gradient",),
     ("solvers", "gradient"): ("step_size", "optimizer"),
     ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),

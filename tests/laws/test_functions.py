@@ -9,7 +9,9 @@ import torch
 
 from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
-from factorgraph.structure import Affine, Differentiable, Function
+from factorgraph.factors.functions._unitwise import UnitByUnit
+from factorgraph.spec.language import UNDECLARED
+from factorgraph.structure import Affine, Dense, Differentiable, Function
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -20,6 +22,7 @@ OPTIONS = [  # of every function with a matrix
     {"max_row_norm": 0.37},
     {"max_column_norm": 0.21},
     {"max_row_norm": 0.9, "max_column_norm": 0.3},
+    {"orthonormal": "rows"},
 ]
 
 
@@ -59,6 +62,7 @@ def apply(function: Function, x: torch.Tensor, with_: dict[str, torch.Tensor]) -
 
 
 each = pytest.mark.parametrize("function", cases(), ids=title)
+unit_by_unit = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, UnitByUnit)], ids=title)
 affine = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Affine)], ids=title)
 learned = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, AffineFunction)], ids=title)
 
@@ -69,6 +73,36 @@ def test_each_example_is_mapped_on_its_own_and_stays_finite(function):
     y = apply(function, x, with_)
     assert y.isfinite().all()
     torch.testing.assert_close(y, torch.cat([apply(function, x[k : k + 1], with_) for k in range(3)]))
+
+
+@pytest.mark.parametrize("name", [name for name in UNDECLARED if name not in ("join", "sum", "mean")])
+def test_what_is_called_by_its_type_learns_nothing_and_needs_no_options(name):
+    assert FUNCTIONS[name]().parameters(GIVEN, GIVEN) == {}
+
+
+@each
+def test_the_shapes_of_input_and_result_agree(function):
+    implied = function.input_shape(result(function))
+    assert implied is None or implied == GIVEN
+    assert function.output_shape(GIVEN, result(function)) == result(function)  # lent its own result, it does not change it
+
+
+@unit_by_unit
+def test_a_unit_is_computed_from_the_one_in_its_place_and_from_no_other(function):
+    with_, x = parameters(function), data()
+    changed = x.clone()
+    changed[:, 2, 1, 3] += 0.37
+    moved = apply(function, changed, with_) != apply(function, x, with_)
+    moved[:, 2, 1, 3] = False
+    assert not moved.any()
+
+
+@unit_by_unit
+def test_renaming_units_renames_results(function):
+    with_, x = parameters(function), data()
+    order = torch.tensor([2, 0, 3, 1])
+    renamed = {name: value[order] for name, value in with_.items()}
+    torch.testing.assert_close(apply(function, x[:, order], renamed), apply(function, x, with_)[:, order])
 
 
 @each
@@ -169,14 +203,28 @@ def test_projection_puts_the_matrix_on_its_constraint(function):
         if bound is not None:
             assert (norms <= bound * (1 + 1e-9)).all()
             assert (norms > 0.1 * bound).any()
+    if function.orthonormal:
+        torch.testing.assert_close(matrix.flatten(1) @ matrix.flatten(1).T, torch.eye(len(matrix), dtype=torch.float64))
 
 
 @learned
 def test_projection_leaves_what_is_within_its_bounds(function):
-    if function.unit_norm is None:
+    if not any(function.constraints().values()) or function.constraints()["a bound on norms"]:
         free = parameters(function, scale=1e-3)["matrix"]
         source = torch.Generator().manual_seed(0)
         assert torch.equal(free, 1e-3 * torch.randn(free.shape, generator=source, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Dense)], ids=title)
+def test_dense_ones_are_a_matrix_that_may_be_any_where_no_constraint_is_named(function):
+    with_, x = parameters(function), data()
+    product = x.flatten(1) @ with_["matrix"].T + with_.get("bias", 0)
+    torch.testing.assert_close(function.forward(x, with_), product)
+    assert set(with_) <= {"matrix", "bias"}
+    free = {name: torch.randn(value.shape, dtype=value.dtype) for name, value in with_.items()}
+    kept = free["matrix"].clone()
+    function.project(free)
+    assert torch.equal(free["matrix"], kept) == (not any(function.constraints().values()))
 
 
 @learned
@@ -198,9 +246,12 @@ def test_projection_of_zeros_and_of_huge_numbers_is_finite_and_hides_no_nan(func
 
 @learned
 def test_the_start_neither_swells_nor_fades_a_signal(function):
-    declared = function.parameters((400,), (300,))
+    is_square = result(function) == GIVEN
+    declared = function.parameters((400,), (400,) if is_square else (300,))
     source = torch.Generator().manual_seed(4)
     start = {name: each_.scale * torch.randn(each_.shape, generator=source) for name, each_ in declared.items()}
     start |= {name: torch.full(each_.shape, each_.scale) for name, each_ in declared.items() if each_.start == "constant"}
+    if is_square:
+        function.project(start)  # which takes means of entries
     columns, rows = start["matrix"].norm(dim=0).mean(), start["matrix"].norm(dim=1).mean()
     assert 0.9 < (columns if function.unit_norm == "columns" else rows) < 1.1

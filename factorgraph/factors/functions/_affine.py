@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Positive
-from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape
+from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,7 @@ class AffineFunction(Function, Affine):
     unit_norm: Literal["rows", "columns"] | None = Field(default=None, description="keeps the norm of each at 1")
     max_row_norm: Positive | None = Field(default=None, description="keeps the norm of each row at or below this")
     max_column_norm: Positive | None = Field(default=None, description="keeps the norm of each column at or below this")
+    orthonormal: Literal["rows"] | None = Field(default=None, description="keeps the rows at norm 1 and at right angles")
     init: Literal["auto", "data"] | Positive = Field(
         default="auto", description="how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms"
     )
@@ -38,21 +40,29 @@ class AffineFunction(Function, Affine):
 
     @model_validator(mode="after")
     def _one_constraint(self) -> AffineFunction:
-        if self.unit_norm and (self.max_row_norm or self.max_column_norm):
-            raise ValueError("unit_norm and a bound on norms exclude each other: keep one of them")
+        told = [name for name, is_told in self.constraints().items() if is_told]
+        if len(told) > 1:
+            raise ValueError(f"{' and '.join(told)} exclude each other: keep one of them")
         return self
 
+    def constraints(self) -> dict[str, bool]:
+        """Which kinds of constraint the matrix has, by name. It can have one: a projection onto one leaves the other."""
+        return {
+            "unit_norm": self.unit_norm is not None,
+            "orthonormal": self.orthonormal is not None,
+            "a bound on norms": self.max_row_norm is not None or self.max_column_norm is not None,
+        }
+
     def matrix_parameter(self, shape: Shape) -> Parameter:
-        """The declaration of a matrix of a shape (outputs, inputs, ...)."""
+        """The declaration of a matrix of a shape (outputs, inputs, ...). Raises :class:`ShapeError` where it cannot be kept."""
+        rows, columns = shape[0], math.prod(shape[1:])
+        if self.orthonormal and rows > columns:
+            raise ShapeError(f"has orthonormal rows, and {rows} of them, more than the {columns} numbers that each one reads")
         if self.init == "data":
             return Parameter(shape, "data", 1.0, self.rate)
         if self.init != "auto":
             return Parameter(shape, "normal", self.init, self.rate)
-        size = 1
-        for length in shape[1:]:
-            size *= length
-        if self.unit_norm == "columns":
-            size = size // shape[1] * shape[0]
+        size = columns // shape[1] * rows if self.unit_norm == "columns" else columns
         return Parameter(shape, "normal", size**-0.5, self.rate)  # rows, or unit columns, of norm about 1
 
     def bias_parameter(self, shape: Shape) -> Parameter:
@@ -63,6 +73,8 @@ class AffineFunction(Function, Affine):
         with torch.no_grad():
             if self.unit_norm is not None:
                 normalise_(matrix, ROWS if self.unit_norm == "rows" else COLUMNS)
+            if self.orthonormal is not None:
+                orthonormalise_(matrix)
             if self.max_row_norm is not None:
                 bound_(matrix, ROWS, self.max_row_norm)
             if self.max_column_norm is not None:  # after the rows: it only makes them shorter
@@ -79,6 +91,20 @@ def normalise_(matrix: Tensor, axis: int) -> None:
     matrix.copy_(torch.where(largest == 0, _spread(matrix, axis), matrix))
     matrix.div_(torch.where(largest == 0, 1, largest))  # first by the largest entry, so that squares neither overflow nor vanish
     matrix.div_(torch.linalg.vector_norm(matrix, dim=others, keepdim=True))
+
+
+def orthonormalise_(matrix: Tensor) -> None:
+    """Move a matrix, in place, to the nearest one with orthonormal rows; rows that depend on each other part in a fixed way.
+
+    It is U V' of the singular value decomposition U S V', in which the signs that a decomposition may choose cancel. What is
+    not finite stays so.
+    """
+    flat = matrix.flatten(1)
+    is_finite = flat.isfinite().all()
+    safe = torch.where(is_finite, flat, 0)
+    largest = safe.abs().amax().clamp_min(torch.finfo(matrix.dtype).tiny)
+    left, _, right = torch.linalg.svd(safe / largest, full_matrices=False)
+    matrix.copy_(torch.where(is_finite, left @ right, flat).reshape(matrix.shape))
 
 
 def bound_(matrix: Tensor, axis: int, limit: float) -> None:

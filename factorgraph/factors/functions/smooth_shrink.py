@@ -18,7 +18,7 @@ BLUNTEST = 0.01  # below this sharpness the curve is the identity, whatever its 
 class SmoothShrink(UnitByUnit, Differentiable):
     r"""Flattens what is small and moves the rest towards zero by its threshold, with a bend in place of a corner.
 
-    .. math:: f(x) = \operatorname{sign}(x)\Bigl(\frac{1}{s} \log\bigl(e^{s b} + e^{s |x|} - 1\bigr) - b\Bigr), \qquad s > 0, \; b \ge 0
+    .. math:: f(x) = \operatorname{sign}(x)\Bigl(\frac{1}{s} \log\bigl(e^{s b} + e^{s |x|} - 1\bigr) - b\Bigr)
 
     It is odd; its slope is exp(-s b) at 0 and nears 1 far away, where f(x) nears x - b or x + b. A large sharpness s makes it
     ``shrink``. The slope at 0 never vanishes, so that a silent unit goes on learning; nothing is exactly zero.
