@@ -97,6 +97,8 @@ class Linear(Quadratic):
 class Proximal(ABC):
     """Has a proximal map in closed form, unit by unit or group by group."""
 
+    separable: ClassVar[bool] = False  # unit by unit: where it is convex, keeping units nonnegative is a projection afterwards
+
     @abstractmethod
     def prox(self, v: Tensor, t: Tensor, *still: Tensor) -> Tensor:
         """argmin_z t E(z) + |z - v|^2 / 2 in the one argument that moves. ``v`` (batch, *shape); ``t`` broadcasts to it.
@@ -107,6 +109,8 @@ class Proximal(ABC):
 
 class Absolute(Proximal):
     """Is the sum of magnitudes: its conjugate is the indicator of a box, which gives solvers a duality gap."""
+
+    separable: ClassVar[bool] = True
 
 
 class Normalised(ABC):  # noqa: B024  a promise without a method
@@ -125,10 +129,6 @@ class Affine(Differentiable):
         """A number at least the spectral norm of ``A`` and at most ten times it, without host synchronisation."""
 
 
-# --- families ------------------------------------------------------------------------------------------------------------------
-
-
-class Factor(Leaf, ABC):
 class Dense(Affine):
     """A function ``A x + b`` of flattened x whose parameters are all of ``matrix``, (outputs, inputs), and ``bias`` if it has one."""
 
@@ -137,6 +137,10 @@ class Dense(Affine):
         """Which kinds of constraint ``project`` keeps the matrix on, by name. Where it is none, any matrix will do."""
 
 
+# --- families ------------------------------------------------------------------------------------------------------------------
+
+
+class Factor(Leaf, ABC):
     """One term of the energy: a number per example, summed over units, never averaged and never halved."""
 
     convex: ClassVar[bool] = False
@@ -157,6 +161,10 @@ class Dense(Affine):
     def varies(self, moving: frozenset[int]) -> bool:
         """Whether the arguments that stand still change the Hessian, so that each sample has one of its own."""
         return False
+
+    def domain(self, position: int) -> str:
+        """The domain, in the words of variables, that the argument at a position is meant to have; others cost what they may."""
+        return "real"
 
     def arguments(self) -> tuple[Expression, ...]:
         """What the factor touches, in the order of its fields: the edges of the graph."""
@@ -188,10 +196,11 @@ class Function(Leaf, ABC):
     """A deterministic map; costs no energy; may learn. Several arguments are joined along the first axis before it sees them."""
 
     learns_apart: ClassVar[bool] = False  # it does something else while learning: ``learn``
-    outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``
-    methods: ClassVar[tuple[str, ...]] = ()  # other maps with the same parameters, beside the transpose: ``pool.unpool(...)``
+    by_row: ClassVar[bool] = True  # each row of a batch is mapped by itself; False: the rows of a batch change each other
+    outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``: ``part``
+    methods: ClassVar[tuple[str, ...]] = ()  # other maps ``(*arguments, parameters)`` of that name, beside the transpose
     stages: ClassVar[tuple[str, ...]] = ()  # its options, of activation and gain, that are functions of their own behind it
-    joins: ClassVar[bool] = True  # False: several arguments stay apart, and ``method_shape`` gives the result's shape
+    joins: ClassVar[bool] = True  # False: arguments stay apart, ``forward(*arguments, parameters)``, sized by ``method_shape``
 
     @abstractmethod
     def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
@@ -212,6 +221,10 @@ class Function(Leaf, ABC):
     def part_shape(self, output: str, result: Shape) -> Shape:
         """The shape of one of ``outputs``, for the shape of the whole result."""
         raise ShapeError(f"has no part {output}")
+
+    def part(self, output: str, whole: Tensor) -> Tensor:
+        """One of ``outputs`` of the whole result, (batch, *result) -> (batch, *part_shape), or flattened."""
+        raise AssertionError(f"a function with outputs says what {output} is")
 
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         """The tensors that this function learns, for the shapes that it maps between."""
@@ -239,11 +252,13 @@ class Structure:
     differentiable: bool  # every smooth term has a gradient
     bounded: bool  # every smooth term's gradient has a Lipschitz bound
     convex: bool  # every term is convex in the block
-    quadratic: bool  # the smooth part is quadratic with a Hessian that no sample changes
+    quadratic: bool  # the smooth part is quadratic
     proximal: bool  # there is a rest, and all of it is proximal
     plain: bool  # there is no rest
-    domain: str = "real"
+    domain: str = "real"  # of several variables the narrowest; "finite": some binary and some one_hot
     size: int = 0  # units a sample in the block
+    shared: bool = True  # no sample changes the Hessian of the quadratic terms
+    choices: int = 0  # values that a finite block can take
 
     @property
     def settled(self) -> bool:
@@ -251,7 +266,7 @@ class Structure:
         return self.proximal or self.plain
 
     def has(self) -> frozenset[str]:
-        names = ("differentiable", "bounded", "convex", "quadratic", "proximal", "plain", "settled")
+        names = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled")
         return frozenset(name for name in names if getattr(self, name))
 
 
@@ -262,6 +277,13 @@ class Solver(Leaf, ABC):
     uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
+
+    @classmethod
+    def too_large(cls, structure: Structure) -> str:
+        """What it can hold and what the block has, in words, where that is too much; else nothing."""
+        if cls.largest is None or structure.size <= cls.largest:
+            return ""
+        return f"at most {cls.largest} units; the block has {structure.size}"
 
 
 class Loss(Leaf, ABC):
@@ -274,6 +296,8 @@ class Source(Leaf, ABC):
 
 class Optimizer(Leaf, ABC):
     """How parameters descend a loss."""
+
+    closed: ClassVar[bool] = False  # it sets them to the minimum over a pass through the data, and follows no gradient
 
     @abstractmethod
     def build(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:
@@ -297,8 +321,6 @@ class Described:
     """What ``explain`` and ``list`` say of a leaf: read off its class, never written twice."""
 
     type: str
-    closed: ClassVar[bool] = False  # it sets them to the minimum over a pass through the data, and follows no gradient
-
     family: str
     summary: str
     text: str
