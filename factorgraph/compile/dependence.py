@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
 
-from factorgraph.graph.model import Application, Constant, FunctionNode, Graph, Id, Operation, Value, Variable
+from factorgraph.graph.model import Application, Constant, FactorNode, FunctionNode, Graph, Id, Operation, Value, Variable
 from factorgraph.structure import Affine, Differentiable
 
 
@@ -46,6 +46,19 @@ def dependences(graph: Graph, block: frozenset[Id]) -> Mapping[Id, Dependence]:
     return known
 
 
+def moving_in(factor: FactorNode, known: Mapping[Id, Dependence]) -> frozenset[int]:
+    """The positions of a factor's arguments that move with the block."""
+    return frozenset(position for position, each in enumerate(factor.arguments) if known[each].kind is not Kind.CONSTANT)
+
+
+def origin(graph: Graph, key: Id) -> Id:
+    """The value behind names: ``C: Z`` is ``Z``."""
+    value = graph.values[key]
+    while isinstance(value, Variable) and value.definition is not None:
+        value = graph.values[value.definition]
+    return value.id
+
+
 def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Graph) -> Dependence:
     if in_block:
         return Dependence(Kind.ITSELF)
@@ -57,19 +70,19 @@ def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Gra
     if all(part.kind is Kind.CONSTANT for part in parts):
         return CONSTANT
     if isinstance(value, Application):
-        return _through(graph.functions[value.function], value, parts[0])
+        return _through(graph.functions[value.function], value, parts)
     return _combined(value, parts, graph)
 
 
-def _through(node: FunctionNode, value: Application, part: Dependence) -> Dependence:
-    through = (*part.through, node.id + (".transpose" if value.method == "transpose" else ""))
-    if isinstance(node.leaf, Affine):
-        kind = max(Kind.AFFINE, part.kind)
-    elif isinstance(node.leaf, Differentiable):
-        kind = max(Kind.DIFFERENTIABLE, part.kind)
-    else:
-        kind = Kind.OPAQUE
-    return Dependence(kind, part.fixed, through, part.chain)
+def _through(node: FunctionNode, value: Application, parts: list[Dependence]) -> Dependence:
+    """Behind a function. Several arguments that stay apart, as of a crop and its mask, keep an affine map affine in the first."""
+    plain = value.method in ("forward", "transpose")
+    through = reduce(lambda a, b: a + b, (part.through for part in parts))
+    through = (*through, node.id if value.method == "forward" else f"{node.id}.{value.method}")
+    affine = isinstance(node.leaf, Affine) and plain and all(part.kind is Kind.CONSTANT for part in parts[1:])
+    least = Kind.AFFINE if affine else Kind.DIFFERENTIABLE if isinstance(node.leaf, Differentiable) else Kind.OPAQUE
+    kind = max(least, *(part.kind for part in parts))
+    return Dependence(kind, parts[0].fixed and len(parts) == 1, through, parts[0].chain and len(parts) == 1)
 
 
 def _combined(value: Operation, parts: list[Dependence], graph: Graph) -> Dependence:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import NOT_FINITE, SENTENCES
+from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
+    from factorgraph.compile.learning import Learning
     from factorgraph.spec.schema import Spec
 
 
@@ -55,11 +58,15 @@ class Node(nn.Module):
         assert isinstance(found, Node), "only nodes are put into the tree"
         return found
 
-    def put(self, name: str, value: Tensor) -> None:
-        self._parameters[name] = nn.Parameter(value)
+    def put(self, name: str, value: Tensor, kept: bool = False) -> None:
+        """``kept``: a buffer, which no optimizer sees."""
+        if kept:
+            self._buffers[name] = value
+        else:
+            self._parameters[name] = nn.Parameter(value)
 
     def tensors(self) -> dict[str, Tensor]:
-        return {name: each for name, each in self._parameters.items() if each is not None}
+        return {name: each for name, each in (*self._parameters.items(), *self._buffers.items()) if each is not None}
 
 
 def parts_of(owner: str) -> list[str]:
@@ -85,7 +92,7 @@ class Model(nn.Module):
         self.owners = tuple(start)
         for owner, tensors in start.items():
             for name, value in tensors.items():
-                self._node(owner).put(name, value)
+                self._node(owner).put(name, value, declared(graph, f"{owner}.{name}").kept)
 
     @property
     def spec(self) -> Spec:
@@ -110,6 +117,14 @@ class Model(nn.Module):
         for key, node in (graph or self.graph).functions.items():
             if node.parameters:
                 node.leaf.project(tensors[f"functions.{key}"])
+
+    def keep(self, values: Mapping[str, Parameters]) -> None:
+        """Write new values of kept parameters, by owner, in place."""
+        with torch.no_grad():
+            for owner, found in values.items():
+                tensors = self._node(owner).tensors()
+                for name, value in found.items():
+                    tensors[name].copy_(value)
 
     def energy(self, **values: Tensor) -> Tensor:
         """The energy of a batch, (batch,); differentiable in every argument. Every free variable that it needs must be given."""
@@ -155,13 +170,19 @@ class Model(nn.Module):
             certificate=ended.certificate if ended.certificate is not None else like.new_full((size,), float("nan")),
         )
 
-    def run(self, names: tuple[str, ...], given: Mapping[Id, Tensor], inferences: Mapping[str, Inference]) -> dict[str, Found]:
-        """What each procedure finds, each one seeing what those before it found."""
+    def run(
+        self,
+        names: tuple[str, ...],
+        given: Mapping[Id, Tensor],
+        inferences: Mapping[str, Inference],
+        learning: Learning | None = None,
+    ) -> dict[str, Found]:
+        """What each procedure finds, each one seeing what those before it found. ``learning``: the step that it is part of."""
         known = dict(given)
         found: dict[str, Found] = {}
         for name in names:
             try:
-                found[name] = inferences[name](known, self.tensors())
+                found[name] = inferences[name](known, self.tensors(), learning)
             except MissingError as missing:
                 raise self._not_given(missing) from None
             known.update(found[name].values)

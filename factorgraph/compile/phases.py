@@ -146,7 +146,7 @@ def _side(
 def _reached(
     graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase, side: Player, used: tuple[str, ...]
 ) -> list[str]:
-    """Addresses of the parameters that the losses of a side can move, in the order of the graph."""
+    """Addresses of the parameters that the losses of a side can move, in the order of the graph: none that is kept."""
     named = named_procedures(graph)
     values: set[Id] = set()
     owners: set[str] = set()
@@ -162,7 +162,7 @@ def _reached(
                 graph, (each for key in factors if graph.factors[key].weight for each in graph.factors[key].arguments)
             )
     owners |= {f"functions.{function}" for key in values if (function := getattr(graph.values[key], "function", None))}
-    return [address for address in addresses(graph) if owner_of(address) in owners]
+    return [each for each in addresses(graph) if owner_of(each) in owners and not declared(graph, each).kept]
 
 
 def addresses(graph: Graph) -> list[str]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
-from factorgraph.compile.dependence import Dependence, Kind, dependences
-from factorgraph.compile.plan import ProcedurePlan
+from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in, origin
+from factorgraph.compile.plan import ProcedurePlan, Term
 from factorgraph.compile.program import Assignment, Program, Tensors
+from factorgraph.compile.terms import magnitude, sums_squares
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
-from factorgraph.graph.model import Application, Graph, Id, Operation, Variable
-from factorgraph.inference.problem import Problem, Quadratic, Rest
+from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operation, Variable
+from factorgraph.inference import domains
+from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
 from factorgraph.lazy import torch
-from factorgraph.structure import Absolute, Affine, Factor, Proximal, Smooth
+from factorgraph.structure import Affine, Linear, Proximal, Smooth
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from factorgraph.compile.learning import Learning
 
 
 class Block:
@@ -30,7 +35,7 @@ class Block:
         self.variables: tuple[Variable, ...] = tuple(graph.variables[each] for each in plan.block)
         self.sizes = [prod(each.shape) for each in self.variables]
         self.flat = len(self.variables) == 1 and len(self.variables[0].shape) == 1  # nothing to reshape: the usual case
-        self.smooth = tuple(term.factor for term in plan.terms if term.part == "smooth")
+        self.smooth = tuple(term.factor for term in plan.terms if term.part != "rest")  # where values are tried, all is welcome
         self.rest = tuple(term for term in plan.terms if term.part == "rest")
 
     def __deepcopy__(self, memo: object) -> Block:
@@ -70,59 +75,59 @@ class Block:
     def dependences(self) -> Mapping[Id, Dependence]:
         return dependences(self.program.graph, frozenset(self.plan.block))
 
-    def problem(self, start: Tensor, given: Assignment, tensors: Tensors) -> Problem:
+    def problem(self, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Problem:
         """The minimisation over the block for these tensors. Nothing in it carries gradients to parameters."""
         detached = {key: each.detach() for key, each in given.items() if key not in self.plan.block}
         like = {**detached, "": start}  # the batch's size and type, also where nothing else is read
-        still = {key: self._batched(each, start) for key, each in self._still_values(like, tensors).items()}
-        return self._build(start, still, tensors, self._gram(start, still, tensors))
+        still = {key: self._batched(each, start) for key, each in self._still_values(like, tensors, learning).items()}
+        return self._build(start, still, tensors, self._hessian(start, still, tensors))
 
-    def _still_values(self, given: Assignment, tensors: Tensors) -> dict[Id, Tensor]:
-        known = self.program.values(self.still, given, tensors)
+    def _still_values(self, given: Assignment, tensors: Tensors, learning: Learning | None) -> dict[Id, Tensor]:
+        known = self.program.values(self.still, given, tensors, learning)
         return {key: known[key].detach() for key in self.still}
 
     def _batched(self, value: Tensor, start: Tensor) -> Tensor:
         return value.expand(start.shape[0], *value.shape[1:]) if value.dim() and value.shape[0] != start.shape[0] else value
 
-    def _build(self, start: Tensor, still: Assignment, tensors: Tensors, gram: Tensor | None) -> Problem:
-        smooth = self._smooth(still, tensors)
-        gradient = _gradient(smooth)
-        quadratic = None
-        if gram is not None:
-            zero = torch.zeros_like(start)
-            quadratic = Quadratic(gram, gradient(zero), smooth(zero))
-            smooth, gradient = _closed_form(quadratic)
-        bound = eigenvalue_bound(gram) if gram is not None else self._bound(tensors, start)
-        return self._problem(start, still, tensors, smooth, gradient, bound, quadratic)
+    def project(self, values: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
+        """Each variable of the block at the nearest values that its domain allows."""
+        return {each.id: domains.project(each.domain, values[each.id]) for each in self.variables}
+
+    def _build(self, start: Tensor, still: Assignment, tensors: Tensors, hessian: Tensor | None) -> Problem:
+        bound = eigenvalue_bound(hessian) if hessian is not None and hessian.dim() == 2 else self._bound(tensors, start)
+        if hessian is None:
+            return self._problem(start, still, tensors, bound, None)
+        smooth, zero = self._smooth(still, tensors), torch.zeros_like(start)
+        return self._problem(start, still, tensors, bound, Quadratic(hessian, _gradient(smooth)(zero), smooth(zero)))
 
     def _problem(
-        self,
-        start: Tensor,
-        still: Assignment,
-        tensors: Tensors,
-        smooth: Callable[[Tensor], Tensor],
-        gradient: Callable[[Tensor], Tensor],
-        bound: Tensor | None,
-        quadratic: Quadratic | None,
+        self, start: Tensor, still: Assignment, tensors: Tensors, bound: Tensor | None, quadratic: Quadratic | None
     ) -> Problem:
         def take(rows: Tensor) -> Problem:
             fewer = {key: each[rows] if each.dim() else each for key, each in still.items()}
-            if quadratic is None:
-                inner = self._smooth(fewer, tensors)
-                return self._problem(start[rows], fewer, tensors, inner, _gradient(inner), bound, None)
-            part = Quadratic(quadratic.hessian, quadratic.linear[rows], quadratic.constant[rows])
-            return self._problem(start[rows], fewer, tensors, *_closed_form(part), bound, part)
+            return self._problem(start[rows], fewer, tensors, bound, quadratic.take(rows) if quadratic is not None else None)
 
+        smooth = self._smooth(still, tensors)
         return Problem(
             start=start,
-            smooth=smooth,
-            gradient=gradient,
+            smooth=smooth if quadratic is None else quadratic.value,
+            gradient=_gradient(smooth) if quadratic is None else quadratic.gradient,
             bound=bound,
-            rest=self._rest(start),
+            rest=self._rest(start, still),
             quadratic=quadratic,
-            squares=all(term.quadratic and term.convex for term in self.plan.terms if term.part == "smooth"),
-            choices=self._choices(start),
+            squares=self.squares,
+            choices=self._choices(start, still),
             take=take,
+        )
+
+    @cached_property
+    def squares(self) -> bool:
+        """Whether the smooth part is a sum of squares of affine maps, and convex."""
+        factors = self.program.graph.factors
+        terms = [term for term in self.plan.terms if term.part == "smooth"]
+        return all(
+            term.convex and term.quadratic and sums_squares(factors[term.factor], moving_in(factors[term.factor], self.dependences))
+            for term in terms
         )
 
     def _smooth(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
@@ -135,13 +140,17 @@ class Block:
 
         return smooth
 
-    def _gram(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor | None:
-        """The Hessian, column by column in one batch: gradients at unit vectors less the one at zero.
+    def _hessian(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor | None:
+        """The Hessian, (units, units) or (batch, units, units), where the plan wants it formed."""
+        if self.plan.kernel == "gram":
+            return self._shared_hessian(start, still, tensors)
+        return self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else None
+
+    def _shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
+        """Column by column in one batch: gradients at unit vectors less the one at zero.
 
         No sample changes it, so that what depends on samples may be zero.
         """
-        if self.plan.kernel != "gram":
-            return None
         units = sum(self.sizes)
         graph = self.program.graph
         blank = {key: each.new_zeros(units, *each.shape[1:]) if _varies(graph, key) else each for key, each in still.items()}
@@ -150,51 +159,72 @@ class Block:
         hessian = gradient(unit) - gradient(torch.zeros_like(unit))
         return (hessian + hessian.T) / 2
 
-    def _rest(self, start: Tensor) -> Rest | None:
-        bounded = tuple(each.id for each in self.variables if each.domain == "nonnegative")
-        if not self.rest and not bounded:
+    def _own_hessians(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
+        """Row by row of all samples' Hessians: the gradient differentiated, which loses no digits to what is not quadratic."""
+        smooth = self._smooth(still, tensors)
+        with torch.enable_grad():
+            point = torch.zeros_like(start).requires_grad_()
+            (slope,) = torch.autograd.grad(smooth(point).sum(), point, create_graph=True)
+            rows = [
+                torch.autograd.grad(slope[:, unit].sum(), point, retain_graph=True)[0] if slope.requires_grad else start * 0
+                for unit in range(sum(self.sizes))
+            ]
+        hessian = torch.stack(rows, 1)
+        return (hessian + hessian.mT) / 2
+
+    def _rest(self, start: Tensor, still: Assignment) -> Rest | None:
+        kept = {each.id: each.domain for each in self.variables if each.domain in ("nonnegative", "simplex")}
+        if not self.rest and not kept:
             return None
-        leaves = [self.program.graph.factors[term.factor] for term in self.rest]
-        terms = [(origin(self.program.graph, each.arguments[0]), each.leaf, each.weight) for each in leaves]
+        shares = [self._share(term, still) for term in self.rest]
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
             total = z.new_zeros(z.shape[0])
-            for key, leaf, weight in terms:
-                total = total + weight * leaf.energy(parts[key])
+            for share in shares:
+                total = total + share.energy(parts)
             return total
 
         def prox(v: Tensor, t: Tensor) -> Tensor:
             parts = self.split(v)
-            for key, leaf, weight in terms:
-                assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
-                parts[key] = leaf.prox(parts[key], _shaped(weight * t, parts[key]))
-            for key in bounded:
-                # for a function of one unit at a time the map with z >= 0 is the map without, then the projection
-                parts[key] = parts[key].clamp_min(0)
+            for share in shares:
+                if kept.get(share.variable) != "simplex":  # there, what the planner lets stand is constant
+                    parts[share.variable] = share.prox(parts[share.variable], t)
+            for key, domain in kept.items():
+                parts[key] = domains.project(domain, parts[key])
             return self.join(parts)
 
-        alike = len(bounded) in (0, len(self.variables))  # the duality gap knows one sign for all, and convex energies
-        gap = alike and all(term.convex for term in self.plan.terms)
-        return Rest(value, prox, self._l1(terms, start) if gap else None, bool(bounded) and alike)
+        # the duality gap knows one sign for all, and sums of squares
+        gap = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
+        gap = gap and self.squares and all(term.convex for term in self.plan.terms)
+        return Rest(value, prox, self._l1(shares, start) if gap else None, gap and bool(kept))
 
-    def _l1(self, terms: Sequence[tuple[Id, Factor, float]], start: Tensor) -> Tensor | None:
+    def _share(self, term: Term, still: Assignment) -> Share:
+        factor = self.program.graph.factors[term.factor]
+        moving = moving_in(factor, self.dependences)
+        (position,) = moving
+        before, after = ([still[each] for each in part] for part in (factor.arguments[:position], factor.arguments[position + 1 :]))
+        variable = origin(self.program.graph, factor.arguments[position])
+        return Share(factor, variable, before, after, magnitude(factor, moving))
+
+    def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
-        if not all(isinstance(leaf, Absolute) for _, leaf, _ in terms):
+        if not all(share.magnitude for share in shares):
             return None
         weights = dict.fromkeys(self.plan.block, 0.0)
-        for key, _, weight in terms:
-            weights[key] += weight
+        for share in shares:
+            weights[share.variable] += share.factor.weight
         pieces = [torch.full((size,), weights[each.id], dtype=start.dtype, device=start.device) for each, size in self._sized()]
         return torch.cat(pieces)
 
     def _sized(self) -> list[tuple[Variable, int]]:
         return list(zip(self.variables, self.sizes, strict=True))
 
-    def _choices(self, start: Tensor) -> Tensor | None:
-        if self.plan.domain != "one_hot":
+    def _choices(self, start: Tensor, still: Assignment) -> Choices | None:
+        if not all(each.domain in domains.FINITE for each in self.variables):
             return None
-        return torch.eye(sum(self.sizes), dtype=start.dtype, device=start.device)
+        width = sum(self.sizes) + sum(prod(each.shape[1:]) for each in still.values())
+        return domains.choices([(each.domain, size) for each, size in self._sized()], start, width)
 
     def _bound(self, tensors: Tensors, start: Tensor) -> Tensor | None:
         if not all(term.bounded for term in self.plan.terms if term.part == "smooth"):
@@ -204,6 +234,8 @@ class Block:
         total = start.new_zeros(())
         for name in self.smooth:
             factor = graph.factors[name]
+            if factor.leaf.keeps(Linear, moving_in(factor, self.dependences)):
+                continue
             assert isinstance(factor.leaf, Smooth), "the planner calls only smooth factors bounded"
             reach = sum((norms.of(each) for each in factor.arguments), start.new_zeros(()))
             curvature = factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))
@@ -211,12 +243,23 @@ class Block:
         return total
 
 
-def origin(graph: Graph, key: Id) -> Id:
-    """The value behind names: ``C: Z`` is ``Z``."""
-    value = graph.values[key]
-    while isinstance(value, Variable) and value.definition is not None:
-        value = graph.values[value.definition]
-    return value.id
+@dataclass(frozen=True)
+class Share:
+    """A proximal factor on one variable, with the values of its other arguments before and after it."""
+
+    factor: FactorNode
+    variable: Id
+    before: Sequence[Tensor]
+    after: Sequence[Tensor]
+    magnitude: bool  # it is an l1
+
+    def energy(self, parts: Mapping[Id, Tensor]) -> Tensor:
+        return self.factor.weight * self.factor.leaf.energy(*self.before, parts[self.variable], *self.after)
+
+    def prox(self, v: Tensor, t: Tensor) -> Tensor:
+        leaf = self.factor.leaf
+        assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
+        return leaf.prox(v, _shaped(self.factor.weight * t, v), *self.before, *self.after)
 
 
 class Norms:
@@ -266,15 +309,3 @@ def _gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor
         return slope
 
     return gradient
-
-
-def _closed_form(quadratic: Quadratic) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    hessian, linear, constant = quadratic.hessian, quadratic.linear, quadratic.constant
-
-    def smooth(z: Tensor) -> Tensor:
-        return (z * (0.5 * (z @ hessian) + linear)).sum(1) + constant
-
-    def gradient(z: Tensor) -> Tensor:
-        return torch.addmm(linear, z, hessian)
-
-    return smooth, gradient

@@ -19,6 +19,8 @@ from factorgraph.structure import Solver
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from factorgraph.compile.learning import Learning
+
 
 @dataclass(frozen=True)
 class Found:
@@ -43,15 +45,18 @@ class Inference:
     def __deepcopy__(self, memo: object) -> Inference:
         return self
 
-    def __call__(self, given: Assignment, tensors: Tensors) -> Found:
-        return self.method.infer(Procedure(self, given, tensors))
+    def __call__(self, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Found:
+        return self.method.infer(Procedure(self, given, tensors, learning))
 
 
 class Procedure:
-    """One call of an inference: what a method may ask for."""
+    """One call of an inference: what a method may ask for.
 
-    def __init__(self, inference: Inference, given: Assignment, tensors: Tensors):
-        self.inference, self.given, self.tensors = inference, given, tensors
+    While learning, what it reads is what the energy reads; in a search, functions of the block itself rest.
+    """
+
+    def __init__(self, inference: Inference, given: Assignment, tensors: Tensors, learning: Learning | None = None):
+        self.inference, self.given, self.tensors, self.learning = inference, given, tensors, learning
 
     def read(self, field: str) -> Found:
         """The values of the expressions that the spec wrote in a field, for each variable of the block."""
@@ -62,7 +67,7 @@ class Procedure:
         block, solver = self.inference.block, self.inference.solver
         assert solver is not None, "the planner gives a solver to every procedure that searches"
         with torch.no_grad():
-            minimum = solve(solver, block.problem(self._start(), self.given, self.tensors), steps, tolerance)
+            minimum = solve(solver, block.problem(self._start(), self.given, self.tensors, self.learning), steps, tolerance)
         return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
 
     def _start(self) -> Tensor:
@@ -70,14 +75,10 @@ class Procedure:
         block = self.inference.block
         zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
         found = self._read(self.inference.reads.get("start", {}))
-        start = {**zeros, **found}
-        for each in block.variables:
-            if each.domain == "nonnegative":
-                start[each.id] = start[each.id].clamp_min(0)
-        return block.join(start).detach()
+        return block.join(block.project({**zeros, **found})).detach()
 
     def _read(self, wanted: Mapping[Id, Id]) -> dict[Id, Tensor]:
-        known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors)
+        known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors, self.learning)
         like = next(iter(self.given.values()))
         shapes = {each.id: each.shape for each in self.inference.block.variables}
         return {key: known[each].expand(like.shape[0], *shapes[key]) for key, each in wanted.items()}

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine
+from factorgraph.structure import Affine, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from factorgraph.compile.learning import Learning
 
 Tensors = Mapping[str, Mapping[str, "Tensor"]]  # parameters by owner ("functions.decoder") and local name ("matrix")
 Assignment = Mapping[Id, "Tensor"]  # (batch, *shape) each
@@ -25,7 +27,10 @@ class MissingError(KeyError):
 
 
 class Program:
-    """The evaluation of one graph. ``assignment`` always holds at least one variable: it fixes batch, dtype and device."""
+    """The evaluation of one graph. ``assignment`` always holds at least one variable: it fixes batch, dtype and device.
+
+    ``learning``: the step that the evaluation is part of; without it functions rest.
+    """
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -34,12 +39,14 @@ class Program:
     def __deepcopy__(self, memo: object) -> Program:
         return self  # nothing in it ever changes
 
-    def values(self, wanted: Iterable[Id], given: Assignment, tensors: Tensors) -> dict[Id, Tensor]:
+    def values(
+        self, wanted: Iterable[Id], given: Assignment, tensors: Tensors, learning: Learning | None = None
+    ) -> dict[Id, Tensor]:
         """The wanted values, and all that was computed on the way. Raises :class:`MissingError` with the variable's id."""
         known: dict[Id, Tensor] = dict(given)
         like = next(iter(given.values()))
         for key in self.order(tuple(wanted), frozenset(given)):
-            known[key] = self._value(self.graph.values[key], known, tensors, like)
+            known[key] = self._value(self.graph.values[key], known, tensors, like, learning)
         return known
 
     def share(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
@@ -50,11 +57,13 @@ class Program:
             arguments.append(tensors[f"factors.{factor.id}"])
         return factor.weight * factor.leaf.energy(*arguments)  # type: ignore[arg-type]
 
-    def shares(self, keys: Iterable[str], given: Assignment, tensors: Tensors) -> dict[str, Tensor]:
+    def shares(
+        self, keys: Iterable[str], given: Assignment, tensors: Tensors, learning: Learning | None = None
+    ) -> dict[str, Tensor]:
         """Each factor's weighted energy, (batch,)."""
         keys = tuple(keys)
         wanted = tuple(dict.fromkeys(each for key in keys for each in self.graph.factors[key].arguments))
-        known = self.values(wanted, given, tensors)
+        known = self.values(wanted, given, tensors, learning)
         return {key: self.share(key, known, tensors) for key in keys}
 
     def readable(self, factor: FactorNode, given: Iterable[Id]) -> bool:
@@ -79,26 +88,38 @@ class Program:
             stack += [each for each in value.arguments if each not in given]
         return tuple(key for key in self.graph.values if key in needed)
 
-    def _value(self, value: Value, known: Mapping[Id, Tensor], tensors: Tensors, like: Tensor) -> Tensor:
+    def _value(
+        self, value: Value, known: Mapping[Id, Tensor], tensors: Tensors, like: Tensor, learning: Learning | None
+    ) -> Tensor:
         if isinstance(value, Variable):
             assert value.definition is not None, "an order never holds a free variable"
-            return known[value.definition]
+            found = known[value.definition]
+            return _spread(found, value.shape, like) if value.shape else found
         if isinstance(value, Constant):
             return torch.full((), value.value, dtype=like.dtype, device=like.device)
         parts = [known[each] for each in value.arguments]
         if isinstance(value, Application):
-            return self._applied(value, parts[0], tensors)
+            return self._applied(value, tuple(_spread(each, (), like) for each in parts), tensors, learning)
         return _combined(value, parts)
 
-    def _applied(self, value: Application, x: Tensor, tensors: Tensors) -> Tensor:
-        leaf = self.graph.functions[value.function].leaf
-        parameters = tensors.get(f"functions.{value.function}", {})
-        if value.method == "transpose":
+    def _applied(self, value: Application, parts: tuple[Tensor, ...], tensors: Tensors, learning: Learning | None) -> Tensor:
+        node = self.graph.functions[value.function]
+        leaf, parameters = node.leaf, tensors.get(f"functions.{value.function}", {})
+        if value.output is not None:
+            result = leaf.part(value.output, parts[0])
+        elif value.method == "transpose":
             assert isinstance(leaf, Affine), "the graph lets only affine functions be transposed"
-            result = leaf.transpose(x, parameters)
+            result = leaf.transpose(parts[0], parameters)
+        elif value.method == "forward" and leaf.learns_apart and learning is not None and node.id in learning.learned:
+            result = learning.applied(value, node, parts, parameters, self.graph)
         else:
-            result = leaf.forward(x, parameters)
-        return result.reshape(x.shape[0], *value.shape)
+            result = getattr(leaf, value.method)(*parts, parameters)
+        return result.reshape(parts[0].shape[0], *value.shape)
+
+
+def _spread(value: Tensor, shape: Shape, like: Tensor) -> Tensor:
+    """A number as a value of every row of the batch: a state that begins as a number has the shape of the next one."""
+    return value.expand(like.shape[0], *shape) if value.dim() == 0 and like.dim() else value
 
 
 def _combined(value: Operation, parts: list[Tensor]) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset
 from factorgraph.data.order import Prefetch, batch, epoch_of, torch_generator
@@ -172,11 +173,13 @@ class Trainer:
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
         given = self.model.with_noise(self.model.assign(values), torch_generator(seed, *purpose))
         with self._precision():
-            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+            learning = Learning(seed, purpose[1:], stretch.learned)
+            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given, learning)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             side.descend(gradients, self.position.step / max(stretch.steps, 1))
             self.model.project(stretch.view.graph)
+            self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
         return outcome.numbers
 
     def _end(self, stretch: Stretch) -> None:

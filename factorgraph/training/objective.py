@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import loss_factors
 from factorgraph.compile.procedures import Found, Inference
@@ -42,6 +43,7 @@ class Batch:
     view: View
     given: Mapping[Id, Tensor]
     procedures: tuple[str, ...]
+    learning: Learning | None = None
     factors: tuple[str, ...] = ()
     shares: dict[str, Tensor] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Batch:
     def inferred(self) -> dict[Id, Tensor]:
         """The batch with its latent variables, as the phase's procedures infer them."""
         missing = tuple(name for name in self.procedures if name not in self.found)
-        self.found.update(self.view.model.run(missing, self.given, self.view.inferences))
+        self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
         codes = {key: each for name in self.procedures for key, each in self.found[name].values.items()}
         return {**self.given, **codes}
 
@@ -57,13 +59,23 @@ class Batch:
         """The variables that one procedure infers, (batch, *shape) each; at every slot, if it has an index."""
         keys = tuple(key for key, each in self.view.inferences.items() if procedure in (key, each.plan.name))
         missing = tuple(key for key in keys if key not in self.found)
-        self.found.update(self.view.model.run(missing, self.given, self.view.inferences))
+        self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
         return {variable: code for key in keys for variable, code in self.found[key].values.items()}
 
     def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
         """(batch,): the sum of the visible factors' shares, which are kept for the log."""
-        self.shares = self.view.program.shares(self.factors, known, self.view.model.tensors())
+        self.shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
         return sum(self.shares.values(), self.zero().expand(self.size))
+
+    def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
+        """Values of the graph, from those of its variables, as the energy sees them."""
+        found = self.view.program.values(wanted, known, self.view.model.tensors(), self.learning_of(known))
+        return {key: found[key] for key in wanted}
+
+    def learning_of(self, known: Mapping[Id, Tensor]) -> Learning | None:
+        """How functions learn where ``known`` stands: other tensors than the batch's have random numbers of their own."""
+        others = {key: known[key] for key, each in self.given.items() if key in known and known[key] is not each}
+        return self.learning.beside(others) if self.learning is not None and others else self.learning
 
     def zero(self) -> Tensor:
         return next(iter(self.given.values())).new_zeros(())
@@ -81,9 +93,16 @@ class Outcome:
     numbers: Tensor
 
 
-def evaluate(view: View, phase: Phase, side: Player, procedures: tuple[str, ...], given: Mapping[Id, Tensor]) -> Outcome:
+def evaluate(
+    view: View,
+    phase: Phase,
+    side: Player,
+    procedures: tuple[str, ...],
+    given: Mapping[Id, Tensor],
+    learning: Learning | None = None,
+) -> Outcome:
     """The side's loss on a batch, differentiable by what it trains, and what the log says of it."""
-    batch = Batch(view, given, procedures)
+    batch = Batch(view, given, procedures, learning)
     loss = batch.zero()
     shares: dict[str, Tensor] = {}
     for term in side.loss.values():

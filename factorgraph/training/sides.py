@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
-from factorgraph.compile.phases import declared, phases, sequence
+from factorgraph.compile.phases import declared, owner_of, phases, sequence
 from factorgraph.compile.plan import PhasePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.order import steps_of
@@ -31,6 +32,7 @@ class Side:
         self.plan, self.player, self.schedule = plan, player, schedule
         known = parameters_by_address(view.model)
         self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
+        self.owners = {owner_of(address) for address in self.names}
         self.rates = [declared(view.graph, address).rate for address in self.names]
         assert player.optimizer is not None and player.learning_rate is not None, "a phase fills in what its players leave out"
         self.learning_rate = player.learning_rate
@@ -71,6 +73,21 @@ class Stretch:
     steps: int
     procedures: tuple[str, ...]
     plans: tuple[PhasePlan, ...]
+
+    @cached_property
+    def learned(self) -> frozenset[str]:
+        """Ids of the functions that learn here: those that a side trains, and those that have nothing to be trained.
+
+        What is frozen rests: a phase does not change what it does not train.
+        """
+        trained = {owner_of(address) for plan in self.plans for address in plan.parameters}
+        return frozenset(key for key in self.view.graph.functions if f"functions.{key}" in trained | self.free)
+
+    @cached_property
+    def free(self) -> frozenset[str]:
+        """Owners of parameters none of which a gradient reaches."""
+        functions = self.view.graph.functions.items()
+        return frozenset(f"functions.{key}" for key, node in functions if all(each.kept for each in node.parameters.values()))
 
     def sides(self) -> tuple[Side, ...]:
         """Its players with fresh optimizers."""

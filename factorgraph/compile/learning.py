@@ -1,0 +1,62 @@
+"""What evaluation sees while learning: random numbers and batch statistics that belong to one step of one side."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from factorgraph.data.order import torch_generator
+from factorgraph.errors import RunError, issue
+from factorgraph.graph.model import Application, FunctionNode, Graph, Id
+from factorgraph.lazy import torch
+from factorgraph.structure import Parameters, ShapeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Learning:
+    """One step of one side: how functions that learn apart are evaluated, and what becomes of their kept parameters.
+
+    An application draws the same numbers however often it is evaluated, so that a procedure sees what the energy sees; what it
+    tells of its batch counts once. ``learned``: ids of the functions that learn here, all others rest.
+    """
+
+    seed: int
+    purpose: tuple[str | int, ...]  # phase, step, player, repeat
+    learned: Container[str]
+    kept: dict[str, Parameters] = field(default_factory=dict)  # new values by owner; several applications come one after another
+    _saw: dict[Id, Parameters] = field(default_factory=dict)
+    _beside: list[tuple[Mapping[Id, Tensor], Learning]] = field(default_factory=list)
+
+    def beside(self, others: Mapping[Id, Tensor]) -> Learning:
+        """The same step with other tensors in the batch's place: a stand-in has random numbers and statistics of its own."""
+        for known, found in self._beside:
+            if known.keys() == others.keys() and all(known[key] is each for key, each in others.items()):
+                return found
+        made = replace(self, purpose=(*self.purpose, "beside", len(self._beside)), _saw={}, _beside=[])
+        self._beside.append((dict(others), made))
+        return made
+
+    def applied(
+        self, value: Application, node: FunctionNode, arguments: tuple[Tensor, ...], parameters: Parameters, graph: Graph
+    ) -> Tensor:
+        """The result of an application while learning. Raises RunError FG338."""
+        owner = f"functions.{node.id}"
+        first = value.id not in self._saw
+        if first:
+            self._saw[value.id] = {**parameters, **self.kept.get(owner, {})}
+        try:
+            result, kept = node.leaf.learn(*arguments, self._saw[value.id], self._random(value.id, arguments[0]))
+        except ShapeError as error:
+            found = issue("FG338", f"{node.spelled} {error}", node.written.path, fix="a larger batch_size of the phase")
+            raise RunError(graph.spec.document.locate(found)) from None
+        if first and kept:
+            self.kept[owner] = {**self.kept.get(owner, {}), **{name: each.detach() for name, each in kept.items()}}
+        return result
+
+    def _random(self, application: Id, x: Tensor) -> torch.Generator:
+        device = "cpu" if x.device.type == "meta" else str(x.device)  # what has no values has no random numbers of its own
+        return torch_generator(self.seed, "learn", *self.purpose, application, device=device)
