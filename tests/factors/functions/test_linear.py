@@ -7,6 +7,7 @@ import torch
 
 from factorgraph.factors.functions._spectrum import eigenvalue_bound, norm_bound
 from factorgraph.factors.functions.linear import Linear
+from factorgraph.structure import ShapeError
 
 
 def test_a_column_is_what_one_input_writes():
@@ -71,3 +72,72 @@ def test_norm_bounds_neither_overflow_nor_vanish(scale):
 def test_eigenvalue_bounds_hold_for_singular_matrices():
     d = torch.randn(5, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert 1 <= eigenvalue_bound(d.T @ d) / torch.linalg.eigvalsh(d.T @ d)[-1] < 1.1
+
+
+# --- orthonormal, symmetric, hollow
+
+
+def projected(matrix: torch.Tensor, **options: object) -> torch.Tensor:
+    Linear(**options).project({"matrix": (moved := matrix.clone())})
+    return moved
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (4, 4), (5, 12)])
+def test_the_rows_become_the_nearest_orthonormal_ones(shape):
+    matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    moved = projected(matrix, orthonormal="rows")
+    rows = shape[0]
+    torch.testing.assert_close(moved @ moved.T, torch.eye(rows, dtype=torch.float64))
+    gram, vectors = torch.linalg.eigh(matrix @ matrix.T)  # the closed form: (A A')^(-1/2) A
+    torch.testing.assert_close(moved, vectors @ torch.diag(gram**-0.5) @ vectors.T @ matrix)
+    torch.testing.assert_close(projected(-matrix, orthonormal="rows"), -moved)
+    source = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        other = torch.linalg.qr(torch.randn(shape[1], rows, generator=source, dtype=torch.float64))[0].T
+        assert (matrix - moved).norm() <= (matrix - other).norm() + 1e-12
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_that_depend_on_each_other_part(dtype):
+    source = torch.Generator().manual_seed(2)
+    few = torch.randn(5, 2, generator=source, dtype=dtype) @ torch.randn(2, 12, generator=source, dtype=dtype)
+    few[3] = 0
+    for matrix in (few, torch.zeros(5, 12, dtype=dtype), torch.ones(5, 12, dtype=dtype), 1e-30 * few, 1e30 * few):
+        moved = projected(matrix, orthonormal="rows")
+        torch.testing.assert_close(moved @ moved.T, torch.eye(5, dtype=dtype), rtol=1e-5, atol=1e-5)
+        assert torch.equal(moved, projected(matrix, orthonormal="rows"))
+
+
+def test_more_orthonormal_rows_than_columns_are_refused_with_their_sizes():
+    assert Linear(orthonormal="rows").parameters((14,), (14,))["matrix"].shape == (14, 14)
+    with pytest.raises(ShapeError, match="15 of them, more than the 14 numbers"):
+        Linear(orthonormal="rows").parameters((2, 7), (3, 5))
+
+
+def test_lateral_connections_are_the_same_both_ways_and_none_to_oneself():
+    matrix = torch.tensor([[1.0, 2.0], [4.0, 3.0]])
+    assert torch.equal(projected(matrix, symmetric=True), torch.tensor([[1.0, 3.0], [3.0, 3.0]]))
+    assert torch.equal(projected(matrix, hollow=True), torch.tensor([[0.0, 2.0], [4.0, 0.0]]))
+    assert torch.equal(projected(matrix, symmetric=True, hollow=True), torch.tensor([[0.0, 3.0], [3.0, 0.0]]))
+
+
+@pytest.mark.parametrize("options", [{"symmetric": True}, {"hollow": True}])
+def test_lateral_connections_need_a_square_matrix(options):
+    assert Linear(**options).parameters((2, 6), (3, 4))["matrix"].shape == (12, 12)
+    told = f"has a {next(iter(options))} matrix, which must be square, and makes 5 numbers from 12"
+    with pytest.raises(ShapeError, match=told):
+        Linear(**options).parameters((2, 6), (5,))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"orthonormal": "rows", "unit_norm": "rows"},
+        {"orthonormal": "rows", "max_column_norm": 1.0},
+        {"orthonormal": "rows", "symmetric": True},
+        {"unit_norm": "columns", "hollow": True},
+    ],
+)
+def test_constraints_of_two_kinds_are_refused(options):
+    with pytest.raises(ValueError, match="exclude each other"):
+        Linear(**options)
