@@ -178,7 +178,7 @@ def _combine(node: Binary, left: float | int, right: float | int) -> float | int
 
 
 @dataclass(frozen=True)
-class _Numeric:
+class Numeric:
     """The range of a field, as pydantic's metadata: evaluates constant expressions in the validation context."""
 
     whole: bool
@@ -229,16 +229,17 @@ def _shown(number: float | int) -> str:
     return str(number) if isinstance(number, int) else f"{number:.10g}"
 
 
-_COUNT = _Numeric(True, 1, LARGEST_COUNT, words=f"a whole number from 1 to {LARGEST_COUNT}")
-_WHOLE = _Numeric(True, 0, LARGEST_COUNT, words=f"a whole number from 0 to {LARGEST_COUNT}")
+_COUNT = Numeric(True, 1, LARGEST_COUNT, words=f"a whole number from 1 to {LARGEST_COUNT}")
+_WHOLE = Numeric(True, 0, LARGEST_COUNT, words=f"a whole number from 0 to {LARGEST_COUNT}")
 
 Count = Annotated[int, _COUNT]
 Whole = Annotated[int, _WHOLE]
-Integer = Annotated[int, _Numeric(True, -LARGEST_COUNT, LARGEST_COUNT, words="a whole number")]
-Real = Annotated[float, _Numeric(False, words="a number")]
-Positive = Annotated[float, _Numeric(False, 0, above=True, words="a number above 0")]
-NonNegative = Annotated[float, _Numeric(False, 0, words="a number of at least 0")]
-Share = Annotated[float, _Numeric(False, 0, 1, words="a share, from 0 to 1")]
+Integer = Annotated[int, Numeric(True, -LARGEST_COUNT, LARGEST_COUNT, words="a whole number")]
+Real = Annotated[float, Numeric(False, words="a number")]
+Positive = Annotated[float, Numeric(False, 0, above=True, words="a number above 0")]
+NonNegative = Annotated[float, Numeric(False, 0, words="a number of at least 0")]
+Share = Annotated[float, Numeric(False, 0, 1, words="a share, from 0 to 1")]
+Power = Annotated[float, Numeric(False, 1, words="a number of at least 1")]
 
 
 def as_count(number: float | int, written: object = None) -> int:

@@ -1,0 +1,169 @@
+"""The energy of a Gaussian, with its normaliser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from factorgraph.factors.functions._spectrum import norm_bound
+from factorgraph.lazy import torch
+from factorgraph.spec.constants import NonNegative
+from factorgraph.spec.expressions import Expression
+from factorgraph.structure import (
+    Differentiable,
+    Factor,
+    Glyph,
+    Normalised,
+    Parameter,
+    Parameters,
+    Promise,
+    Quadratic,
+    Shape,
+    ShapeError,
+    Square,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Gaussian(Factor, Square, Normalised):
+    r"""Says that one value is another plus Gaussian noise, or Gaussian noise itself, whose precision may be learned.
+
+    .. math:: E(a, b) = \tfrac12 (a - b)' L (a - b) - \tfrac12 \log \det L + \tfrac{n}{2} \log 2 \pi
+
+    ``of`` is compared with 0. With ``by`` every choice has a precision L of its own, and E is the sum of what they say, weighted
+    by the units of ``by``: of a one-hot value, what the chosen one says.
+
+    L is positive for any value of the parameters. *scalar* and *diagonal* learn c with variances exp(-c) + floor. *full* learns a
+    lower triangle R, its diagonal by the logarithm, with the covariance inv(R R') + floor times 1, so that no direction has a
+    variance below the floor.
+
+    Promises: quadratic and convex in a and b while ``by`` stands still, whose choice then is another Hessian for each sample;
+              a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
+    Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
+              the number of choices before each. All start at a precision of 1, before the floor.
+    Units:    nats; L in the inverse square of the arguments' unit.
+    Errors:   both or neither of between and of; by or a floor without a learned precision; by a number.
+    Source:   Rubin & Thayer, Psychometrika 47(1), 1982, for factor analysis; Dempster, Laird & Rubin 1977 for mixtures.
+    """
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"of": "A"},
+        {"between": ("A", "B")},
+        *({"of": "A", "precision": each} for each in ("scalar", "diagonal", "full")),
+        *({"between": ("A", "B"), "precision": each, "floor": 0.37} for each in ("scalar", "diagonal", "full")),
+        *({"between": ("A", "B"), "precision": each, "by": "C"} for each in ("scalar", "diagonal", "full")),
+        {"of": "A", "precision": "full", "by": "C", "floor": 0.37},
+    )
+
+    type: Literal["gaussian"] = "gaussian"
+    between: tuple[Expression, Expression] | None = Field(None, description="the two values that are compared")
+    of: Expression | None = Field(None, description="instead of between: the value that is compared with 0")
+    by: Expression | None = Field(None, description="a one-hot value, each choice of which has a precision of its own")
+    precision: Literal["unit", "scalar", "diagonal", "full"] = Field(
+        "unit", description="the inverse of the covariance: 1, or learned: one number, one for each unit, a matrix"
+    )
+    floor: NonNegative = Field(0.0, description="below which no learned variance falls")
+
+    convex: ClassVar[bool] = True
+    additive: ClassVar[bool] = False
+    glyph: ClassVar[Glyph] = Glyph(label="−log N")
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> Gaussian:
+        if (self.between is None) == (self.of is None):
+            raise ValueError("between and of exclude each other, and one of them must be there")
+        if self.precision == "unit" and (self.by is not None or self.floor > 0):
+            raise ValueError("by and floor are of learned precisions: precision is unit; make it scalar, diagonal or full")
+        return self
+
+    # --- what it promises ------------------------------------------------------------------------------------------------------
+
+    def keeps(self, promise: Promise, moving: frozenset[int]) -> bool:
+        if promise is Square:
+            return self.by is None and self.precision in ("unit", "scalar")
+        return promise is Normalised or issubclass(Quadratic if self.is_convex(moving) else Differentiable, promise)
+
+    def is_convex(self, moving: frozenset[int]) -> bool:
+        return self.by is None or len(self.arguments()) - 1 not in moving
+
+    def varies(self, moving: frozenset[int]) -> bool:
+        return self.by is not None and self.is_convex(moving)
+
+    def domain(self, position: int) -> str:
+        return "one_hot" if self.by is not None and position == len(self.arguments()) - 1 else "real"
+
+    # --- what it learns --------------------------------------------------------------------------------------------------------
+
+    def check(self, *shapes: Shape) -> None:
+        super().check(*(shapes if self.by is None else shapes[:-1]))
+        if self.by is not None and shapes[-1] == ():
+            raise ShapeError("picks a precision by a number, which is no one-hot value")
+
+    def parameters(self, *shapes: Shape) -> dict[str, Parameter]:
+        choices: Shape = () if self.by is None else (math.prod(shapes[-1]),)
+        units = max(math.prod(shape) for shape in (shapes if self.by is None else shapes[:-1]))
+        if self.precision == "full":
+            return {"factor": Parameter((*choices, units, units), "constant", 0.0)}
+        if self.precision == "unit":
+            return {}
+        return {"log_precision": Parameter((*choices, units) if self.precision == "diagonal" else choices, "constant", 0.0)}
+
+    # --- energy ----------------------------------------------------------------------------------------------------------------
+
+    def energy(self, *arguments: Any) -> Tensor:
+        values, parameters = (arguments, {}) if self.precision == "unit" else (arguments[:-1], arguments[-1])
+        difference = values[0] if self.between is None else values[0] - values[1]
+        difference = difference.reshape(difference.shape[0], math.prod(difference.shape[1:]))
+        square, log_det = self._terms(difference, parameters)
+        energy: Tensor = (square - log_det + difference.shape[1] * math.log(2 * math.pi)) / 2
+        if self.by is None:
+            return energy
+        return (energy * values[-1].reshape(energy.shape)).sum(1)
+
+    def _terms(self, difference: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """d' L d, (batch,) or (batch, choices), and log det L, () or (choices,)."""
+        if self.precision == "full":
+            factor, log_det = self._factor(parameters)
+            return (difference @ factor).square().sum(-1).movedim(-1, 0), log_det
+        squares = difference.square()
+        if self.precision == "unit":
+            return squares.sum(1), squares.new_zeros(())
+        logarithm = self._log_precision(parameters)
+        if self.precision == "scalar":
+            logarithm = logarithm.unsqueeze(-1).expand(*logarithm.shape, squares.shape[1])
+        return squares @ logarithm.exp().t(), logarithm.sum(-1)
+
+    def _log_precision(self, parameters: Parameters) -> Tensor:
+        free = parameters["log_precision"]
+        if self.floor == 0:
+            return free
+        return -torch.logaddexp(-free, torch.full_like(free, math.log(self.floor)))
+
+    def _factor(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """F with L = F F', (..., n, n), and log det L, (...).
+
+        inv(inv(R R') + floor 1) = R inv(1 + floor R' R) R'; with K K' = 1 + floor R' R, which is never singular, F = R inv(K').
+        """
+        logarithms = parameters["factor"].diagonal(dim1=-2, dim2=-1)
+        factor = parameters["factor"].tril(-1) + logarithms.exp().diag_embed()
+        log_det = 2 * logarithms.sum(-1)
+        if self.floor == 0:
+            return factor, log_det
+        one = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+        triangle, _ = torch.linalg.cholesky_ex(one + self.floor * factor.mT @ factor)  # unlike cholesky it waits for no device
+        factor = torch.linalg.solve_triangular(triangle, factor.mT, upper=False).mT
+        return factor, log_det - 2 * triangle.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+    def curvature(self, parameters: Parameters) -> Tensor | float:
+        if self.precision == "unit":
+            return 1.0
+        if self.precision != "full":
+            return self._log_precision(parameters).detach().exp().amax()
+        factor, _ = self._factor(parameters)
+        factors = factor.detach().reshape(-1, *factor.shape[-2:])
+        return torch.vmap(norm_bound)(factors).amax().square()
