@@ -25,6 +25,7 @@ class Place:
     end_column: int
     text: str = ""  # the whole first line, for the excerpt
     origin: str = ""  # "--set", "variant tanh", "Python": where a value came from that stands in no file
+    address: str = ""  # of a spec written in Python, which nobody saw as a text: it is named in place of file, line and column
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,10 @@ def _render_one(it: Issue) -> str:
 
 def _excerpt(place: Place) -> list[str]:
     origin = f" ({place.origin})" if place.origin and place.file != place.origin else ""
-    where = f"{place.file}:{place.line}:{place.column}{origin}"
-    lines = [f"  --> {where}"]
+    where = place.address or f"{place.file}:{place.line}:{place.column}"
+    lines = [f"  --> {where}{origin}"]
     if place.text:
-        number = str(place.line)
+        number = "" if place.address else str(place.line)
         width = place.end_column - place.column if place.end_line == place.line else len(place.text) - place.column + 1
         lead = "".join("\t" if c == "\t" else " " for c in place.text[: place.column - 1])
         lines += [f"{number} | {place.text}", f"{' ' * len(number)} | {lead}{'^' * max(width, 1)}"]
@@ -121,7 +122,7 @@ def address(path: Path) -> str:
 
 def as_json(it: Issue) -> dict[str, Any]:
     """The same for editors: flat, with 1-based positions."""
-    where = it.place
+    where = it.place if it.place is None or not it.place.address else None
     return {
         "code": it.code,
         "severity": "warning" if it.is_warning else "error",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from factorgraph.errors import Issue, Path, Place, SpecError
+from factorgraph.errors import Issue, Path, Place, SpecError, address
 from factorgraph.spec.events import LARGEST, Broken, Built, EventReader, Node, unprintable
 from factorgraph.spec.places import Lines
 from factorgraph.spec.scalars import offsets
@@ -47,6 +47,7 @@ class Document:
     _nodes: Mapping[Path, Node] = field(repr=False)
     _lines: Lines = field(repr=False)
     _edits: tuple[_Edit, ...] = field(default=(), repr=False)
+    unseen: bool = False  # made in Python: its text is ours, so that places are told by their addresses
 
     def has(self, path: Path) -> bool:
         """Whether something is written at an address."""
@@ -64,6 +65,11 @@ class Document:
         A short form stands for what it abbreviates: ``functions.encoder.type`` is the word in ``encoder: linear``. ``span`` are
         characters of the value, mapped through quotes and escapes to columns of the file.
         """
+        found, at = self._place(path, on, span)
+        return replace(found, address=address(at) or "the spec") if self.unseen and found.file == self.file else found
+
+    def _place(self, path: Path, on: On, span: tuple[int, int] | None) -> tuple[Place, Path]:
+        """The place, and the address that it is the place of."""
         target = self._existing(path)
         if len(target) < len(path) and isinstance(_value_at(self.values, target), dict | list):
             on, span = "key", None
@@ -75,7 +81,7 @@ class Document:
                 if edit.path[: len(target)] == target:
                     return self._edited_place(edit, edit.path, "key", None)
             target = target[:-1]
-        return _place(self._lines, self._nodes[target], on, span, _value_at(self.values, target))
+        return _place(self._lines, self._nodes[target], on, span, _value_at(self.values, target)), target
 
     def locate(self, it: Issue) -> Issue:
         """The issue with its place, unless it has one."""
@@ -106,14 +112,14 @@ class Document:
         values = _with(self.values, path, value, Issue("FG121", "", path, place=_place(lines, nodes[()], "key", None, None)))
         return replace(self, values=values, _edits=(*self._edits, edit))
 
-    def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> Place:
+    def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> tuple[Place, Path]:
         rest = target[len(edit.path) :]
         value = _value_at(self.values, target)
         nodes = self._nodes if edit.at is not None else edit.nodes
         origin = edit.at if edit.at is not None else ()
         while (*origin, *rest) not in nodes:
             rest, span = rest[:-1], None
-        return _place(edit.lines, nodes[(*origin, *rest)], on, span, value)
+        return _place(edit.lines, nodes[(*origin, *rest)], on, span, value), (*origin, *rest)
 
     def _existing(self, path: Path) -> Path:
         """As much of an address as is there."""

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from factorgraph.errors import SpecError
-from factorgraph.spec.blocks import LossTerm, single_loss
+from factorgraph.spec.blocks import LossTerm, several_sources, single_loss
 from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.document import read_scalar
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import Leaf
 
 if TYPE_CHECKING:
-    from factorgraph.spec.blocks import Phase
+    from factorgraph.spec.blocks import DataBlock, Phase
     from factorgraph.spec.declared import Declared
     from factorgraph.spec.schema import Spec
 
 WIDTH = 130  # characters of a line; a longer entry is written as a block
-_PLAIN = re.compile(r"[A-Za-z_][\w.]*( [\w.]+)*")
+_PLAIN = re.compile(r"[A-Za-z_][\w.()*/+-]*( [\w.()*/+-]+)*")
 
 
 def as_yaml(values: Mapping[str, Any]) -> str:
@@ -162,8 +162,14 @@ def _options(leaf: BaseModel, written: Any) -> Mapping[str, Any]:
 
 def _data(spec: Spec) -> dict[str, Any]:
     assert spec.data is not None, "asked only where there are data"
-    written = _entry(spec.document.values["data"], "source")
-    block = spec.data.first
+    written, sources = spec.document.values["data"], spec.data.sources
+    if several_sources(written):
+        return {name: _data_block(each.first, written[name]) for name, each in sources.items()}
+    return _data_block(spec.data.first, written)
+
+
+def _data_block(block: DataBlock, value: Any) -> dict[str, Any]:
+    written = _entry(value, "source")
     source = _filled(block.source, written)
     rest = _filled(block, written)
     return {"source": source.pop("type"), **source, **{key: each for key, each in rest.items() if key != "source"}}

@@ -1,0 +1,196 @@
+# Made by tools/stubs.py from the classes of the leaves: what Python may write of them. See factorgraph/spec/forms.py.
+from typing import Literal
+
+from factorgraph.spec.forms import SourceForm
+from factorgraph.spec.handles import Name, Number
+
+class Arrays(SourceForm):
+    r"""Samples from an .npy or .npz file of numpy, one row a sample.
+
+    The fields are the arrays of an .npz by name, or ``array`` of an .npy. Where every array has a twin, ``x_train`` and
+    ``x_test``, these are the file's own split, and the field is ``x``; else rows are held out by chance. Numbers become float32;
+    a whole number per row is a label and stays one. Files that hold Python objects are refused.
+
+    Options:
+        file: an .npy or .npz file, below the spec's folder or FACTORGRAPH_DATA
+    """
+
+    def __init__(
+        self,
+        *,
+        file: Name,
+    ) -> None: ...
+
+class Cifar10(SourceForm):
+    r"""Colour photographs of ten kinds of things, 32 x 32 pixels, from 0 to 1: 50,000 to learn from and 10,000 to test.
+
+    Read is the binary version, packed (cifar-10-binary.tar.gz) or unpacked (cifar-10-batches-bin/), from cifar10/ below a folder
+    that the spec may read; the version for Python is a pickle and is never read. A file cifar10*.npz there with x_train, y_train,
+    x_test, y_test (rows, 32, 32, 3) does as well, and stands before the others: so a part of the set can be passed on. How many
+    pictures it had is kept with the run. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
+
+    Shapes:  image (3, 32, 32), label (): airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
+    Units:   parts of the brightest red, green and blue.
+    Errors:  FG525 where the files are missing, FG526 where they are damaged.
+    Source:  Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+
+    Options:
+        folds: learn from one of so many parts of the training pictures: that of the seed
+    """
+
+    def __init__(
+        self,
+        *,
+        folds: Number = 1,
+    ) -> None: ...
+
+class Curve(SourceForm):
+    r"""Points on a spiral or a parabola: data on a thin line, around which an energy must rise.
+
+    Spiral, :math:`u` uniform from ``from`` to 1, :math:`t_{max} = 2 \pi\, turns`:
+
+    .. math:: t = t_{max} \sqrt u, \qquad y = \tfrac{t}{t_{max}} (\cos t, \sin t)
+
+    Parabola: :math:`y_1 = 2u - 1,\ y_2 = y_1^2`. ``jitter`` is the deviation of normal noise on both coordinates.
+
+    Options:
+        shape: spiral or parabola
+        turns: of the spiral
+        start: where on the curve to begin, 0 to 1
+        jitter: standard deviation of the noise on both coordinates
+        box: the background is drawn from -box to box
+        gap: the background keeps this distance from the curve
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Literal['spiral', 'parabola'] = 'spiral',
+        turns: Number = 2.0,
+        start: Number = 0.0,
+        jitter: Number = 0.0,
+        box: Number = 1.0,
+        gap: Number = 0.08,
+    ) -> None: ...
+
+class Digits(SourceForm):
+    r"""Handwritten digits of 43 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
+
+    These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
+    held out by chance.
+
+    Shapes:  image (8, 8), label (): 0 to 9.
+    Units:   ink, 0 to 1.
+    Errors:  FG503 where scikit-learn is missing.
+    Source:  Alpaydin & Kaynak, UCI Machine Learning Repository, 1998.
+    """
+
+    def __init__(self) -> None: ...
+
+class Mnist(SourceForm):
+    r"""Handwritten digits, 28 x 28 pixels, from 0 (paper) to 1 (ink): 60,000 to learn from and 10,000 to test.
+
+    Read are the four idx files, as they are or gzipped, from mnist/ (or MNIST/raw/, where another library left them) below a
+    folder that the spec may read. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
+
+    Shapes:  image (28, 28), label (): 0 to 9.
+    Units:   ink, 0 to 1.
+    Errors:  FG525 where the files are missing, FG526 where they are damaged.
+    Source:  LeCun, Bottou, Bengio & Haffner, Proc. IEEE 86(11), 1998.
+
+    Options:
+        folds: learn from one of so many parts of the training pictures: that of the seed
+    """
+
+    def __init__(
+        self,
+        *,
+        folds: Number = 1,
+    ) -> None: ...
+
+class NaturalPatches(SourceForm):
+    r"""Square patches of photographs, with values from 0 (black) to 1 (white), each at a place of its own.
+
+    Without ``folder``, of the two photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion,
+    CC BY 2.0. With many photographs whole ones are held out for testing; with fewer than ten, blocks of each: in either case no
+    pixel is on both sides. Grey values are Rec. ITU-R BT.601 luma.
+
+    Options:
+        size: pixels along a side of a patch
+        colors: 1 for grey, 3 for red, green, blue
+        folder: of photographs (none: the two of scikit-learn)
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Number = 12,
+        colors: Number = 1,
+        folder: Name | None = None,
+    ) -> None: ...
+
+class PlantedCodes(SourceForm):
+    r"""Signals with a true dictionary: each is a sum of a few atoms, weighted by Laplace-distributed numbers.
+
+    .. math:: y = D z, \qquad \|d_j\| = 1, \qquad \|z\|_0 = active, \qquad z_j \sim Laplace(1)
+
+    The atoms are uniform on the sphere; which are active is uniform too. ``truth(seed)`` gives D.
+
+    Options:
+        units: values of a signal
+        atoms: atoms of the true dictionary
+        active: atoms in each signal
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Number,
+        atoms: Number,
+        active: Number = 3,
+    ) -> None: ...
+
+class Stl10(SourceForm):
+    r"""Colour photographs of ten kinds of things, 96 x 96 pixels, from 0 to 1: 5,000 with labels, 8,000 to test, 100,000 without.
+
+    Read is the binary version, packed (stl10_binary.tar.gz) or unpacked (stl10_binary/, faster), from stl10/ below a folder that
+    the spec may read. The split is the set's own. A ``count`` beyond the labelled pictures goes on with the first ones of those
+    without a label, whose label is -1. With ten ``folds`` the labelled pictures are those 1,000 that the authors put into the
+    fold of the seed: ten seeds are their protocol.
+
+    Shapes:  image (3, 96, 96), label (): airplane, bird, car, cat, deer, dog, horse, monkey, ship, truck; -1 for none.
+    Units:   parts of the brightest red, green and blue.
+    Errors:  FG525 where the files are missing, FG526 where they are damaged.
+    Source:  Coates, Ng & Lee, An analysis of single-layer networks in unsupervised feature learning, AISTATS 2011.
+
+    Options:
+        folds: 10: learn from that of the authors' ten folds which the seed picks
+    """
+
+    def __init__(
+        self,
+        *,
+        folds: Literal[1, 10] = 1,
+    ) -> None: ...
+
+class Svhn(SourceForm):
+    r"""Digits of house numbers seen from the street, in colour, 32 x 32 pixels, 0 to 1: 73,257 to learn from and 26,032 to test.
+
+    Read are the two files of cropped digits, train_32x32.mat and test_32x32.mat, from svhn/ below a folder that the spec may
+    read. Beside the digit that the label names, parts of its neighbours are often seen. The files' label 10 is the digit 0. The
+    split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
+
+    Shapes:  image (3, 32, 32), label (): 0 to 9.
+    Units:   parts of the brightest red, green and blue.
+    Errors:  FG525 where the files are missing, FG526 where they are damaged, FG527 where scipy, which reads them, is missing.
+    Source:  Netzer, Wang, Coates, Bissacco, Wu & Ng, NIPS workshop on deep learning and unsupervised feature learning, 2011.
+
+    Options:
+        folds: learn from one of so many parts of the training pictures: that of the seed
+    """
+
+    def __init__(
+        self,
+        *,
+        folds: Number = 1,
+    ) -> None: ...

@@ -1,0 +1,269 @@
+# Made by tools/stubs.py from the classes of the leaves: what Python may write of them. See factorgraph/spec/forms.py.
+from collections.abc import Sequence
+from typing import Literal
+
+from factorgraph.spec.forms import FunctionForm
+from factorgraph.spec.handles import Name, Number
+
+class Abs(FunctionForm):
+    r"""Forgets the sign, so that a filter answers alike to an edge of either polarity.
+
+    .. math:: f(x)_i = |x_i|
+
+    Promises: differentiable but at 0, where the gradient is taken as 0.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, section 2.1, the rectification layer.
+    """
+
+    def __init__(self) -> None: ...
+
+class DoubleTanh(FunctionForm):
+    r"""Rises in two steps, at -u and u, with a flat between them: a shrinkage that saturates.
+
+    .. math:: f(x)_i = \tanh(x_i + u_i) + \tanh(x_i - u_i)
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), learned, starts at 1; its sign is free.
+    Source:   Gregor & LeCun, ICML 2010, section 4, the baseline encoder D(tanh(x + u) + tanh(x - u)).
+    """
+
+    def __init__(self) -> None: ...
+
+class Gain(FunctionForm):
+    r"""Multiplies every unit by a learned number of its own: what ``gain: true`` puts behind a function.
+
+    .. math:: f(x)_i = g_i x_i
+
+    Promises: affine; its norm is the largest magnitude of g.
+    Shapes:   x (batch, *shape) -> (batch, *shape); scale g (*shape), starts at 1.
+    Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, section 2, the diagonal gain of the encoder.
+    """
+
+    def __init__(self) -> None: ...
+
+class Identity(FunctionForm):
+    r"""Passes its argument on as it is.
+
+    .. math:: f(x) = x
+
+    Promises: affine, of norm 1.
+    Shapes:   x (batch, *shape) -> (batch, *shape).
+    Source:   an elementary function.
+    """
+
+    def __init__(self) -> None: ...
+
+class LeakyRelu(FunctionForm):
+    r"""Passes what is positive and a share of the rest, so that no unit falls silent for good.
+
+    .. math:: f(x)_i = \max(x_i, 0) + a \min(x_i, 0)
+
+    Promises: differentiable but at 0, where the slope is taken as a.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Maas, Hannun & Ng, ICML workshop 2013, section 2; a = 0.2 after Radford, Metz & Chintala, arXiv:1511.06434.
+
+    Options:
+        slope: the share a of a negative value that passes
+    """
+
+    def __init__(
+        self,
+        *,
+        slope: Number = 0.2,
+    ) -> None: ...
+
+class Linear(FunctionForm):
+    r"""Mixes all inputs into each output by a learned matrix.
+
+    .. math:: f(x) = W x + b, \qquad f'(y) = W' y
+
+    A square matrix may be kept ``symmetric`` and ``hollow``: lateral connections that are the same both ways, none to oneself.
+
+    Promises: affine; the bound of its norm is at most 1.7 times too large.
+    Shapes:   x (batch, *given), flattened -> (batch, units), which the model gives the shape that it is compared with;
+              matrix W (outputs, inputs), bias b (outputs).
+    Source:   an elementary function; unit columns after Olshausen & Field, Vision Research 37, 1997.
+
+    Options:
+        bias: adds a learned number to every output
+        gain: multiplies every output by a learned factor, after the activation
+        activation: the type of a function that is applied to every output
+        unit_norm: keeps the norm of each at 1
+        max_row_norm: keeps the norm of each row at or below this
+        max_column_norm: keeps the norm of each column at or below this
+        orthonormal: keeps the rows at norm 1 and at right angles
+        init: how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms
+        rate: times the learning rate
+        units: the outputs, a number or a shape; left out, the shape of what the result is compared with
+        symmetric: keeps the matrix, which is square, equal to its transpose
+        hollow: keeps the diagonal of the matrix, which is square, at 0
+    """
+
+    def __init__(
+        self,
+        *,
+        bias: bool = True,
+        gain: bool = False,
+        activation: Name | None = None,
+        unit_norm: Literal['rows', 'columns'] | None = None,
+        max_row_norm: Number | None = None,
+        max_column_norm: Number | None = None,
+        orthonormal: Literal['rows'] | None = None,
+        init: Literal['auto', 'data'] | Number = 'auto',
+        rate: Number = 1.0,
+        units: Number | Sequence[Number] | None = None,
+        symmetric: bool = False,
+        hollow: bool = False,
+    ) -> None: ...
+
+class Normalise(FunctionForm):
+    r"""Keeps a sample's direction and forgets its length: the norm over all its units becomes 1.
+
+    .. math:: f(x) = \frac{x}{\sqrt{\epsilon + \sum_i x_i^2}}
+
+    What is much shorter than the root of epsilon fades out, so that zeros stay zeros with a finite gradient.
+
+    Promises: differentiable everywhere.
+    Shapes:   x (batch, *shape) -> (batch, *shape).
+    Source:   an elementary function.
+
+    Options:
+        epsilon: added to the squared norm
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: Number = 1e-08,
+    ) -> None: ...
+
+class Offset(FunctionForm):
+    r"""Moves every unit by a learned number of its own: what a transposed function, which has no bias, is given back by.
+
+    .. math:: f(x)_i = g_i x_i + b_i, \qquad f'(y)_i = g_i y_i
+
+    Promises: affine; its norm is the largest magnitude of g, 1 without gain.
+    Shapes:   x (batch, *shape) -> (batch, *shape); bias b (*shape), starts at 0; with gain, scale g (*shape), starts at 1.
+    Source:   an elementary function.
+
+    Options:
+        gain: multiplies every unit by a learned number, before the other is added
+    """
+
+    def __init__(
+        self,
+        *,
+        gain: bool = False,
+    ) -> None: ...
+
+class Relu(FunctionForm):
+    r"""Passes what is positive and silences the rest.
+
+    .. math:: f(x)_i = \max(x_i, 0)
+
+    Promises: differentiable but at 0, where the gradient is taken as 0.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Nair & Hinton, ICML 2010, section 2.
+    """
+
+    def __init__(self) -> None: ...
+
+class SaturatedLinear(FunctionForm):
+    r"""Passes what lies between -1 and 1 and is flat beyond, where a unit no longer answers to its input.
+
+    .. math:: f(x)_i = \min(\max(x_i, -1), 1)
+
+    Promises: differentiable but at -1 and 1, where the slope is taken as 1.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Goroshin & LeCun, arXiv:1301.3577, section 2, the saturated linear unit.
+    """
+
+    def __init__(self) -> None: ...
+
+class Shrink(FunctionForm):
+    r"""Silences what is small and moves the rest towards zero by its threshold, one for each unit.
+
+    .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
+
+    Promises: differentiable but where |x| is the threshold.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), learned, kept at 0 or above.
+    Source:   Gregor & LeCun, ICML 2010, equation 2.
+    """
+
+    def __init__(self) -> None: ...
+
+class Sigmoid(FunctionForm):
+    r"""Turns a number into a probability: saturates smoothly at 0 and 1.
+
+    .. math:: f(x)_i = \frac{1}{1 + e^{-x_i}}
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   an elementary function; as the code of an auto-encoder, Rifai et al., ICML 2011, section 3.
+    """
+
+    def __init__(self) -> None: ...
+
+class SmoothShrink(FunctionForm):
+    r"""Flattens what is small and moves the rest towards zero by its threshold, with a bend in place of a corner.
+
+    .. math:: f(x) = \operatorname{sign}(x)\Bigl(\frac{1}{s} \log\bigl(e^{s b} + e^{s |x|} - 1\bigr) - b\Bigr)
+
+    It is odd; its slope is exp(-s b) at 0 and nears 1 far away, where f(x) nears x - b or x + b. A large sharpness s makes it
+    ``shrink``. The slope at 0 never vanishes, so that a silent unit goes on learning; nothing is exactly zero.
+
+    Promises: differentiable everywhere, at 0 as well.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), or (maps, 1, 1) where the
+              shape is (maps, height, width): one for each map. Kept at s >= 0.01 and b >= 0.
+    Source:   Kavukcuoglu et al., NIPS 2010, equation 4, with the last term inside the bracket: as printed it is not odd.
+    """
+
+    def __init__(self) -> None: ...
+
+class Softmax(FunctionForm):
+    r"""Lets all units of a sample compete for one whole: the results are positive and add up to 1.
+
+    .. math:: f(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad j \text{ over all units, whatever their shape}
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape).
+    Source:   Bridle, Neurocomputing (NATO ASI F68), 1990, pages 227-236.
+    """
+
+    def __init__(self) -> None: ...
+
+class Softplus(FunctionForm):
+    r"""Passes what is positive and fades out the rest, without a corner between them.
+
+    .. math:: f(x)_i = \log(1 + e^{x_i})
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Dugas et al., NIPS 2000, equation 5.
+    """
+
+    def __init__(self) -> None: ...
+
+class Tanh(FunctionForm):
+    r"""Saturates smoothly at -1 and 1.
+
+    .. math:: f(x)_i = \tanh x_i
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, section 2, the encoder before its gain.
+    """
+
+    def __init__(self) -> None: ...
+
+class TanhShrink(FunctionForm):
+    r"""Flattens what is small and moves the rest towards zero by nearly 1: a shrinkage without a corner and without parameters.
+
+    .. math:: f(x)_i = x_i - \tanh x_i
+
+    Promises: differentiable.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, an encoder of the code published with it.
+    """
+
+    def __init__(self) -> None: ...

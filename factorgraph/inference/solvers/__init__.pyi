@@ -1,0 +1,102 @@
+# Made by tools/stubs.py from the classes of the leaves: what Python may write of them. See factorgraph/spec/forms.py.
+
+from factorgraph.spec.forms import SolverForm
+
+class Enumerate(SolverForm):
+    r"""Tries every value that a finite domain allows and takes the best; of equals the first.
+
+    .. math:: z = \operatorname{argmin}_{c \in C} E(c)
+
+    Several variables are tried in every combination.
+
+    Needs:    binary and one-hot variables with at most 65536 values together, as 16 binary units have; nothing of the terms.
+    Shapes:   choices (choices, *shape) -> z (batch, *shape). Memory is bounded by trying some choices at a time.
+    Source:   Lloyd, IEEE Trans. Inf. Theory 28(2), 1982, the assignment of k-means.
+    """
+
+    def __init__(self) -> None: ...
+
+class Exact(SolverForm):
+    r"""Solves for the minimum of a quadratic energy; of many minima it takes the one nearest to zero.
+
+    .. math:: z = -H^{+} b, \qquad E(z) = z' H z / 2 + b' z + c
+
+    In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors.
+
+    Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
+              as where an observed value multiplies the variable.
+    Shapes:   z (batch, *shape), H (units, units) or (batch, units, units), b (batch, units).
+    Source:   Golub & Van Loan, Matrix Computations, sections 4.2 and 5.5.
+    """
+
+    def __init__(self) -> None: ...
+
+class Fista(SolverForm):
+    r"""Descends by proximal steps of fixed length with momentum, which each example drops when it carries uphill.
+
+    .. math:: z_k = \operatorname{prox}_{E/L}(y_k - \nabla f(y_k) / L), \quad
+              y_{k+1} = z_k + \tfrac{t_k - 1}{t_{k+1}} (z_k - z_{k-1}), \quad t_{k+1} = \tfrac{1 + \sqrt{1 + 4 t_k^2}}{2}
+
+    An example restarts, t = 1, when (y - z_k).(z_k - z_{k-1}) > 0: the gradient test, which needs no energies.
+
+    Needs:    smooth terms with a Lipschitz bound, convex; a rest with a proximal map, or none.
+    Shapes:   z (batch, *shape); each row has its own momentum.
+    Source:   Beck & Teboulle, SIAM J. Imaging Sci. 2(1), 2009; restart: O'Donoghue & Candes, Found. Comput. Math. 15, 2015.
+
+    Options:
+        restart: drops an example's momentum when it carries uphill
+    """
+
+    def __init__(
+        self,
+        *,
+        restart: bool = True,
+    ) -> None: ...
+
+class Gradient(SolverForm):
+    r"""Follows the gradient downhill, each example with a step of its own that fits the curvature it last met.
+
+    .. math:: z_{k+1} = z_k - a_k \nabla f(z_k), \qquad
+              a_k = \frac{s.s}{s.y}, \; s = z_k - z_{k-1}, \; y = \nabla f(z_k) - \nabla f(z_{k-1})
+
+    A step that does not lower the energy by 1e-4 a |g|^2 is refused and halved; it counts as a step.
+
+    Needs:    smooth terms with a gradient, and nothing else. Not convex: a stationary point.
+    Shapes:   z (batch, *shape); each row has its own step.
+    Source:   Barzilai & Borwein, IMA J. Numer. Anal. 8, 1988, equation 5; Armijo, Pacific J. Math. 16, 1966.
+    """
+
+    def __init__(self) -> None: ...
+
+class Ista(SolverForm):
+    r"""Descends by proximal steps: as long as the bound of the curvature allows, or found by backtracking where none is known.
+
+    .. math:: z_{k+1} = \operatorname{prox}_{E/L}(z_k - \nabla f(z_k) / L)
+
+    Backtracking: a step is refused, and L grows for this example, unless f(z') <= f(z) + g.(z' - z) + L |z' - z|^2 / 2. A refused
+    step counts as a step; L never falls within a solve.
+
+    Needs:    smooth terms with a gradient; a rest with a proximal map, or none. Not convex: a stationary point.
+    Shapes:   z (batch, *shape); each row has its own L.
+    Source:   Daubechies, Defrise & De Mol, Comm. Pure Appl. Math. 57, 2004; backtracking: Beck & Teboulle, 2009, section 3.
+    """
+
+    def __init__(self) -> None: ...
+
+class Lbfgs(SolverForm):
+    r"""Descends by quasi-Newton steps: each example's curvature is learned from its own last ten steps.
+
+    .. math:: z_{k+1} = z_k - a_k H_k \nabla f(z_k), \qquad
+              H_{k+1} = (1 - \rho s y') H_k (1 - \rho y s') + \rho s s', \quad \rho = \frac{1}{y.s}, \;
+              s = z_{k+1} - z_k, \; y = \nabla f(z_{k+1}) - \nabla f(z_k)
+
+    H is never formed: two sweeps over the remembered pairs give its product with the gradient. A step that does not lower the
+    energy by 1e-4 of what the gradient promises is refused and shortened, to the minimum of the parabola through what was seen;
+    it counts as a step. A pair along which the energy bends down is not remembered, and the next step is twice as long.
+
+    Needs:    smooth terms with a gradient, and nothing else; at most 16384 units. Not convex: a stationary point.
+    Shapes:   z (batch, *shape); each row remembers 20 codes of its own.
+    Source:   Liu & Nocedal, Math. Programming 45, 1989, algorithm 2.1; which pairs: Li & Fukushima, SIAM J. Optim. 11, 2001.
+    """
+
+    def __init__(self) -> None: ...
