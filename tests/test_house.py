@@ -53,7 +53,8 @@ DOORS = {  # one doorway to each library
     "rich": {"cli"},
     "matplotlib": {"run"},
     "safetensors": {"run"},
-    "filelock": {"run"},
+    "filelock": {"run", "data"},
+    "pooch": {"data"},  # the only one that reaches out, for `factorgraph fetch`
     "PIL": {"data"},
     "platformdirs": {"data"},
 }

@@ -16,6 +16,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "evaluate": "measure a run on held-out data and judge its claims",
     "reproduce": "train a spec's variants and seeds, and judge all of its claims",
     "infer": "codes, reconstructions and energies of your own images or arrays",
+    "fetch": "download a published data set into the cache, checked",
     "list": "factors, functions, solvers, losses, data, specs",
 }
 

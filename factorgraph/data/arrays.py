@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,13 +23,13 @@ MOST_ARRAYS = 1000  # in one file
 BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError)
 
 
-def read(path: Path, at: errors.Path = ()) -> dict[str, Array]:
-    """The arrays of a file by name. Raises DataError FG515 (unreadable, not numbers) or FG508 (too large)."""
+def read(path: Path, at: errors.Path = (), only: Collection[str] | None = None) -> dict[str, Array]:
+    """The arrays of a file by name, or ``only`` some. Raises DataError FG515 (unreadable, not numbers) or FG508 (too large)."""
     if path.suffix.lower() not in ENDINGS:
         why = f"{path} is not a file of arrays"
         raise DataError(issue("FG523", why, at, allowed=", ".join(sorted(ENDINGS)), fix="save it with numpy.save or numpy.savez"))
     try:
-        return _npy(path, at) if path.suffix.lower() == ".npy" else _npz(path, at)
+        return _npy(path, at) if path.suffix.lower() == ".npy" else _npz(path, at, only)
     except BROKEN as why:
         raise DataError(issue("FG515", f"{path} cannot be read: {why}", at, fix="save it anew with numpy.save")) from None
 
@@ -41,12 +42,13 @@ def _npy(path: Path, at: errors.Path) -> dict[str, Array]:
         return {THE_ONE: np.lib.format.read_array(stream, allow_pickle=False)}
 
 
-def _npz(path: Path, at: errors.Path) -> dict[str, Array]:
+def _npz(path: Path, at: errors.Path, only: Collection[str] | None) -> dict[str, Array]:
     found = {}
     with zipfile.ZipFile(path) as archive:
         members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
         if len(members) > MOST_ARRAYS:
             raise ValueError(f"it holds {len(members)} arrays; {MOST_ARRAYS} are the limit")
+        members = [each for each in members if only is None or each.filename[:-4] in only]
         total = 0
         for member in members:
             with archive.open(member) as stream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,6 +11,7 @@ from pydantic import Field, field_validator
 
 from factorgraph.data import images, patches, paths
 from factorgraph.data.bounds import check_size
+from factorgraph.data.bundled import bundled
 from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
 from factorgraph.errors import DataError, issue
 from factorgraph.spec.constants import Count
@@ -99,18 +99,7 @@ class NaturalPatches(SourceLeaf):
 
 
 def _bundled() -> list[Path]:
-    found = find_spec("sklearn")  # its folder is enough: importing it takes seconds
-    if found is None or found.origin is None:
-        why = "the bundled photographs come with scikit-learn, which is not installed"
-        fix = 'pip install "factorgraph-ebm[data]", or name a folder of photographs: data: {source: natural_patches, folder: ...}'
-        raise DataError(issue("FG503", why, ("data", "source"), fix=fix))
-    folder = Path(found.origin).parent / "datasets" / "images"
-    for name in BUNDLED:
-        if not (folder / name).is_file():
-            fix = 'pip install --force-reinstall "scikit-learn", or name a folder of photographs'
-            why = f"scikit-learn's photograph {name} is missing from {folder}"
-            raise DataError(issue("FG503", why, ("data", "source"), fix=fix))
-    return [folder / name for name in BUNDLED]
+    return [bundled(f"the photograph {name}", "images", name) for name in BUNDLED]
 
 
 def _digest(file: Path) -> bytes:

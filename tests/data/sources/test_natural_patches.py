@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from factorgraph.data import bundled
 from factorgraph.data.images import read
 from factorgraph.data.model import Request
-from factorgraph.data.sources import natural_patches
 from factorgraph.data.sources.natural_patches import NaturalPatches
 from factorgraph.errors import DataError
 
@@ -117,7 +117,7 @@ def test_what_is_wrong_with_a_folder_is_named(photographs, tmp_path):
 
 
 def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(natural_patches, "find_spec", lambda name: None)
+    monkeypatch.setattr(bundled, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"FG503[\s\S]*pip install"):
         NaturalPatches().load(Request(count=3))
     assert importlib.util.find_spec("sklearn") is not None

@@ -1,0 +1,104 @@
+"""What the published sets of labelled pictures share: where they lie, how rows are chosen, and what a sample looks like."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from factorgraph.data import published
+from factorgraph.data.bounds import check_size
+from factorgraph.data.division import own_split
+from factorgraph.data.model import Request, SourceLeaf, Splits, Table
+from factorgraph.data.order import order
+from factorgraph.errors import DataError, issue
+from factorgraph.lazy import np
+from factorgraph.spec.constants import Count
+from factorgraph.structure import Shape
+
+if TYPE_CHECKING:
+    from factorgraph.data.model import Array
+
+CLASSES = 10  # of every set here
+NO_LABEL = -1  # the label of a picture whose class nobody has named
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures as their file has them: images (rows, *shape) uint8, labels (rows,) int64."""
+
+    images: Array
+    labels: Array
+
+    def table(self, rows: Array, first: int) -> Table:
+        """Some rows as samples, from 0 (black) to 1; the group of row 0 is ``first``."""
+        fields = {"image": self.images[rows].astype(np.float32) / np.float32(255), "label": self.labels[rows]}
+        return Table(fields, rows + first)
+
+
+class PublishedPictures(SourceLeaf):
+    """A set of labelled pictures that its authors divided into training and test pictures."""
+
+    folds: Count = Field(1, description="learn from one of so many parts of the training pictures: that of the seed")
+
+    shape: ClassVar[Shape]  # of a picture
+    homes: ClassVar[tuple[str, ...]]  # folders below a root, by custom
+    files: ClassVar[tuple[str, ...]]  # that make up the set
+    archive: ClassVar[str] = ""  # in which its authors pack them
+    unfolded: ClassVar[int] = 0  # bytes in the archive
+
+    def fields(self) -> dict[str, Shape]:
+        return {"image": self.shape, "label": ()}
+
+    @classmethod
+    def found(cls, roots: Sequence[Path]) -> published.Found | None:
+        """Where the set lies below the roots."""
+        return published.find(cls.homes, cls.files, cls.archive, cls.unfolded, roots)
+
+    @classmethod
+    def at_hand(cls, roots: Sequence[Path]) -> str:
+        try:
+            found = cls.found(roots)
+        except DataError as error:
+            return error.issues[0].message
+        if found is not None:
+            return str(found.place)
+        return f"not on this machine: factorgraph fetch {cls.model_fields['type'].default} ({published.megabytes(cls.downloads)})"
+
+    @abstractmethod
+    def read(self, found: published.Found, request: Request) -> tuple[Pictures, Pictures]:
+        """The training and test pictures. DataError FG526."""
+
+    def load(self, request: Request) -> Splits:
+        found = self.found(request.roots)
+        if found is None:
+            raise DataError(published.missing(self.type, self.files, self.downloads, self.licence, request.roots))
+        train, test = self.read(found, request)
+        part = self.part(found, len(train.labels), request.seed)
+        chosen, held_out = own_split(request, len(part), len(test.labels))
+        check_size(len(chosen) + len(held_out), self.shape, "pictures", ("data", "count"))
+        about = {"division": "the set's own", "form": found.place.name, "pictures": [len(train.labels), len(test.labels)]}
+        return Splits(train.table(part[chosen], 0), test.table(held_out, len(train.labels)), about)
+
+    def part(self, found: published.Found, rows: int, seed: int) -> Array:
+        """The training rows to learn from, in rising order: with as many seeds as folds, each is learned from once. FG509."""
+        if self.folds > rows:
+            why = f"{rows} training pictures cannot be cut into {self.folds} folds"
+            raise DataError(issue("FG509", why, ("data", "folds"), fix=f"at most {rows}"))
+        return np.sort(order(0, "folds", 0, rows)[seed % self.folds :: self.folds]) if self.folds > 1 else np.arange(rows)
+
+
+def pictures(raw: bytes, labels: Array, shape: Shape, where: Path) -> Pictures:
+    """Bytes of pictures and their labels, 0 to 9, checked against each other. DataError FG526."""
+    named = labels.astype(np.int64)
+    wanted = len(named) * int(np.prod(shape))
+    if len(raw) != wanted or not len(named):
+        why = f"{len(named)} labels belong to pictures of {wanted} bytes, and there are {len(raw)}"
+        raise published.damaged(where, why)
+    if named.min() < 0 or named.max() >= CLASSES:
+        raise published.damaged(where, f"it has labels from {named.min()} to {named.max()}; there are {CLASSES}, from 0")
+    return Pictures(np.frombuffer(raw, dtype=np.uint8).reshape(len(named), *shape), named)
