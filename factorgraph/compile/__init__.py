@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from factorgraph.compile.closed import plan_closed_forms
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
@@ -55,7 +56,8 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
         changed[key] = plan_procedures(graphs[key])
     with spec.document.locating():
         check_changes(spec, graph, graphs)
-        return Plan(procedures, plan_phases(graph, procedures, graphs, changed), changed)
+        phased = plan_closed_forms(graph, graphs, plan_phases(graph, procedures, graphs, changed))
+        return Plan(procedures, phased, changed)
 
 
 def check_plan(graph: Graph, plans: Mapping[str, ProcedurePlan]) -> None:

@@ -45,6 +45,25 @@ class ProcedurePlan:
 
 @dataclass(frozen=True)
 class PhasePlan:
+@dataclass(frozen=True)
+class ClosedTerm:
+    """What a factor gives to a function's equations: the value that the function is applied to, and how much it weighs."""
+
+    factor: str
+    input: str  # id of a value
+    weight: float  # times the factor's curvature
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A function that a phase sets to its minimum at once."""
+
+    function: str
+    kind: Literal["least_squares", "directions"]
+    terms: tuple[ClosedTerm, ...]
+    reason: str
+
+
     """What a side of a phase trains, under which factors, with which procedures."""
 
     phase: str
@@ -54,6 +73,7 @@ class PhasePlan:
     losses: tuple[str, ...]
 
 
+    closed: tuple[Closed, ...] = ()  # of an optimizer that goes to the minimum at once
 @dataclass(frozen=True)
 class Plan:
     """Everything that was decided before anything ran."""
@@ -72,7 +92,7 @@ def from_json(data: Any) -> Plan:
         raise ValueError("the plan has another format")
     return Plan(
         procedures=_procedures(data["procedures"]),
-        phases=tuple(PhasePlan(**{key: _tupled(value) for key, value in each.items()}) for each in data["phases"]),
+        phases=tuple(_phase(each) for each in data["phases"]),
         changed={phase: _procedures(each) for phase, each in data["changed"].items()},
     )
 
@@ -89,6 +109,15 @@ def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+def _phase(data: Mapping[str, Any]) -> PhasePlan:
+    rest = {key: _tupled(value) for key, value in data.items() if key != "closed"}
+    return PhasePlan(**rest, closed=tuple(_closed(each) for each in data.get("closed", ())))
+
+
+def _closed(data: Mapping[str, Any]) -> Closed:
+    return Closed(**{**data, "terms": tuple(ClosedTerm(**term) for term in data["terms"])})
+
+
 
 
 def describe(plan: ProcedurePlan, where: str) -> str:

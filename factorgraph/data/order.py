@@ -8,6 +8,7 @@ does not.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,26 +56,30 @@ def order(seed: int, purpose: str, epoch: int, count: int) -> Array:
     return found
 
 
-def steps_of(epochs: float, count: int, batch_size: int | str) -> int:
-    """How many steps show ``count`` rows ``epochs`` times."""
+def steps_of(epochs: float, count: int, batch_size: int | str, whole: bool = False) -> int:
+    """How many steps show ``count`` rows ``epochs`` times. ``whole``: no batch is of two epochs."""
     size = _size(count, batch_size)
-    return -(-round(epochs * count) // size)
+    return math.ceil(epochs * -(-count // size)) if whole else -(-round(epochs * count) // size)
 
 
-def epoch_of(step: int, count: int, batch_size: int | str) -> int:
+def epoch_of(step: int, count: int, batch_size: int | str, whole: bool = False) -> int:
     """The epoch, from 0, in which the batch of a step begins."""
-    return step * _size(count, batch_size) // count
+    return step // steps_of(1, count, batch_size, whole) if whole else step * _size(count, batch_size) // count
 
 
-def batch(seed: int, phase: str, step: int, count: int, batch_size: int | str = 100) -> Array:
+def batch(seed: int, phase: str, step: int, count: int, batch_size: int | str = 100, whole: bool = False) -> Array:
     """The rows of step ``step``, from 0: the epochs' permutations end to end, cut into batches of one size.
 
     Every row comes once in each epoch. A batch that begins at the end of an epoch goes on with the next one, so that all batches
-    are of one size; *all*, or more than there are, is every row in its own order.
+    are of one size; where epochs stay ``whole``, it ends there and may be smaller. *all*, or more than there are, is every row in
+    its own order.
     """
     size = _size(count, batch_size)
     if size == count:
         return np.arange(count)
+    if whole:
+        epoch, number = divmod(step, steps_of(1, count, batch_size, whole))
+        return order(seed, phase, epoch, count)[number * size : (number + 1) * size]
     epoch, start = divmod(step * size, count)
     first = order(seed, phase, epoch, count)[start : start + size]
     missing = size - len(first)
