@@ -30,9 +30,11 @@ def _page(code: str) -> str:
 
 
 def _leaves(name: str) -> str:
+    from factorgraph.graph.builtin import BUILTIN
     from factorgraph.registry import FAMILIES, describe, leaves
 
     found = [describe(family, name) for family in FAMILIES if name in leaves(family)]
+    found += [BUILTIN[name]] if name in BUILTIN else []
     return "\n\n".join(_described(each) for each in found)
 
 
@@ -67,5 +69,6 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
             f"  infers  {', '.join(phase.procedures) or 'nothing'}",
             f"  trains  {', '.join(phase.parameters) or 'nothing'}",
         ]
+        lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

@@ -67,9 +67,10 @@ def optimizer_from_named(
         for parameter in group["params"]:
             name = called[id(parameter)]
             state = dict(about["rest"].get(name, {}))
+            fresh = optimizer.state.pop(parameter, {})
             for slot, tensor in slots.get(name, {}).items():
-                state[slot] = _placed(tensor, slot, parameter, group, name)
-            optimizer.state.pop(parameter, None)
+                _check_shape(tensor, fresh.get(slot, parameter), f"{name}{SEPARATOR}{slot}")
+                state[slot] = _placed(tensor, slot, parameter, group)
             if state:
                 optimizer.state[parameter] = state
 
@@ -83,10 +84,14 @@ def _slots(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, dict[str, Te
     return found
 
 
-def _placed(tensor: Tensor, slot: str, parameter: Tensor, group: Mapping[str, Any], name: str) -> Tensor:
+def _check_shape(tensor: Tensor, like: Tensor, name: str) -> None:
+    """A slot has the shape of its parameter, unless it is a number or a new optimizer begins it with another."""
+    if tensor.dim() and tensor.shape != like.shape:
+        raise _unfit(f"{name} has the shape {list(tensor.shape)}, the parameter {list(like.shape)}")
+
+
+def _placed(tensor: Tensor, slot: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:
     """A slot's tensor where torch wants it: counters stay on the processor unless a fused or captured step reads them."""
-    if tensor.dim() and tensor.shape != parameter.shape:
-        raise _unfit(f"{name}{SEPARATOR}{slot} has the shape {list(tensor.shape)}, the parameter {list(parameter.shape)}")
     stays = slot in COUNTERS and not (group.get("capturable") or group.get("fused"))
     return tensor.clone() if stays else tensor.to(parameter.device, copy=True)
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset
-from factorgraph.data.order import Prefetch, batch, epoch_of, torch_generator
+from factorgraph.data.model import Rows
+from factorgraph.data.order import Prefetch, torch_generator
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.run.checkpoint import Checkpoint
@@ -142,20 +143,18 @@ class Trainer:
         return True
 
     def _stretch(self, stretch: Stretch) -> bool:
-        seed, count = self.model.spec.seed, self.data.rows("train")
+        def make(step: int) -> Rows:
+            return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole)
 
-        def make(step: int) -> dict[str, Any]:
-            return self.data.batch(batch(seed, stretch.id, step, count, stretch.phase.batch_size))
-
-        for arrays in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
-            self._step(stretch, self._given(arrays))
+        for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
+            self._step(stretch, self._given(rows.values))
             if self.stop.requested or self.position.total == self.options.stop_after:
                 return False
         return True
 
     def _step(self, stretch: Stretch, values: Mapping[str, Tensor]) -> None:
         where = self.position
-        epoch = epoch_of(where.step, self.data.rows("train"), stretch.phase.batch_size)
+        epoch = stretch.epoch(where.step)
         for side in self.sides:
             for repeat in range(side.player.steps):
                 numbers = self._round(stretch, side, values, repeat)
@@ -177,7 +176,7 @@ class Trainer:
             outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given, learning)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
-            side.descend(gradients, self.position.step / max(stretch.steps, 1))
+            side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
             self.model.project(stretch.view.graph)
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
         return outcome.numbers

@@ -91,6 +91,7 @@ class Outcome:
 
     loss: Tensor
     numbers: Tensor
+    batch: Batch
 
 
 def evaluate(
@@ -111,7 +112,7 @@ def evaluate(
         loss = loss + term.weight * term.loss.value(batch)
         shares.update(batch.shares)
     numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), *_searched(batch)]
-    return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]))
+    return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]), batch)
 
 
 def columns(graph: Graph) -> tuple[str, ...]:

@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, owner_of, phases, sequence
-from factorgraph.compile.plan import PhasePlan
+from factorgraph.compile.plan import Closed, PhasePlan
 from factorgraph.compile.program import Program
-from factorgraph.data.order import steps_of
+from factorgraph.data.order import epoch_of, steps_of
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import optimizer_from_named, optimizer_to_named
-from factorgraph.structure import Schedule
-from factorgraph.training.objective import View
+from factorgraph.structure import Schedule, Square
+from factorgraph.training.objective import Batch, View
 
 if TYPE_CHECKING:
     from factorgraph.spec.blocks import Phase, Player
+    from factorgraph.training.optimizers._minimum import Minimum
 
 
 class Side:
@@ -36,8 +38,15 @@ class Side:
         self.rates = [declared(view.graph, address).rate for address in self.names]
         assert player.optimizer is not None and player.learning_rate is not None, "a phase fills in what its players leave out"
         self.learning_rate = player.learning_rate
-        groups = [{"params": [each]} for each in self.names.values()]
+        groups = self._groups()
         self.optimizer: Optimizer | None = player.optimizer.build(groups, self.learning_rate) if groups else None
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [{"params": [each]} for each in self.names.values()]
+
+    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
+        """What a step does with its gradients: those of the mean over ``batch``."""
+        self.descend(gradients, at.progress)
 
     def descend(self, gradients: tuple[Tensor | None, ...], progress: float) -> None:
         """One step along the gradients, at ``progress`` (0 to 1) of the phase."""
@@ -63,6 +72,52 @@ class Side:
             optimizer_from_named(self.optimizer, self.names, tensors, about, f"{self.plan.player}:")
 
 
+class ClosedSide(Side):
+    """A side that goes to the minimum at once, at the end of each pass through the data."""
+
+    optimizer: Minimum | None  # type: ignore[assignment]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        groups = []
+        for each in self.plan.closed:
+            addresses = (f"functions.{each.function}.{name}" for name in ("matrix", "bias"))
+            named = [self.names[address] for address in addresses if address in self.names]
+            groups.append({"params": named, "directions": each.kind == "directions"})
+        return groups
+
+    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
+        if self.optimizer is None:
+            return
+        for parameter, gradient in zip(self.names.values(), gradients, strict=True):
+            parameter.grad = gradient
+        for group, closed in zip(self.optimizer.param_groups, self.plan.closed, strict=True):
+            self.optimizer.gather(group, _inputs(batch, closed), batch.size)
+        if at.is_last:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor | float]]:
+    """What a function was applied to, (batch, *shape) each, and how much the energy is curved there."""
+    graph, tensors = batch.view.graph, batch.view.model.tensors()
+    with torch.no_grad():
+        known = batch.values(tuple(dict.fromkeys(each.input for each in closed.terms)), batch.inferred())
+    found = []
+    for each in closed.terms:
+        leaf = graph.factors[each.factor].leaf
+        assert isinstance(leaf, Square), "the planner solves only behind squares"
+        found.append((known[each.input].detach(), each.weight * leaf.curvature(tensors.get(f"factors.{each.factor}", {}))))
+    return found
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a step stands in its phase."""
+
+    progress: float  # 0 to 1
+    is_last: bool  # of a pass through the data, or of the phase
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A phase at one slot of its index."""
@@ -73,6 +128,20 @@ class Stretch:
     steps: int
     procedures: tuple[str, ...]
     plans: tuple[PhasePlan, ...]
+    rows: int  # of the training data
+
+    @property
+    def whole(self) -> bool:
+        """Whether batches stay within a pass through the data: where a side is solved at its end."""
+        return any(each.closed for each in self.plans)
+
+    def epoch(self, step: int) -> int:
+        """The pass through the data in which the batch of a step begins."""
+        return epoch_of(step, self.rows, self.phase.batch_size, self.whole)
+
+    def moment(self, step: int) -> Moment:
+        is_last = step + 1 == self.steps or self.epoch(step + 1) > self.epoch(step)
+        return Moment(step / max(self.steps, 1), is_last)
 
     @cached_property
     def learned(self) -> frozenset[str]:
@@ -92,7 +161,9 @@ class Stretch:
     def sides(self) -> tuple[Side, ...]:
         """Its players with fresh optimizers."""
         players = self.phase.sides()
-        return tuple(Side(each, players[each.player], self.view, self.phase.schedule) for each in self.plans)
+        kinds = [ClosedSide if each.closed else Side for each in self.plans]
+        made = zip(kinds, self.plans, strict=True)
+        return tuple(kind(each, players[each.player], self.view, self.phase.schedule) for kind, each in made)
 
 
 def stretches(model: Model, rows: int) -> list[Stretch]:
@@ -101,10 +172,11 @@ def stretches(model: Model, rows: int) -> list[Stretch]:
     found = []
     for key, _, phase in phases(model.spec):
         view = views.get(key) or View(model, model.program, model.inferences)
-        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, rows, phase.batch_size)
         procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
-        found.append(Stretch(key, phase, view, steps, procedures, plans))
+        whole = any(each.closed for each in plans)
+        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, rows, phase.batch_size, whole)
+        found.append(Stretch(key, phase, view, steps, procedures, plans, rows))
     return found
 
 

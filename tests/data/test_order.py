@@ -36,6 +36,17 @@ def test_batches_are_the_epochs_end_to_end(size):
     assert {len(batch(5, "fit", step, 41, size)) for step in range(steps)} == {size}
 
 
+@pytest.mark.parametrize("size", [1, 7, 40, 41, 100, "all"])
+def test_whole_epochs_are_cut_each_by_itself(size):
+    steps = steps_of(3, 41, size, whole=True)
+    drawn = [batch(5, "fit", step, 41, size, whole=True) for step in range(steps)]
+    for epoch in range(3):
+        rows = [each for step, each in enumerate(drawn) if epoch_of(step, 41, size, whole=True) == epoch]
+        assert sorted(np.concatenate(rows).tolist()) == list(range(41))
+        assert len({len(each) for each in rows[:-1]}) <= 1 and len(rows[-1]) <= len(rows[0])
+    assert sum(map(len, drawn)) == 3 * 41
+
+
 def test_a_step_does_not_depend_on_those_before_it():
     forwards = [batch(5, "fit", step, 41, 9).tolist() for step in range(30)]
     order.cache_clear()

@@ -10,7 +10,7 @@ from factorgraph.compile.model import Model
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
 from factorgraph.training.objective import columns, evaluate
-from factorgraph.training.sides import stretches
+from factorgraph.training.sides import Moment, stretches
 from tests.training.specs import RUN
 
 SHIPPED = [each.name for each in specs() if each.name]
@@ -33,7 +33,7 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
             outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             assert any(each is not None for each in gradients)
-            side.descend(gradients, 0.5)
+            side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
             model.project()
             assert outcome.numbers.shape == (len(columns(model.graph)),)
             assert outcome.numbers.device.type == "meta"

@@ -1,0 +1,221 @@
+"""What a phase can set to its minimum at once: where ``closed_form`` is exact, it says how; elsewhere it says why not.
+
+Behind a square, the energy is quadratic in the parameters of a linear function whose inputs stand still: their minimum is one
+solution of linear equations. Where a linear function with orthonormal rows is followed by its own transpose, the rows are the
+leading directions of its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.phases import loss_factors, owner_of, phases
+from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
+from factorgraph.compile.problems import origin
+from factorgraph.errors import Issue, Path, SpecError, issue
+from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
+from factorgraph.losses._loss import LossLeaf
+from factorgraph.spec.blocks import Phase, Player
+from factorgraph.structure import Dense, Square
+
+DESCEND = "descend instead, optimizer: adam"
+
+
+def plan_closed_forms(base: Graph, graphs: Mapping[str, Graph], planned: tuple[PhasePlan, ...]) -> tuple[PhasePlan, ...]:
+    """The plans of phases, with what closed-form optimizers solve. Raises :class:`SpecError` FG430 to FG435, all together.
+
+    ``graphs``: those of phases that set addresses for their time.
+    """
+    found: list[PhasePlan] = []
+    wrong: list[Issue] = []
+    by_key = {key: (name, phase) for key, name, phase in phases(base.spec)}
+    for plan in planned:
+        name, phase = by_key[plan.phase]
+        side = phase.sides()[plan.player]
+        closed: tuple[Closed, ...] = ()
+        if side.optimizer is not None and side.optimizer.closed and plan.parameters:
+            asked = _Asked(graphs.get(plan.phase, base), plan, name, phase, side)
+            wrong += asked.misfits()
+            closed = asked.solved(wrong)
+        found.append(replace(plan, closed=closed))
+    if wrong:
+        raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One side of a phase that is to be solved."""
+
+    graph: Graph
+    plan: PhasePlan
+    name: str
+    phase: Phase
+    side: Player
+
+    @property
+    def path(self) -> Path:
+        whole = self.plan.player == "model" and not self.phase.players
+        return ("learning", self.name) if whole else ("learning", self.name, "players", self.plan.player)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Ids of the functions that are trained; what is no parameter of a function is told elsewhere."""
+        owners = dict.fromkeys(owner_of(each) for each in self.plan.parameters)
+        return tuple(each.split(".", 1)[1] for each in owners if each.startswith("functions."))
+
+    def misfits(self) -> Iterator[Issue]:
+        """What is wrong with the phase, whatever its factors are."""
+        yield from self._options()
+        for name, term in self.side.loss.items():
+            assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
+            if not term.loss.is_mean:
+                what = f"closed_form minimises the energy of data, and the loss is {term.loss.type}"
+                yield issue("FG433", what, (*self.path, "loss", *((name,) if len(self.side.loss) > 1 else ())), fix=DESCEND)
+        for owner in dict.fromkeys(owner_of(each) for each in self.plan.parameters):
+            if why := self._unsolvable(owner):
+                what = f"closed_form cannot set {owner}: {why}"
+                yield issue("FG430", what, self.path, fix=f"{DESCEND}, or train: what is linear")
+        yield from self._moving_codes()
+
+    def _options(self) -> Iterator[Issue]:
+        """A rate of learning that would be read and not obeyed."""
+        given = self.phase if not self.phase.players else self.phase.players[self.plan.player]
+        told = {"learning_rate": given.learning_rate}
+        told |= {"schedule": given.schedule.type} if isinstance(given, Phase) else {"steps": given.steps}
+        usual = {"learning_rate": Phase.model_fields["learning_rate"].default, "schedule": "constant", "steps": 1}
+        for key, value in told.items():
+            if value not in (None, usual[key]):
+                what = f"closed_form goes to the minimum at once: its {key} would change nothing"
+                yield issue("FG435", what, (*self.path, key), on="key", fix=f"leave {key} out, or {DESCEND}")
+
+    def _unsolvable(self, owner: str) -> str:
+        block, key = owner.split(".", 1)
+        if block != "functions":
+            return "only a linear function has a minimum in closed form"
+        leaf = self.graph.functions[key].leaf
+        if not isinstance(leaf, Dense):
+            return f"it is {leaf.type}, and only a linear function has a minimum in closed form"
+        bound = [name for name, is_told in leaf.constraints().items() if is_told and name != "orthonormal"]
+        return f"{bound[0]} would take its matrix off the minimum again" if bound else ""
+
+    def _moving_codes(self) -> Iterator[Issue]:
+        named = named_procedures(self.graph)
+        for key in self.plan.procedures:
+            read = self.graph.leading_to(reads(self.graph, named[key]).get("by", {}).values())
+            for node in dict.fromkeys(each.function for each in self._trained(read)):
+                what = f'the codes of "{key}" are made by {node}, and move with it: its minimum has no closed form'
+                yield issue("FG434", what, ("inference", named[key].name), fix=f"train it in a phase of its own, or {DESCEND}")
+
+    def solved(self, wrong: list[Issue]) -> tuple[Closed, ...]:
+        """How each function is solved; what stands in the way is added to ``wrong``."""
+        terms: dict[str, list[ClosedTerm]] = {each: [] for each in self.functions}
+        for key, weight in self._weights().items():
+            factor = self.graph.factors[key]
+            applied = tuple(self._trained(self.graph.leading_to(factor.arguments)))
+            among = tuple(dict.fromkeys(each.function for each in applied))
+            if weight == 0 or not among:
+                continue
+            if len(among) > 1:
+                what = f'factor "{key}" reads {" and ".join(among)}: what is best for them together has no closed form'
+                fix = f"train each in a phase of its own, or {DESCEND}"
+                wrong.append(issue("FG432", what, ("factors", factor.name), fix=fix))
+                continue
+            found = self._term(factor, weight, applied)
+            if isinstance(found, str):
+                what = f'factor "{key}" is no square in the parameters of {among[0]}: {found}'
+                wrong.append(issue("FG431", what, ("factors", factor.name), fix=DESCEND))
+            else:
+                terms[among[0]].append(found)
+        return tuple(self._closed(key, tuple(each)) for key, each in terms.items() if each)
+
+    def _weights(self) -> dict[str, float]:
+        """What multiplies each factor in the sum of the losses."""
+        found: dict[str, float] = {}
+        for term in self.side.loss.values():
+            for key in loss_factors(self.graph, self.phase, term):
+                found[key] = found.get(key, 0.0) + term.weight * self.graph.factors[key].weight
+        return found
+
+    def _term(self, factor: FactorNode, weight: float, applied: tuple[Application, ...]) -> ClosedTerm | str:
+        """How a factor weighs in its only function's equations, or why it has no place there."""
+        graph, first = self.graph, applied[0]
+        if not isinstance(factor.leaf, Square) or not factor.leaf.keeps(Square, frozenset(range(len(factor.arguments)))):
+            return f"it is {factor.leaf.type}"
+        if weight < 0:
+            return f"its weight is {weight:g}"
+        if _is_orthonormal(graph, first.function):
+            around = {origin(graph, each) for each in factor.arguments}
+            if len(applied) == 2 and _returns(graph, applied) and around == {origin(graph, first.arguments[0]), applied[1].id}:
+                return ClosedTerm(factor.id, first.arguments[0], weight)
+            return "with orthonormal rows it must compare a value with f.transpose(f(value)), without a bias"
+        if len(applied) > 1 or first.method != "forward":
+            return "it is applied more than once" if len(applied) > 1 else "it reads the transpose"
+        times = [each for argument in factor.arguments if (each := _times(graph, argument, first.id)) is not None]
+        if len(times) < len(factor.arguments):
+            return "between them stands more than sums and numbers"
+        net = times[0] - sum(times[1:])
+        return ClosedTerm(factor.id, first.arguments[0], weight * net**2) if net else "it stands on both sides"
+
+    def _closed(self, key: str, terms: tuple[ClosedTerm, ...]) -> Closed:
+        graph = self.graph
+        inputs = ", ".join(dict.fromkeys(each.input for each in terms))
+        if _is_orthonormal(graph, key):
+            return Closed(key, "directions", terms, f"PCA: rows are the leading directions of {inputs}")
+        sources = [graph.values[origin(graph, each.input)] for each in terms]
+        means = all(isinstance(each, Variable) and each.domain == "one_hot" for each in sources)
+        if means and "bias" not in graph.functions[key].parameters:
+            return Closed(key, "least_squares", terms, f"K-means: columns are the means of what the units of {inputs} stand for")
+        return Closed(key, "least_squares", terms, f"least squares on {inputs}")
+
+    def _trained(self, values: frozenset[Id]) -> Iterator[Application]:
+        """The applications of trained functions among values, in the order of the graph."""
+        trained = frozenset(self.functions)
+        for key, value in self.graph.values.items():
+            if key in values and isinstance(value, Application) and value.function in trained:
+                yield value
+
+
+def _is_orthonormal(graph: Graph, function: str) -> bool:
+    leaf = graph.functions[function].leaf
+    return isinstance(leaf, Dense) and leaf.constraints().get("orthonormal", False)
+
+
+def _returns(graph: Graph, applied: tuple[Application, ...]) -> bool:
+    """Whether the second application is the transpose of the first, and there is no bias."""
+    first, second = applied
+    there_and_back = (first.method, second.method) == ("forward", "transpose")
+    free = "bias" not in graph.functions[first.function].parameters
+    return there_and_back and free and origin(graph, second.arguments[0]) == first.id
+
+
+def _times(graph: Graph, key: Id, target: Id) -> float | None:
+    """The number that a value is multiplied by on its way to another; ``None`` where it is not a number alone."""
+    value = graph.values[key]
+    if key == target:
+        return 1.0
+    if not graph.depends(key, frozenset({target})):
+        return 0.0
+    if not isinstance(value, Variable | Operation):
+        return None
+    parts = [_times(graph, each, target) for each in value.arguments]
+    known = [each for each in parts if each is not None]
+    if len(known) < len(parts):
+        return None
+    return known[0] if isinstance(value, Variable) else _combined(graph, value, known)
+
+
+def _combined(graph: Graph, value: Operation, parts: list[float]) -> float | None:
+    if value.operator == "negate":
+        return -parts[0]
+    if value.operator == "-":
+        return parts[0] - parts[1]
+    if value.operator in ("+", "sum", "mean"):
+        return sum(parts) / (len(parts) if value.operator == "mean" else 1)
+    if value.operator != "*":
+        return None
+    (one, other), (first, second) = (graph.values[each] for each in value.arguments), parts
+    number = other if first else one
+    return (first or second) * number.value if isinstance(number, Constant) else None
