@@ -38,9 +38,9 @@ class Gaussian(Factor, Square, Normalised):
     ``of`` is compared with 0. With ``by`` every choice has a precision L of its own, and E is the sum of what they say, weighted
     by the units of ``by``: of a one-hot value, what the chosen one says.
 
-    L is positive for any value of the parameters. *scalar* and *diagonal* learn c with variances exp(-c) + floor. *full* learns a
-    lower triangle R, its diagonal by the logarithm, with the covariance inv(R R') + floor times 1, so that no direction has a
-    variance below the floor.
+    L is positive for any value of the parameters. *scalar* and *diagonal* learn c, with variances exp(-c) + floor. *full* learns
+    a lower triangle C, its diagonal by the logarithm, with the covariance C C' + floor times 1: no direction has a variance
+    below the floor.
 
     Promises: quadratic and convex in a and b while ``by`` stands still, whose choice then is another Hessian for each sample;
               a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
@@ -128,8 +128,9 @@ class Gaussian(Factor, Square, Normalised):
     def _terms(self, difference: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
         """d' L d, (batch,) or (batch, choices), and log det L, () or (choices,)."""
         if self.precision == "full":
-            factor, log_det = self._factor(parameters)
-            return (difference @ factor).square().sum(-1).movedim(-1, 0), log_det
+            triangle = self._triangle(parameters)
+            white = torch.linalg.solve_triangular(triangle, difference.t(), upper=False)  # (units, batch), for each choice
+            return white.square().sum(-2).movedim(0, -1), -2 * triangle.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         squares = difference.square()
         if self.precision == "unit":
             return squares.sum(1), squares.new_zeros(())
@@ -144,26 +145,21 @@ class Gaussian(Factor, Square, Normalised):
             return free
         return -torch.logaddexp(-free, torch.full_like(free, math.log(self.floor)))
 
-    def _factor(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
-        """F with L = F F', (..., n, n), and log det L, (...).
-
-        inv(inv(R R') + floor 1) = R inv(1 + floor R' R) R'; with K K' = 1 + floor R' R, which is never singular, F = R inv(K').
-        """
-        logarithms = parameters["factor"].diagonal(dim1=-2, dim2=-1)
-        factor = parameters["factor"].tril(-1) + logarithms.exp().diag_embed()
-        log_det = 2 * logarithms.sum(-1)
+    def _triangle(self, parameters: Parameters) -> Tensor:
+        """The lower triangle K with the covariance K K', (..., n, n)."""
+        factor = parameters["factor"]
+        triangle = factor.tril(-1) + factor.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
         if self.floor == 0:
-            return factor, log_det
-        one = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-        triangle, _ = torch.linalg.cholesky_ex(one + self.floor * factor.mT @ factor)  # unlike cholesky it waits for no device
-        factor = torch.linalg.solve_triangular(triangle, factor.mT, upper=False).mT
-        return factor, log_det - 2 * triangle.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+            return triangle
+        least = self.floor * torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+        return torch.linalg.cholesky_ex(triangle @ triangle.mT + least)[0]  # unlike cholesky it does not wait for the device
 
     def curvature(self, parameters: Parameters) -> Tensor | float:
         if self.precision == "unit":
             return 1.0
         if self.precision != "full":
             return self._log_precision(parameters).detach().exp().amax()
-        factor, _ = self._factor(parameters)
-        factors = factor.detach().reshape(-1, *factor.shape[-2:])
-        return torch.vmap(norm_bound)(factors).amax().square()
+        triangle = self._triangle(parameters).detach().reshape(-1, *parameters["factor"].shape[-2:])
+        one = torch.eye(triangle.shape[-1], dtype=triangle.dtype, device=triangle.device).expand_as(triangle)
+        whitener = torch.linalg.solve_triangular(triangle, one, upper=False)
+        return torch.stack([norm_bound(each) for each in whitener]).amax().square()

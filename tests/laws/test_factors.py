@@ -291,16 +291,16 @@ def test_gradients_match_central_differences(factor):
         return energy(factor, [filled.get(k, a) for k, a in enumerate(given)], parameters)
 
     if inputs:
-        assert torch.autograd.gradcheck(of, inputs, eps=1e-6, atol=1e-6)
+        assert torch.autograd.gradcheck(of, inputs, eps=1e-6, atol=1e-6, fast_mode=True)
 
 
 @pytest.mark.parametrize("factor", [factor for factor in CASES if isinstance(factor, Smooth)], ids=title)
 def test_curvature_bounds_every_block_of_the_hessian_and_is_not_ten_times_too_large(factor):
     moved = [moving for moving in sets(factor) if factor.keeps(Smooth, moving)]
-    for scale in (0.3, 2.0) if moved else ():
+    for scale in (0.3, 1.0) if moved else ():
         with_ = learned(factor, SMALL, scale=scale)
         bound, seen = float(factor.curvature(with_)), 0.0
-        for moving, seed in itertools.product(moved, range(5)):
+        for moving, seed in itertools.product(moved, range(12)):
             blocks = hessian(factor, moving, arguments(factor, 1, SMALL, seed), with_)
             for block in blocks:
                 norm = float(torch.linalg.matrix_norm(block, 2))
@@ -342,9 +342,9 @@ def test_squares_are_half_their_curvature_times_a_squared_length(factor, moving)
 
 @where(lambda factor, moving: factor.is_convex(moving))
 def test_convex_ones_lie_below_their_chords(factor, moving):
-    with_ = learned(factor)
+    with_ = learned(factor, SMALL)
     for seed in range(0, 40, 2):
-        one, other = arguments(factor, seed=seed), arguments(factor, seed=seed + 1)
+        one, other = (arguments(factor, shape=SMALL, seed=seed + k) for k in (0, 1))
         other = [b if position in moving else a for position, (a, b) in enumerate(zip(one, other, strict=True))]
         middle = energy(factor, [(a + b) / 2 for a, b in zip(one, other, strict=True)], with_)
         assert (middle <= (energy(factor, one, with_) + energy(factor, other, with_)) / 2 + 1e-9).all()
