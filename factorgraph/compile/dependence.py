@@ -70,7 +70,7 @@ def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Gra
     if all(part.kind is Kind.CONSTANT for part in parts):
         return CONSTANT
     if isinstance(value, Application):
-        return _through(graph.functions[value.function], value, parts)
+        return parts[0] if value.output else _through(graph.functions[value.function], value, parts)
     return _combined(value, parts, graph)
 
 

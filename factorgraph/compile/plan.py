@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 FORMAT = 1
+Kernel = Literal["gram", "grams", "gradient", ""]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Term:
     bounded: bool = True
     quadratic: bool = False
     convex: bool = True
+    own: bool = False  # quadratic, with a Hessian that samples change
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,11 @@ class ProcedurePlan:
     terms: tuple[Term, ...] = ()
     domain: str = "real"
     solver: Mapping[str, Any] | None = None  # the solver leaf's own fields
-    kernel: Literal["gram", "gradient", ""] = ""
+    kernel: Kernel = ""
     reason: str = ""
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class PhasePlan:
 @dataclass(frozen=True)
 class ClosedTerm:
     """What a factor gives to a function's equations: the value that the function is applied to, and how much it weighs."""
@@ -64,6 +64,8 @@ class Closed:
     reason: str
 
 
+@dataclass(frozen=True)
+class PhasePlan:
     """What a side of a phase trains, under which factors, with which procedures."""
 
     phase: str
@@ -71,9 +73,9 @@ class Closed:
     parameters: tuple[str, ...]
     procedures: tuple[str, ...]
     losses: tuple[str, ...]
-
-
     closed: tuple[Closed, ...] = ()  # of an optimizer that goes to the minimum at once
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that was decided before anything ran."""
@@ -107,8 +109,6 @@ def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
     return ProcedurePlan(**rest, terms=terms)
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 def _phase(data: Mapping[str, Any]) -> PhasePlan:
     rest = {key: _tupled(value) for key, value in data.items() if key != "closed"}
     return PhasePlan(**rest, closed=tuple(_closed(each) for each in data.get("closed", ())))
@@ -118,6 +118,8 @@ def _closed(data: Mapping[str, Any]) -> Closed:
     return Closed(**{**data, "terms": tuple(ClosedTerm(**term) for term in data["terms"])})
 
 
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def describe(plan: ProcedurePlan, where: str) -> str:
@@ -142,6 +144,7 @@ def _domain(domain: str) -> str:
 
 KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
+    "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy: forming the Hessian would cost more",
     "": "",
 }

@@ -123,12 +123,10 @@ class Block:
     @cached_property
     def squares(self) -> bool:
         """Whether the smooth part is a sum of squares of affine maps, and convex."""
-        factors = self.program.graph.factors
         terms = [term for term in self.plan.terms if term.part == "smooth"]
-        return all(
-            term.convex and term.quadratic and sums_squares(factors[term.factor], moving_in(factors[term.factor], self.dependences))
-            for term in terms
-        )
+        factors = [self.program.graph.factors[term.factor] for term in terms]
+        squares = all(sums_squares(each, moving_in(each, self.dependences)) for each in factors)
+        return squares and all(term.convex and term.quadratic for term in terms)
 
     def _smooth(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
         def smooth(z: Tensor) -> Tensor:
@@ -203,7 +201,8 @@ class Block:
         factor = self.program.graph.factors[term.factor]
         moving = moving_in(factor, self.dependences)
         (position,) = moving
-        before, after = ([still[each] for each in part] for part in (factor.arguments[:position], factor.arguments[position + 1 :]))
+        before = [still[each] for each in factor.arguments[:position]]
+        after = [still[each] for each in factor.arguments[position + 1 :]]
         variable = origin(self.program.graph, factor.arguments[position])
         return Share(factor, variable, before, after, magnitude(factor, moving))
 

@@ -40,7 +40,7 @@ def duality_gap(problem: Problem, z: Tensor) -> Tensor:
     if quadratic is None:
         gradient, smooth = flat(problem.gradient(z)), problem.smooth(z)
     else:
-        gradient = torch.addmm(quadratic.linear, code, quadratic.hessian)
+        gradient = quadratic.gradient(code)
         smooth = (code * (gradient + quadratic.linear)).sum(1) / 2 + quadratic.constant
     weight = flat(rest.l1.expand_as(z))
     tiny = torch.finfo(z.dtype).tiny

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from factorgraph.lazy import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,9 +22,28 @@ class Quadratic:
     Beside an l1 it must be a sum of squares, ``|D z - y|^2 / 2`` for some D and y, or the duality gap is none.
     """
 
-    hessian: Tensor  # (units, units), the same for every row, symmetric
+    hessian: Tensor  # symmetric; (units, units), the same for every row, or (batch, units, units)
     linear: Tensor  # (batch, units)
     constant: Tensor  # (batch,)
+
+    @property
+    def apart(self) -> bool:
+        """Whether each row has a Hessian of its own."""
+        return self.hessian.dim() == 3
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """(batch, units) -> (batch, units)"""
+        if self.apart:
+            return (self.hessian @ z[:, :, None]).squeeze(2) + self.linear
+        return torch.addmm(self.linear, z, self.hessian)
+
+    def value(self, z: Tensor) -> Tensor:
+        """(batch, units) -> (batch,)"""
+        return (z * (self.gradient(z) + self.linear)).sum(1) / 2 + self.constant
+
+    def take(self, rows: Tensor) -> Quadratic:
+        """The same for some rows."""
+        return Quadratic(self.hessian[rows] if self.apart else self.hessian, self.linear[rows], self.constant[rows])
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,15 @@ class Rest:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """Every value of a finite domain, made when it is asked for: all at once would often not fit into memory."""
+
+    count: int
+    at: Callable[[Tensor], Tensor]  # (n,) numbers below ``count`` -> (n, *shape)
+    width: int = 1  # numbers held while one energy is computed, about
+
+
+@dataclass(frozen=True)
 class Problem:
     """One minimisation for each row of a batch."""
 
@@ -50,7 +80,7 @@ class Problem:
     rest: Rest | None = None
     quadratic: Quadratic | None = None
     squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1 it has a duality gap
-    choices: Tensor | None = None  # (choices, *shape): every value of a finite domain
+    choices: Choices | None = None  # of a finite domain
     take: Callable[[Tensor], Problem] | None = None  # the same problem for some rows; ``start`` is taken too
 
     def energy(self, z: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, S
 from factorgraph.inference.solvers.fista import Fista
 from factorgraph.inference.solvers.gradient import Gradient
 from factorgraph.inference.solvers.ista import Ista
+from factorgraph.inference.solvers.lbfgs import Lbfgs
 
 
 def bowl(start, gradient=None, bound=1.0):
@@ -47,7 +48,7 @@ def test_a_row_keeps_the_last_code_that_was_seen_finite():
     assert SENTENCES[found.status[1]] == "not finite"
 
 
-@pytest.mark.parametrize("solver", [Fista(), Ista(), Gradient()])
+@pytest.mark.parametrize("solver", [Fista(), Ista(), Gradient(), Lbfgs()])
 def test_a_start_that_is_not_finite_ends_as_zero_and_says_so(solver):
     start = torch.ones(3, 2)
     start[1, 0] = torch.nan
@@ -74,7 +75,7 @@ def test_no_gradient_is_recorded_but_the_problem_may_need_one():
 def test_samples_that_are_one_number_each():
     start = torch.tensor([1.0, 2.0, -3.0])
     problem = Problem(start, lambda z: z.square() / 2, lambda z: z, torch.tensor(2.0))
-    for solver in (Fista(), Ista(), Gradient()):
+    for solver in (Fista(), Ista(), Gradient(), Lbfgs()):
         found = solve(solver, problem, 200, 1e-6)
         torch.testing.assert_close(found.z, torch.zeros(3), atol=1e-5, rtol=0)
         assert found.z.shape == (3,)

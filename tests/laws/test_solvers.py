@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy
 import pytest
 import torch
 
 from factorgraph import registry
+from factorgraph.inference import domains
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Problem, Quadratic, Rest
 from factorgraph.structure import Structure
@@ -20,7 +22,7 @@ def accepting(structure: Structure) -> list[str]:
     fit = [
         name
         for name, cls in SOLVERS.items()
-        if cls.needs <= structure.has() and structure.domain in cls.domains and structure.size <= (cls.largest or structure.size)
+        if cls.needs <= structure.has() and structure.domain in cls.domains and not cls.too_large(structure)
     ]
     return sorted(fit, key=lambda name: -used(name, structure))
 
@@ -29,17 +31,25 @@ def used(name: str, structure: Structure) -> int:
     return len(SOLVERS[name].uses & structure.has())
 
 
+FINITE = ("binary", "one_hot", "finite")
+
+
 def reachable() -> list[Structure]:
-    """Quadratic terms are bounded, bounded ones differentiable; a rest is proximal, absent or neither; a domain is a rest."""
+    """Linear terms are quadratic, quadratic ones bounded unless samples weigh them, bounded ones differentiable; a domain is a rest."""
     found = []
-    for level, convex, rest in itertools.product(range(4), (False, True), ("plain", "proximal", "neither")):
-        for domain, size in itertools.product(("real", "nonnegative", "one_hot"), (16, 5000)):
+    levels = [  # differentiable, bounded, quadratic, shared
+        (False, False, False, True), (True, False, False, True), (True, True, False, True),
+        (True, True, True, True), (True, True, True, False), (True, False, True, False),
+    ]  # fmt: skip
+    for level, convex, rest in itertools.product(levels, (False, True), ("plain", "proximal", "neither")):
+        for domain, size in itertools.product(("real", "nonnegative", "simplex", *FINITE), (16, 200, 5000, 20_000)):
             if domain != "real" and rest == "plain":
                 continue
+            differentiable, bounded, quadratic, shared = level
             found.append(
                 Structure(
-                    differentiable=level >= 1, bounded=level >= 2, quadratic=level == 3, convex=convex,
-                    proximal=rest == "proximal", plain=rest == "plain", domain=domain, size=size,
+                    differentiable, bounded, convex, quadratic, proximal=rest == "proximal", plain=rest == "plain",
+                    domain=domain, size=size, shared=shared, choices=size if domain in FINITE else 0,
                 )
             )  # fmt: skip
     return found
@@ -54,26 +64,35 @@ def test_no_structure_leaves_a_choice_between_equals():
 @pytest.mark.parametrize(
     ("holds", "domain", "size", "order"),
     [
-        ("differentiable bounded convex quadratic plain", "real", 16, ["exact", "fista", "gradient", "ista"]),
-        ("differentiable bounded convex quadratic plain", "real", 4097, ["fista", "gradient", "ista"]),
+        ("differentiable bounded convex quadratic plain", "real", 16, ["exact", "fista", "lbfgs", "gradient", "ista"]),
+        ("differentiable bounded convex quadratic plain", "real", 4097, ["fista", "lbfgs", "gradient", "ista"]),
         ("differentiable bounded convex quadratic proximal", "real", 16, ["fista", "ista"]),
         ("differentiable bounded convex quadratic proximal", "nonnegative", 16, ["fista", "ista"]),
-        ("differentiable bounded convex plain", "real", 16, ["fista", "gradient", "ista"]),
+        ("differentiable bounded convex plain", "real", 16, ["fista", "lbfgs", "gradient", "ista"]),
         ("differentiable bounded proximal", "real", 16, ["ista"]),
-        ("differentiable bounded quadratic plain", "real", 16, ["gradient", "ista"]),
+        ("differentiable bounded quadratic plain", "real", 16, ["lbfgs", "gradient", "ista"]),
         ("differentiable proximal", "real", 16, ["ista"]),
-        ("differentiable plain", "real", 16, ["gradient", "ista"]),
-        ("differentiable convex plain", "real", 16, ["gradient", "ista"]),
+        ("differentiable plain", "real", 16, ["lbfgs", "gradient", "ista"]),
+        ("differentiable plain", "real", 16_385, ["gradient", "ista"]),
+        ("differentiable convex plain", "real", 16, ["lbfgs", "gradient", "ista"]),
         ("differentiable bounded convex quadratic", "real", 16, []),
         ("proximal", "real", 16, []),
         ("", "one_hot", 16, ["enumerate"]),
         ("differentiable bounded convex quadratic proximal", "one_hot", 16, ["enumerate"]),
+        ("differentiable bounded convex quadratic proximal", "binary", 16, ["enumerate"]),
+        ("differentiable bounded convex quadratic proximal", "simplex", 16, ["fista", "ista"]),
+        ("differentiable bounded proximal", "simplex", 16, ["ista"]),
     ],
 )
 def test_the_solver_that_uses_most_of_the_structure_comes_first(holds, domain, size, order):
     names = ("differentiable", "bounded", "convex", "quadratic", "proximal", "plain")
     structure = Structure(*[name in holds.split() for name in names], domain=domain, size=size)
     assert accepting(structure) == order
+
+
+def test_hessians_of_their_own_are_for_small_blocks():
+    for size, first in ((128, "exact"), (129, "fista")):
+        assert accepting(Structure(True, True, True, True, False, True, size=size, shared=False))[0] == first
 
 
 def test_every_solver_is_first_for_some_structure():
@@ -112,20 +131,82 @@ def ridge(shape: tuple[int, ...], batch: int = 4, bounded: bool = True, dtype: t
     return problem(linear, constant, torch.zeros(batch, *shape, dtype=dtype)), known
 
 
-def kmeans():
-    """The nearest of 6 columns, searched by numpy's plain loops in the test."""
+def given(domain: str, batch: int = 5):
+    """|D z - y|^2 / 2 + 0.37 |z|^2 / 2 over 6 units of a domain, with its minimum by another's hand."""
     source = torch.Generator().manual_seed(8)
-    d, y = torch.randn(5, 6, generator=source), torch.randn(11, 5, generator=source)
-    known = torch.zeros(11, 6)
-    for row in range(11):
-        known[row, min(range(6), key=lambda k: float(((y[row] - d[:, k]) ** 2).sum()))] = 1
-    smooth = lambda z: (z @ d.T - y).square().sum(1)  # noqa: E731
-    return Problem(torch.zeros(11, 6), smooth, lambda z: 2 * (z @ d.T - y) @ d, choices=torch.eye(6)), known
+    d, y = torch.randn(9, 6, generator=source).double(), 2 * torch.randn(batch, 9, generator=source).double()
+    hessian, linear = d.T @ d + 0.37 * torch.eye(6).double(), -y @ d
+
+    def problem(linear, start):
+        return Problem(
+            start=start,
+            smooth=lambda z: (z * (z @ hessian / 2 + linear)).sum(1),
+            gradient=lambda z: z @ hessian + linear,
+            bound=torch.linalg.matrix_norm(hessian, 2),
+            rest=Rest(lambda z: z.new_zeros(len(z)), lambda v, t: domains.project(domain, v)) if domain in MINIMA else None,
+            choices=domains.choices(PARTS[domain], start, 6) if domain in PARTS else None,
+            take=lambda rows: problem(linear[rows], start[rows]),
+        )
+
+    parts = PARTS.get(domain, [(domain, 6)])
+    start = torch.cat([domains.project(name, torch.zeros(batch, size, dtype=torch.float64)) for name, size in parts], 1)
+    known = [MINIMA.get(domain, least(domain))(hessian.numpy(), row.numpy()) for row in linear]
+    return problem(linear, start), torch.from_numpy(numpy.stack(known))
+
+
+PARTS = {"binary": [("binary", 6)], "one_hot": [("one_hot", 6)], "finite": [("binary", 2), ("one_hot", 3), ("binary", 1)]}
+
+
+def least(domain: str):
+    """The best of all values, by plain loops."""
+    of_one = {"binary": lambda n: list(itertools.product((0, 1), repeat=n)), "one_hot": lambda n: numpy.eye(n).tolist()}
+
+    def minimum(hessian, linear):
+        every = [sum(map(list, each), []) for each in itertools.product(*(of_one[name](size) for name, size in PARTS[domain]))]
+        return min((numpy.array(z, dtype=float) for z in every), key=lambda z: z @ hessian @ z / 2 + linear @ z)
+
+    return minimum
+
+
+def supported(total: float | None):
+    """The best of the minima over each support that lie in the domain: nonnegative, and adding up to a total if there is one."""
+
+    def minimum(hessian, linear):
+        best, where = numpy.inf, numpy.zeros(len(linear))
+        for support in itertools.product((False, True), repeat=len(linear)):
+            on = numpy.flatnonzero(support)
+            matrix, right = hessian[numpy.ix_(on, on)], -linear[on]
+            if total is not None:
+                edge = numpy.ones((len(on), 1))
+                matrix, right = numpy.block([[matrix, edge], [edge.T, numpy.zeros((1, 1))]]), numpy.append(right, total)
+            try:
+                found = numpy.linalg.solve(matrix, right)[: len(on)]
+            except numpy.linalg.LinAlgError:  # the empty support cannot add up to a total
+                continue
+            z = numpy.zeros(len(linear))
+            z[on] = found
+            energy = z @ hessian @ z / 2 + linear @ z
+            if (found >= 0).all() and energy < best:
+                best, where = energy, z
+        return where
+
+    return minimum
+
+
+MINIMA = {"nonnegative": supported(None), "simplex": supported(1.0)}
+INSIDE = {
+    "real": lambda z: z.isfinite(),
+    "nonnegative": lambda z: z >= 0,
+    "simplex": lambda z: (z >= 0) & ((z.sum(1, keepdim=True) - 1).abs() < 1e-12),
+    "binary": lambda z: (z == 0) | (z == 1),
+    "one_hot": lambda z: ((z == 0) | (z == 1)) & (z.sum(1, keepdim=True) == 1),
+    "finite": lambda z: ((z == 0) | (z == 1)) & (z[:, 2:5].sum(1, keepdim=True) == 1),
+}
 
 
 def problems_for(name: str):
-    if "one_hot" in SOLVERS[name].domains:
-        return [kmeans()]
+    if "real" not in SOLVERS[name].domains:
+        return [given(domain) for domain in sorted(SOLVERS[name].domains)]
     found = [ridge((6,)), ridge((2, 3)), ridge((1,))]
     return found + ([] if {"bounded", "quadratic"} & SOLVERS[name].needs else [ridge((2, 3), bounded=False)])
 
@@ -140,6 +221,28 @@ def test_it_reaches_the_known_minimum_and_says_so(name):
         torch.testing.assert_close(found.z, known, rtol=1e-6, atol=1e-7)
         assert (found.status == CONVERGED).all()
         assert (found.certificate < 1e-9).all()
+
+
+DOMAINS = [(name, domain) for name, cls in SOLVERS.items() for domain in sorted(cls.domains - {"real"})]
+
+
+@pytest.mark.parametrize(("name", "domain"), DOMAINS)
+def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
+    problem, known = given(domain)
+    for steps in (0, 1, 3, 30):
+        assert INSIDE[domain](solve(SOLVERS[name](), problem, steps, 0).z).all()
+    found = solve(SOLVERS[name](), problem, 5000, 1e-10)
+    torch.testing.assert_close(found.z, known.double(), rtol=1e-6, atol=1e-8)
+    assert (found.status == CONVERGED).all()
+
+
+@pytest.mark.parametrize(("name", "domain"), DOMAINS)
+def test_a_certificate_is_small_only_near_the_minimum(name, domain):
+    problem, known = given(domain)
+    for steps in (1, 3, 10, 40):
+        found = solve(SOLVERS[name](), problem, steps, 0)
+        off = (found.z - known.double()).norm(dim=1) / known.double().norm(dim=1).clamp_min(1e-6)
+        assert (off <= 1e-12 + 50 * found.certificate).all()  # 50: the condition of the Hessian, 40
 
 
 @each
@@ -159,7 +262,7 @@ def test_batches_of_none_and_of_one_and_no_steps(name):
 def test_the_start_is_left_as_it_was(name):
     problem, _ = problems_for(name)[0]
     found = solve(SOLVERS[name](), problem, 30, 0)
-    assert torch.equal(problem.start, torch.zeros_like(problem.start))
+    assert torch.equal(problem.start, problems_for(name)[0][0].start)
     assert found.z.data_ptr() != problem.start.data_ptr()
 
 
@@ -176,7 +279,7 @@ def test_shapes_pass_without_values(name):
         rest=Rest(lambda z: z.abs().sum(1), lambda v, t: v.clamp_min(t), l1=torch.ones(units, device="meta"))
         if "proximal" in SOLVERS[name].uses
         else None,
-        choices=torch.eye(units, device="meta"),
+        choices=domains.choices([("binary", units)], linear, units),
     )
     found = solve(SOLVERS[name](), problem, 25, 1e-4)
     assert found.z.shape == (batch, units) and found.status.shape == (batch,)
@@ -184,7 +287,7 @@ def test_shapes_pass_without_values(name):
 
 @each
 def test_float32_is_enough(name):
-    if "one_hot" not in SOLVERS[name].domains:
+    if "real" in SOLVERS[name].domains:
         problem, known = ridge((2, 3), dtype=torch.float32)
         found = solve(SOLVERS[name](), problem, 500, 1e-5)
         torch.testing.assert_close(found.z.double(), known, rtol=1e-3, atol=1e-4)

@@ -28,7 +28,7 @@ def forward(problem: Problem, length: Tensor) -> Callable[[Tensor], Tensor]:
     Where a proximal map follows, which returns memory of its own, every call overwrites the result of the one before.
     """
     quadratic = problem.quadratic
-    if quadratic is None:
+    if quadratic is None or quadratic.apart:
         return lambda z: z - length * problem.gradient(z)
     identity = torch.eye(len(quadratic.hessian), dtype=quadratic.hessian.dtype, device=quadratic.hessian.device)
     lateral = identity - length * quadratic.hessian  # S of Gregor & LeCun, ICML 2010, equation 3

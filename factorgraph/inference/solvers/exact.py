@@ -8,11 +8,16 @@ from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, finite, readable
 from factorgraph.inference.solvers._kinds import Direct
 from factorgraph.lazy import torch
+from factorgraph.structure import Structure
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NOISE = 4.0  # times sqrt(units) and the precision of the Hessian: eigenvalues below are rounding
+
+
+APART = 128  # units where each row has a Hessian of its own: 64 KiB of float32 a row
+AT_ONCE = 2**24  # numbers of such Hessians that are held in double precision, 128 MiB
 
 
 class Exact(Direct):
@@ -22,37 +27,62 @@ class Exact(Direct):
 
     In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors.
 
-    Needs:    quadratic and convex terms with one Hessian for all examples, and nothing else; at most 4096 units.
-    Shapes:   z (batch, *shape), H (units, units), b (batch, units).
+    Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
+              as where an observed value multiplies the variable.
+    Shapes:   z (batch, *shape), H (units, units) or (batch, units, units), b (batch, units).
     Source:   Golub & Van Loan, Matrix Computations, sections 4.2 and 5.5.
     """
 
     type: Literal["exact"] = "exact"
 
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "convex", "quadratic", "plain"})
-    uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "quadratic", "plain"})
+    uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "quadratic", "shared", "plain"})
     largest: ClassVar[int | None] = 4096
 
+    @classmethod
+    def too_large(cls, structure: Structure) -> str:
+        if structure.shared or structure.size <= APART:
+            return super().too_large(structure)
+        return f"at most {APART} units where each sample has a Hessian of its own; the block has {structure.size}"
+
     def minimise(self, problem: Problem) -> Tensor:
-        assert problem.quadratic is not None, "the exact solver needs the quadratic form"
-        given, linear = problem.quadratic.hessian, problem.quadratic.linear
-        identity = torch.eye(len(given), dtype=torch.float64, device=given.device)
-        sound = finite(linear) & torch.isfinite(given).all()
-        hessian = torch.where(torch.isfinite(given).all(), given.double(), identity)
-        pull = choose(sound, -linear.double(), torch.zeros_like(linear, dtype=torch.float64))
-        noise = NOISE * len(given) ** 0.5 * torch.finfo(given.dtype).eps
-        z = choose(sound, _solution(hessian, pull, noise), torch.full_like(pull, torch.nan))
+        quadratic = problem.quadratic
+        assert quadratic is not None, "the exact solver needs the quadratic form"
+        linear, hessian = quadratic.linear, quadratic.hessian
+        if not quadratic.apart:
+            z = _minimum(hessian[None], linear[None])[0]
+        else:
+            size = max(1, AT_ONCE // hessian[0].numel())
+            pieces = zip(hessian.split(size), linear.split(size), strict=True)
+            z = torch.cat([_minimum(h, b[:, None])[:, 0] for h, b in pieces])
         return z.to(problem.start.dtype).view(problem.start.shape)
 
 
+def _minimum(given: Tensor, linear: Tensor) -> Tensor:
+    """(some, units, units) and (some, rows, units) -> (some, rows, units): the minima of the rows that have one Hessian."""
+    identity = torch.eye(given.shape[-1], dtype=torch.float64, device=given.device)
+    whole = finite(given)
+    sound = torch.isfinite(linear.sum(2)) & whole[:, None]
+    hessian = choose(whole, given.double(), identity)
+    pull = torch.where(sound[:, :, None], -linear.double(), 0)
+    noise = NOISE * given.shape[-1] ** 0.5 * torch.finfo(given.dtype).eps
+    return torch.where(sound[:, :, None], _solution(hessian, pull, noise), torch.nan)
+
+
 def _solution(hessian: Tensor, pull: Tensor, noise: float) -> Tensor:
-    """(batch, units): of ``H z = pull`` with the smallest norm."""
+    """(some, rows, units): of ``H z = pull`` with the smallest norm."""
     factor, failed = torch.linalg.cholesky_ex(hessian)
-    pivots = factor.diagonal().square()
-    singular = (failed > 0) | (pivots.amin() <= noise * pivots.amax())
-    if readable(singular) and bool(singular):
-        values, vectors = torch.linalg.eigh(hessian)
-        inverse = torch.where(values > noise * values[-1], 1 / values, 0)
-        nearest: Tensor = (pull @ vectors * inverse) @ vectors.T
-        return nearest
-    return torch.cholesky_solve(pull.T, factor).T
+    pivots = factor.diagonal(dim1=1, dim2=2).square()
+    singular = (failed > 0) | (pivots.amin(1) <= noise * pivots.amax(1))
+    solution = torch.cholesky_solve(pull.mT, factor).mT
+    if readable(singular) and bool(singular.any()):
+        solution = solution.masked_scatter(singular[:, None, None], _nearest(hessian[singular], pull[singular], noise))
+    return solution
+
+
+def _nearest(hessian: Tensor, pull: Tensor, noise: float) -> Tensor:
+    """As :func:`_solution`, by eigenvectors: along those without curvature nothing moves."""
+    values, vectors = torch.linalg.eigh(hessian)
+    inverse = torch.where(values > noise * values[:, -1:], 1 / values, 0)
+    nearest: Tensor = (pull @ vectors * inverse[:, None]) @ vectors.mT
+    return nearest

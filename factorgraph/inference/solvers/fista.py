@@ -38,7 +38,7 @@ class Fista(Iterative):
 
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "settled"})
     uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "proximal", "plain"})
-    domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative"})
+    domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)

@@ -34,7 +34,7 @@ class Gradient(Iterative):
     type: Literal["gradient"] = "gradient"
 
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "plain"})
-    uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "plain"})
+    uses: ClassVar[frozenset[str]] = frozenset({"bounded", "plain"})
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)

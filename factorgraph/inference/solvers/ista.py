@@ -33,8 +33,8 @@ class Ista(Iterative):
     type: Literal["ista"] = "ista"
 
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "settled"})
-    uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "proximal"})
-    domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative"})
+    uses: ClassVar[frozenset[str]] = frozenset({"bounded", "proximal"})
+    domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)

@@ -7,10 +7,12 @@ import torch
 
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, Problem, Quadratic
+from factorgraph.inference.solvers import exact as module
 from factorgraph.inference.solvers.exact import Exact
 from factorgraph.inference.solvers.fista import Fista
 from factorgraph.inference.solvers.gradient import Gradient
 from factorgraph.inference.solvers.ista import Ista
+from factorgraph.inference.solvers.lbfgs import Lbfgs
 
 
 def least_squares(d, y):
@@ -70,7 +72,7 @@ def test_all_solvers_of_smooth_problems_agree():
     d = torch.randn(12, 5, generator=source, dtype=torch.float64)
     y = torch.randn(3, 12, generator=source, dtype=torch.float64)
     exact = solve(Exact(), least_squares(d, y), 1, 0).z
-    for solver in (Fista(), Ista(), Gradient()):
+    for solver in (Fista(), Ista(), Gradient(), Lbfgs()):
         torch.testing.assert_close(solve(solver, least_squares(d, y), 5000, 1e-10).z, exact, rtol=1e-7, atol=1e-8)
 
 
@@ -79,3 +81,48 @@ def test_what_the_rounding_of_the_hessian_left_over_is_no_curvature():
     form = Quadratic(torch.diag(torch.tensor([1.0, 1e-12])), torch.tensor([[-1.0, -1e-9]]), torch.ones(1))
     problem = Problem(torch.zeros(1, 2), lambda z: z.sum(1), lambda z: z, quadratic=form)
     torch.testing.assert_close(solve(Exact(), problem, 1, 0).z, torch.tensor([[1.0, 0.0]]))
+
+
+def weighed(d, y, weight, dtype=torch.float64):
+    """|y - D (w z)|^2 / 2 with a w of each row: Hessians of their own."""
+    d, y, weight = d.to(dtype), y.to(dtype), weight.to(dtype)
+    hessian = weight[:, :, None] * (d.T @ d) * weight[:, None, :]
+    linear = -weight * (y @ d)
+    energy = lambda z: (y - (weight * z) @ d.T).square().sum(1) / 2  # noqa: E731
+    form = Quadratic(hessian, linear, y.square().sum(1) / 2)
+    return Problem(torch.zeros_like(linear), energy, form.gradient, quadratic=form)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 2**24])
+def test_each_row_is_solved_by_its_own_hessian(at_once, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    source = torch.Generator().manual_seed(3)
+    d, y = torch.randn(9, 5, generator=source).double(), torch.randn(6, 9, generator=source).double()
+    weight = 0.3 + torch.rand(6, 5, generator=source).double()
+    weight[1] = 0  # nothing to do
+    weight[4, 2:4] = 0  # two directions without curvature
+    problem = weighed(d, y, weight)
+    found = solve(Exact(), problem, 1, 0)
+    known = torch.stack([torch.linalg.pinv(d * w) @ row for w, row in zip(weight, y, strict=True)])
+    torch.testing.assert_close(found.z, known, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(problem.smooth(found.z), problem.quadratic.value(found.z))
+    torch.testing.assert_close(solve(Exact(), weighed(d, y, weight, torch.float32), 1, 0).z.double(), known, rtol=1e-3, atol=1e-4)
+
+
+def test_a_hessian_that_is_not_finite_stays_in_its_row():
+    source = torch.Generator().manual_seed(3)
+    d, y = torch.randn(9, 5, generator=source), torch.randn(4, 9, generator=source)
+    weight = torch.ones(4, 5)
+    clean = solve(Exact(), weighed(d, y, weight), 1, 0).z
+    weight[2, 1] = torch.nan
+    found = solve(Exact(), weighed(d, y, weight), 1, 0)
+    assert found.status.tolist() == [CONVERGED, CONVERGED, NOT_FINITE, CONVERGED] and found.z.isfinite().all()
+    torch.testing.assert_close(found.z[[0, 1, 3]], clean[[0, 1, 3]])
+
+
+def test_hessians_of_their_own_pass_without_values():
+    form = Quadratic(torch.zeros(4, 3, 3, device="meta"), torch.zeros(4, 3, device="meta"), torch.zeros(4, device="meta"))
+    problem = Problem(torch.zeros(4, 3, device="meta"), form.value, form.gradient, quadratic=form)
+    assert solve(Exact(), problem, 1, 0).z.shape == (4, 3)
+    taken = form.take(torch.tensor([1, 2], device="meta"))
+    assert taken.hessian.shape == (2, 3, 3)

@@ -9,6 +9,7 @@ from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, Problem
 from factorgraph.inference.solvers.gradient import Gradient
 from factorgraph.inference.solvers.ista import Ista
+from factorgraph.inference.solvers.lbfgs import Lbfgs
 
 
 def differentiated(smooth, start):
@@ -21,7 +22,7 @@ def differentiated(smooth, start):
     return Problem(start, smooth, gradient)
 
 
-@pytest.mark.parametrize("solver", [Gradient(), Ista()])
+@pytest.mark.parametrize("solver", [Gradient(), Ista(), Lbfgs()])
 def test_rows_of_very_different_curvature_each_find_their_step(solver):
     scale = torch.tensor([1e-3, 1.0, 1e4], dtype=torch.float64)[:, None]
     target = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-0.1, 0.2]], dtype=torch.float64)
@@ -39,11 +40,12 @@ def test_a_curved_valley():
     torch.testing.assert_close(found.z, torch.ones(2, 2, dtype=torch.float64), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("solver", [Gradient(), Ista()])
+@pytest.mark.parametrize("solver", [Gradient(), Ista(), Lbfgs()])
 def test_energies_never_rise(solver):
     """An energy with cliffs: exp overflows a step too far, and a refused step must not lose the code."""
     problem = differentiated(lambda z: (z.exp() - 3 * z).sum(1), torch.tensor([[4.0, -30.0], [0.0, 20.0]]))
     energies = torch.stack([problem.smooth(solve(solver, problem, steps, 0).z) for steps in range(0, 60, 3)])
     assert (energies[1:] <= energies[:-1] + 1e-5 * energies[:-1].abs()).all()
     assert energies.isfinite().all()
-    torch.testing.assert_close(solve(Gradient(), problem, 500, 0).z, torch.full((2, 2), 3.0).log(), rtol=1e-3, atol=1e-3)
+    for quick in (Gradient(), Lbfgs()):
+        torch.testing.assert_close(solve(quick, problem, 500, 0).z, torch.full((2, 2), 3.0).log(), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,166 @@
+"""The energy as a block of variables sees it: each factor classed by its promises and by how its arguments move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import prod
+
+from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
+from factorgraph.compile.plan import Term
+from factorgraph.graph.model import FactorNode, Graph, Id, Variable
+from factorgraph.inference import domains
+from factorgraph.structure import Absolute, Differentiable, Linear, Normalised, Proximal, Quadratic, Smooth, Square, Structure
+
+
+def terms_of(
+    graph: Graph, factors: Iterable[str], known: Mapping[Id, Dependence], block: tuple[Variable, ...]
+) -> tuple[Term, ...]:
+    """The terms of some factors over a block."""
+    found = (classify(graph.factors[key], known) for key in factors)
+    return _composed(graph, tuple(term for term in found if term is not None), known, block)
+
+
+def classify(factor: FactorNode, known: Mapping[Id, Dependence]) -> Term | None:
+    """The factor as the block sees it; ``None`` if it does not move with the block, or weighs nothing."""
+    moving = moving_in(factor, known)
+    if not moving or factor.weight == 0:
+        return None
+    leaf, weight = factor.leaf, factor.weight
+    parts = [known[factor.arguments[position]] for position in sorted(moving)]
+    worst = max(part.kind for part in parts)
+    through = " ".join(dict.fromkeys(name for part in parts for name in part.through))
+    if leaf.keeps(Smooth, moving) and worst <= Kind.AFFINE:
+        return _smooth(factor, parts, moving, through)
+    alone = [part.kind for part in parts] == [Kind.ITSELF]
+    if leaf.keeps(Proximal, moving) and weight > 0 and alone and not factor.parameters:
+        threshold = f"threshold {weight:.4g} / L"
+        return Term(factor.id, "rest", "Proximal", threshold, weight, convex=leaf.is_convex(moving))
+    if leaf.keeps(Differentiable, moving) and worst <= Kind.DIFFERENTIABLE:
+        convex = leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
+        return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
+    what = f"{leaf.type} of {through or 'several values'}" if leaf.keeps(Proximal, moving) else f"{leaf.type} after {through}"
+    return _unsolvable(factor, f"{what}: neither a gradient nor a proximal map")
+
+
+def _smooth(factor: FactorNode, parts: list[Dependence], moving: frozenset[int], through: str) -> Term:
+    """A smooth factor of affine arguments. One without a Hessian is convex and bounded, whatever weighs it."""
+    leaf, weight = factor.leaf, factor.weight
+    fixed = all(part.fixed for part in parts)
+    if leaf.keeps(Linear, moving):
+        return Term(factor.id, "smooth", _after("Linear", through), "L = 0", weight, quadratic=True)
+    quadratic = leaf.keeps(Quadratic, moving)
+    own = quadratic and not (fixed and not leaf.varies(moving))
+    promise = _after("Quadratic" if quadratic else "Smooth", through) + (", by sample" if own else "")
+    bound = _bound(_curvature(factor), parts) if fixed else ""
+    convex = leaf.is_convex(moving) and weight > 0
+    return Term(factor.id, "smooth", promise, bound, weight, bounded=fixed, quadratic=quadratic, convex=convex, own=own)
+
+
+def _after(promise: str, through: str, kind: Kind = Kind.AFFINE) -> str:
+    return promise + (f" after {'Affine ' if kind <= Kind.AFFINE else ''}{through}" if through else "")
+
+
+def _unsolvable(factor: FactorNode, why: str) -> Term:
+    return Term(factor.id, "unsolvable", why, "", factor.weight, False, convex=False)
+
+
+def _curvature(factor: FactorNode) -> str:
+    """The curvature by the factor's own arguments: a number, times the name of what is learned."""
+    if factor.parameters:
+        return f"{abs(factor.weight):.4g} |{factor.id}|"
+    assert isinstance(factor.leaf, Smooth), "only smooth factors have a curvature"
+    return f"{abs(factor.weight) * float(factor.leaf.curvature({})):.4g}"
+
+
+def _bound(curvature: str, moving: list[Dependence]) -> str:
+    """The constant in symbols: a product along one chain of functions, else the sum over all ways from the block, squared."""
+    if len(moving) == 1 and moving[0].chain:
+        return f"L = {curvature}" + "".join(f" |{name}|^2" for name in moving[0].through)
+    return f"L = {curvature} (sum of norms of all ways)^2"
+
+
+def sums_squares(factor: FactorNode, moving: frozenset[int]) -> bool:
+    """Whether the term is a sum of squares without a number beside it, as a duality gap asks."""
+    return factor.leaf.keeps(Square, moving) and not factor.leaf.keeps(Normalised, moving)
+
+
+def magnitude(factor: FactorNode, moving: frozenset[int]) -> bool:
+    """Whether a proximal term is the sum of magnitudes of a variable, not shifted by anything."""
+    return factor.leaf.keeps(Absolute, moving) and len(factor.arguments) == 1
+
+
+def _composed(
+    graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependence], block: tuple[Variable, ...]
+) -> tuple[Term, ...]:
+    """The same terms. A proximal one that cannot be had together with the domain, or with those before it, is unsolvable."""
+    domain_at = {each.id: each.domain for each in block}
+    before: dict[Id, FactorNode] = {}  # the last proximal term of each variable
+
+    def settled(term: Term) -> Term:
+        if term.part != "rest":
+            return term
+        factor = graph.factors[term.factor]
+        moving = moving_in(factor, known)
+        (position,) = moving
+        variable = origin(graph, factor.arguments[position])
+        why = _clash(factor, moving, domain_at[variable], before.get(variable), known)
+        before[variable] = factor
+        if why:
+            return _unsolvable(factor, why)
+        return replace(term, bound="constant: the units add up to 1") if domain_at[variable] == "simplex" else term
+
+    return tuple(settled(term) for term in terms)
+
+
+def _clash(
+    factor: FactorNode, moving: frozenset[int], domain: str, other: FactorNode | None, known: Mapping[Id, Dependence]
+) -> str:
+    """What is in the way of a proximal map, if anything.
+
+    Shrinking by one weight and then by another is shrinking by their sum; no other two maps may simply follow each other. For
+    a convex function of one unit at a time, keeping it nonnegative is a projection afterwards.
+    """
+    leaf = factor.leaf
+    if domain in domains.FINITE or (magnitude(factor, moving) and (other is None or magnitude(other, moving_in(other, known)))):
+        return ""
+    if other is not None:
+        return f"{leaf.type} beside {other.id}: only plain magnitudes, as of l1, have a proximal map together"
+    assert isinstance(leaf, Proximal), "only proximal factors are in the rest"
+    if domain == "simplex" or (domain == "nonnegative" and not (leaf.separable and leaf.is_convex(moving))):
+        return f"{leaf.type} of {domain} values: no proximal map of both together"
+    return ""
+
+
+def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: int) -> Structure:
+    """What is known of the whole problem. A domain is a part of the rest: an indicator with a projection."""
+    domain = domain_of(block)
+    smooth = [term for term in terms if term.part == "smooth"]
+    rest = [term for term in terms if term.part == "rest"]
+    solvable = all(term.part != "unsolvable" for term in terms)
+    finite = all(each.domain in domains.FINITE for each in block)
+    return Structure(
+        differentiable=solvable,
+        bounded=solvable and all(term.bounded for term in smooth),
+        convex=all(term.convex for term in terms),
+        quadratic=solvable and all(term.quadratic for term in smooth),
+        proximal=solvable and (bool(rest) or domain != "real"),
+        plain=solvable and not rest and domain == "real",
+        domain=domain,
+        size=units,
+        shared=not any(term.own for term in terms),
+        choices=prod(domains.count(each.domain, prod(each.shape)) for each in block) if finite else 0,
+    )
+
+
+def domain_of(block: tuple[Variable, ...]) -> str:
+    """The domain of a block. Variables that are projected each on its own stand together, and so do those that can be tried.
+
+    The narrowest names the first kind; of the second, those that are not alike are *finite*. Both kinds together are *mixed*.
+    """
+    found = {each.domain for each in block}
+    if found.issubset(domains.CONTINUOUS):
+        return max(found, key=domains.CONTINUOUS.index, default="real")
+    if found.issubset(domains.FINITE):
+        return found.pop() if len(found) == 1 else "finite"
+    return "mixed"
