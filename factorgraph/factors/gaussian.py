@@ -75,10 +75,12 @@ class Gaussian(Factor, Square, Normalised):
 
     @model_validator(mode="after")
     def _one_comparison(self) -> Gaussian:
-        if (self.between is None) == (self.of is None):
-            raise ValueError("between and of exclude each other, and one of them must be there")
+        if self.between is None and self.of is None:
+            raise ValueError("needs between, the two values that it compares, or of, the one that it compares with 0")
+        if self.between is not None and self.of is not None:
+            raise ValueError("between and of exclude each other: keep one of them")
         if self.precision == "unit" and (self.by is not None or self.floor > 0):
-            raise ValueError("by and floor are of learned precisions: precision is unit; make it scalar, diagonal or full")
+            raise ValueError("by and floor need a precision that is learned, and it is unit: make it scalar, diagonal or full")
         return self
 
     # --- what it promises ------------------------------------------------------------------------------------------------------
