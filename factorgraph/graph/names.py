@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path
+from factorgraph.graph.builtin import BUILTIN
 from factorgraph.registry import leaves
 from factorgraph.spec.expressions import Binary, Call, Expression, Negate, Node, Read
 from factorgraph.spec.names import unknown
@@ -14,8 +15,6 @@ from factorgraph.structure import Affine, Function
 
 if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
-
-BUILTIN = ("sum", "mean", "join")
 
 
 @dataclass(frozen=True)
@@ -235,8 +234,6 @@ def _in_method(node: Call, target: Target, path: Path) -> Iterator[Issue]:
         if not issubclass(target.leaf, Affine):
             message = f"{target.name} is of type {_type(target.leaf)}, which is not affine and has no transpose"
             yield Issue("FG324", message, path, span=span, fix="declare a linear function for the way back")
-        elif len(node.arguments) != 1:
-            yield Issue("FG324", "a transpose takes one argument", path, span=node.span)
     elif target.method != "forward" and target.method not in target.leaf.methods:
         offered = (*(("transpose",) if issubclass(target.leaf, Affine) else ()), *target.leaf.methods)
         allowed = ", ".join(f"{target.name}.{each}" for each in offered)

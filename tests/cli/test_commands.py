@@ -142,6 +142,12 @@ class TestExplain:
         assert said.code == 0
         assert "prox" in said.out and "promises: Proximal" in said.out
 
+    @pytest.mark.parametrize("name", ["join", "sum", "mean"])
+    def test_what_expressions_have_built_in(self, cli, name):
+        said = cli("explain", name)
+        assert said.code == 0
+        assert said.out.startswith(f"{name} (") and "promises: Affine" in said.out
+
     def test_what_is_neither(self, cli):
         said = cli("explain", "l11")
         assert said.code == 2

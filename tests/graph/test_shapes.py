@@ -318,7 +318,6 @@ SLOTS = [
     ("sum(Z, t)", "FG258", "t", "the same for each t"),
     ("sum(Y)", "FG258", "sum(Y)", "takes a value and an index"),
     ("bend.transpose(Y)", "FG324", "transpose", "no transpose"),
-    ("f.transpose(Y, Y)", "FG324", "f.transpose(Y, Y)", "one argument"),
     ("relu(Y).what", "FG255", "what", "no output what"),
     ("width * Y", "FG253", "width", "is a list"),
 ]
