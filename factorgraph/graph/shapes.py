@@ -157,12 +157,22 @@ class Shapes:
             case Operation():
                 if value.operator != "join":
                     yield from ((each, shape) for each in value.arguments)
+                else:
+                    yield from self._rest_of_join(value, shape)
             case Application():
                 node = self.draft.nodes[value.function]
                 if value.method == "forward" and value.output is None and node.leaf.joins:
                     implied = shape if node.chained else node.leaf.input_shape(shape)
                     if implied is not None:
                         yield value.arguments[0], implied
+
+    def _rest_of_join(self, value: Operation, shape: Shape) -> Iterator[tuple[Id, Shape]]:
+        """The one value of a join that has no shape is as long as the others leave."""
+        known = [self.of[each] for each in value.arguments if each in self.of]
+        missing = [each for each in value.arguments if each not in self.of]
+        rest = shape[0] - sum(each[0] for each in known) if shape and all(known) else 0
+        if len(missing) == 1 and rest > 0:
+            yield missing[0], (rest, *shape[1:])
 
     def _lend_within_functions(self) -> bool:
         """A function with parameters has one input and one output shape: applications lend them to each other."""

@@ -218,14 +218,14 @@ class Unroller:
         chain = self.nodes(target, at, Written(path, node.name_span))
         written = Written(path, _without_output(node))
         shown = ", ".join(arguments)
-        if target.method != "forward":
-            value_id = f"{chain[0].id}.{target.method}({shown})"
-            return self.draft.add(Application(value_id, chain[0].id, target.method, tuple(arguments), (), written))
-        apart = not chain[0].leaf.joins
+        apart = not chain[0].leaf.joins or target.method not in ("forward", "transpose")
         given = tuple(arguments) if apart else (self._join(arguments, written),)
         joined = self.draft.values[given[0]]
         if not apart and isinstance(joined, Operation) and joined.operator == "join":
             shown = ", ".join(joined.arguments)
+        if target.method != "forward":
+            value_id = f"{chain[0].id}.{target.method}({shown})"
+            return self.draft.add(Application(value_id, chain[0].id, target.method, given, (), written))
         for link, following in zip(chain, (*chain[1:], None), strict=True):
             stage = "" if following is None else ".activation" if link.chained else f".{link.leaf.type}"
             value_id = f"{chain[0].id}{stage}({shown})"
