@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -27,8 +28,7 @@ def command(source: str) -> None:
     click.echo(f"size: {megabytes(leaf.downloads)}\ninto: {paths.cache() / source}")
     for each in leaf.downloads:
         click.echo(f"from: {each.url}")
-    with ExitStack() as bars:
-        folder = downloads.fetch(source, leaf.downloads, lambda file: bars.enter_context(_bar(file)))
+    folder = downloads.fetch(source, leaf.downloads, _bar)
     click.echo(f"there and right: {folder}")
 
 
@@ -40,5 +40,5 @@ def _sets() -> list[str]:
 
 @contextmanager
 def _bar(file: Download) -> Iterator[Callable[[int], None]]:
-    with click.progressbar(length=file.size, label=file.name, file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=file.size, label=file.name, file=sys.stderr) as bar:
         yield bar.update

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,19 @@ AGAIN = "run the command again, or put the file there by hand"
 Progress = Callable[[int], None]  # told of so many more bytes
 
 
-def fetch(name: str, files: Sequence[Download], progress: Callable[[Download], Progress]) -> Path:
+def fetch(name: str, files: Sequence[Download], shown: Callable[[Download], AbstractContextManager[Progress]]) -> Path:
     """The folder of the cache that holds ``files``, once all are there. DataError FG527 to FG530.
 
-    A file that is there and right is not brought again. Two processes that fetch the same set wait for each other.
+    ``shown`` shows how a file arrives. One that is there and right is not brought again. Two processes that fetch the same set
+    wait for each other.
     """
     folder = paths.cache() / name
     with _alone(folder):
         wanted = [each for each in files if not _is(folder / each.name, each)]
         _check_room(folder, sum(each.size for each in wanted))
         for each in wanted:
-            _bring(each, folder, progress(each))
+            with shown(each) as progress:
+                _bring(each, folder, progress)
     return folder
 
 

@@ -19,6 +19,7 @@ LIGHT = [
     ("render", "psd", "-o", "psd.svg"),
     ("render", "psd", "-o", "psd.mmd"),
     ("list",),
+    ("list", "data"),
     ("explain", "FG203"),
     ("explain", "linear"),
     ("explain", "psd"),

@@ -17,7 +17,11 @@ ALL = [
     "unit_variance",
     "unit_norm",
     ("scale", {"to": (-0.8, 0.37)}),
+    ("contrast_normalise", {"window": 3}),
+    ("pad", {"size": 4}),
+    ("binarise", {"threshold": 0.37}),
 ]
+LOSSY = {"binarise"}  # steps after which a sample is not what it was
 PSD = ["remove_mean", ("drop_flat", {"share": 0.15}), ("whiten", {"floor": 0.02}), "unit_variance"]
 CHAINS = [[each] for each in ALL] + [PSD, ["center", ("scale", {"to": (0.1, 0.7)}), "remove_mean", "unit_norm"]]
 
@@ -32,14 +36,25 @@ def test_every_step_is_among_the_laws():
     assert {each if isinstance(each, str) else each[0] for each in ALL} == set(leaves("steps"))
 
 
-@pytest.mark.parametrize("written", CHAINS, ids=str)
+def names(written):
+    return {each if isinstance(each, str) else each[0] for each in written}
+
+
+@pytest.mark.parametrize("written", [each for each in CHAINS if not names(each) & LOSSY], ids=str)
 @pytest.mark.parametrize(("kind", "error"), [(np.float64, 1e-10), (np.float32, 1e-4)])
 def test_undone_is_what_it_was(steps, written, kind, error):
     x = samples(kind=kind)
     chain, _, _ = chains.fit(steps(*written), x)
     prepared, kept = chain.apply(x)
     assert prepared.dtype == kind and np.abs(chain.undo(prepared, kept) - x).max() < error
-    assert not np.allclose(prepared, x) or written == [("drop_flat", {"share": 0.37})]
+    assert prepared.shape != x.shape or not np.allclose(prepared, x) or written == [("drop_flat", {"share": 0.37})]
+
+
+@pytest.mark.parametrize("written", CHAINS, ids=str)
+def test_undone_and_prepared_again_is_what_it_was(steps, written):
+    chain, _, _ = chains.fit(steps(*written), samples())
+    prepared, kept = chain.apply(samples())
+    assert np.allclose(chain.apply(chain.undo(prepared, kept))[0], prepared)
 
 
 @pytest.mark.parametrize("written", CHAINS, ids=str)
@@ -59,17 +74,18 @@ def test_a_row_is_prepared_as_if_it_were_alone(steps, written):
 def test_constant_samples_stay_finite(steps, written, value):
     chain, _, _ = chains.fit(steps(*written), samples())
     prepared, kept = chain.apply(np.full((3, 5, 3, 2), value))
-    assert np.isfinite(prepared).all() and np.abs(chain.undo(prepared, kept) - value).max() < 1e-9
+    assert np.isfinite(prepared).all()
+    assert names(written) & LOSSY or np.abs(chain.undo(prepared, kept) - value).max() < 1e-9
 
 
 @pytest.mark.parametrize("written", CHAINS, ids=str)
 def test_no_rows_are_no_rows(steps, written):
     chain, _, _ = chains.fit(steps(*written), samples())
     prepared, kept = chain.apply(np.zeros((0, 5, 3, 2)))
-    assert prepared.shape == chain.undo(prepared, kept).shape == (0, 5, 3, 2)
+    assert prepared.shape == (0, *chain.prepared_shape) and chain.undo(prepared, kept).shape == (0, 5, 3, 2)
 
 
-LINEAR = ["center", "remove_mean", ("whiten", {"floor": 0.037}), ("scale", {"to": (-0.8, 0.37)})]
+LINEAR = ["center", "remove_mean", ("whiten", {"floor": 0.037}), ("scale", {"to": (-0.8, 0.37)}), ("pad", {"size": 4})]
 
 
 INWARDS = [("whiten", {"floor": 0.037}), "remove_mean"]  # their adjoints do not commute
@@ -79,12 +95,13 @@ INWARDS = [("whiten", {"floor": 0.037}), "remove_mean"]  # their adjoints do not
 def test_pixels_are_what_columns_write_and_rows_read(steps, written):
     chain, _, _ = chains.fit(steps(*written), samples())
     random = np.random.default_rng(2)
-    column, z = random.standard_normal((1, 30)), 1.7
+    shape = (1, *chain.prepared_shape)
+    column, z = random.standard_normal(shape), 1.7
     zero, kept = np.zeros((1, 5, 3, 2)), chain.apply(samples(rows=1))[1]
-    written_there = chain.undo((z * column).reshape(1, 5, 3, 2), kept) - chain.undo(zero, kept)
+    written_there = chain.undo(z * column, kept) - chain.undo(np.zeros(shape), kept)
     assert np.allclose(written_there, z * chain.pixels(column))
     x = random.standard_normal((1, 5, 3, 2))
-    read = (column.reshape(zero.shape) * (chain.apply(x)[0] - chain.apply(zero)[0])).sum()
+    read = (column * (chain.apply(x)[0] - chain.apply(zero)[0])).sum()
     assert np.isclose(read, (chain.pixels_of_rows(column) * x).sum())
 
 
@@ -92,7 +109,7 @@ def test_a_stored_chain_is_the_chain(steps):
     x = samples()
     chain, _, _ = chains.fit(steps(*ALL), x)
     again = chains.from_tensors(chain.to_tensors(), steps(*ALL), (5, 3, 2))
-    assert (again.apply(x)[0] == chain.apply(x)[0]).all() and again.names == chain.names and again.prepared_shape == (5, 3, 2)
+    assert (again.apply(x)[0] == chain.apply(x)[0]).all() and again.names == chain.names and again.prepared_shape == (5, 4, 4)
 
 
 @pytest.mark.parametrize("change", ["missing", "unknown", "shape", "nan", "no shape", "order"])

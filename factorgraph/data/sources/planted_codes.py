@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -33,6 +34,7 @@ class PlantedCodes(SourceLeaf):
     atoms: Count = Field(description="atoms of the true dictionary")
     active: Count = Field(3, description="atoms in each signal")
 
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"units": 12, "atoms": 20},)
     licence: ClassVar[str] = "generated; no rights"
     where: ClassVar[str] = "generated from the seed"
 

@@ -1,0 +1,63 @@
+"""Laws of every source of data: what it states, that it keeps to it, and that its samples are a function of the seed.
+
+A source is tried under each of its ``examples``; one that cannot do without files has none. Published sets, which need their
+files, are held to the same laws by tests of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from factorgraph.data.model import Request
+from factorgraph.registry import leaves
+
+SOURCES = dict(leaves("data"))
+CASES = [
+    pytest.param(cls, options, id=f"{name} {dict(options)}")
+    for name, cls in SOURCES.items()
+    if not cls.downloads
+    for options in cls.examples
+]
+COUNT, TEST = 24, 9
+
+
+def known_by(table):
+    sha = hashlib.sha256()
+    for name, x in sorted(table.fields.items()):
+        sha.update(f"{name} {x.dtype} {x.shape}".encode() + np.ascontiguousarray(x).tobytes())
+    return sha.hexdigest()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_states_its_licence_and_where_it_is_from(name, tmp_path):
+    cls = SOURCES[name]
+    assert cls.licence and cls.where and isinstance(cls.at_hand((tmp_path,)), str)
+    for file in cls.downloads:
+        assert file.url.startswith(("https://", "http://")) and file.url.endswith(file.name)
+        assert len(file.sha256) == 64 and file.size > 0 and name in cls.at_hand((tmp_path,))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_is_tried_or_needs_files(name):
+    required = [key for key, info in SOURCES[name].model_fields.items() if info.is_required()]
+    assert not required or all(set(required) <= {*options} for options in SOURCES[name].examples)
+
+
+@pytest.mark.parametrize(("cls", "options"), CASES)
+def test_samples_are_what_was_said_and_a_function_of_the_seed(cls, options):
+    source = cls(**options)
+    splits = source.load(Request(5, COUNT, TEST))
+    assert (splits.train.rows, splits.test.rows) == (COUNT, TEST)
+    assert not set(splits.train.groups.tolist()) & set(splits.test.groups.tolist())
+    for table in (splits.train, splits.test):
+        shapes = {field: tuple(x.shape[1:]) for field, x in table.fields.items()}
+        assert not source.fields() or shapes == source.fields()
+        for field, x in table.fields.items():
+            assert len(x) == table.rows and np.isfinite(x).all(), field
+            assert x.dtype == np.float32 or (x.dtype == np.int64 and x.ndim == 1), field
+    again, other = (cls(**options).load(Request(seed, COUNT, TEST)) for seed in (5, 6))
+    assert known_by(again.train) == known_by(splits.train) and known_by(again.test) == known_by(splits.test)
+    assert known_by(other.train) != known_by(splits.train)
