@@ -35,7 +35,14 @@ class Leaf(BaseModel):
 
 
 class ShapeError(ValueError):
-    """Shapes that do not fit. The message is a sentence for users; whoever knows the address adds it."""
+    """Shapes that do not fit. The message is a sentence for users; whoever knows the address adds it.
+
+    ``path``: the option of the leaf that is to blame, with ``span`` inside its text, where that is better than its use.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), span: tuple[int, int] | None = None):
+        super().__init__(message)
+        self.path, self.span = path, span
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,14 @@ class Function(Leaf, ABC):
     methods: ClassVar[tuple[str, ...]] = ()  # other maps ``(*arguments, parameters)`` of that name, beside the transpose
     stages: ClassVar[tuple[str, ...]] = ()  # its options, of activation and gain, that are functions of their own behind it
     joins: ClassVar[bool] = True  # False: arguments stay apart, ``forward(*arguments, parameters)``, sized by ``method_shape``
+
+    def template(self) -> str | None:
+        """The function of the spec that this one is made from, as a mirror is: see :meth:`made_from`."""
+        return None
+
+    def made_from(self, other: Function) -> Function:
+        """This function, now that its template is known. Raises :class:`ShapeError` where that is none."""
+        return self
 
     @abstractmethod
     def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from factorgraph.errors import Issue, Path, address, issue
 from factorgraph.graph.draft import Node, Site
-from factorgraph.graph.model import Application, Id, Variable
+from factorgraph.graph.model import Application, Id, Variable, Written
 from factorgraph.graph.shapes import Shapes
 from factorgraph.graph.texts import shape_text, slot_words
 from factorgraph.structure import Shape, ShapeError
@@ -104,10 +104,11 @@ def _refusals(shapes: Shapes) -> Iterator[Issue]:
         if isinstance(value, Application):
             node = shapes.draft.nodes[value.function]
             message, slots = f"{node.spelled} {reason}", node.slots
+            place = Written((*node.written.path, *reason.path), reason.span) if reason.path else value.written
         else:
-            message, slots = f"{value_id} {reason}", {}
+            message, slots, place = f"{value_id} {reason}", {}, value.written
         at = f" at {slot_words(slots)}" if slots else ""
-        yield issue("FG321", message + at, value.written.path, span=value.written.span, notes=(given,))
+        yield issue("FG321", message + at, place.path, span=place.span, notes=(given,))
 
 
 def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:

@@ -19,7 +19,7 @@ class Shapes:
     draft: Draft
     of: dict[Id, Shape] = field(default_factory=dict)
     lent_by: dict[Id, Id] = field(default_factory=dict)  # where the shape of what had none was taken from
-    refused: dict[Id, str] = field(default_factory=dict)  # what a function says of a shape that it cannot take
+    refused: dict[Id, ShapeError] = field(default_factory=dict)  # what a function says of a shape that it cannot take
 
     def __post_init__(self) -> None:
         self._sites: dict[Id, list[Site]] = defaultdict(list)
@@ -98,7 +98,7 @@ class Shapes:
         try:
             return joined(shapes)
         except ShapeError as error:
-            self.refused[value.id] = str(error)
+            self.refused[value.id] = error
             return None
 
     def _application(self, value: Application) -> Shape | None:
@@ -114,7 +114,7 @@ class Shapes:
                 return leaf.method_shape(value.method, tuple(given))
             return None if first is None else leaf.output_shape(first, wanted)
         except ShapeError as error:
-            self.refused[value.id] = str(error)
+            self.refused[value.id] = error
             return None
 
     # --- lending ---------------------------------------------------------------------------------------------------------------

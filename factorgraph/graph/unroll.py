@@ -16,8 +16,9 @@ from factorgraph.registry import leaves
 from factorgraph.spec.constants import Constants
 from factorgraph.spec.expressions import Binary, Call, Negate, Number, Read
 from factorgraph.spec.expressions import Node as Tree
+from factorgraph.spec.names import unknown
 from factorgraph.spec.syntax import ExpressionError
-from factorgraph.structure import Function
+from factorgraph.structure import Function, ShapeError
 
 Slots = Mapping[str, int]
 Key = tuple[str, tuple[int, ...]]  # a variable and its slots, in the order of the spec's indices
@@ -252,7 +253,7 @@ class Unroller:
         if value_id not in self.draft.nodes:
             written = called if target.declared is None else Written(target.declared.path)
             assert target.leaf is not None, "only functions have nodes"
-            leaf = target.leaf.model_validate({}) if target.declared is None else instance(target.declared, at)
+            leaf = target.leaf.model_validate({}) if target.declared is None else self._leaf(target.declared, at)
             self.draft.nodes[value_id] = Node(value_id, target.name, leaf, written, at)
             for stage, behind in _behind(leaf):
                 key = f"{value_id}.{stage}"
@@ -260,6 +261,24 @@ class Unroller:
                 self.draft.nodes[key] = Node(key, target.name, behind, place, at, chained=True)
         keys = (value_id, f"{value_id}.activation", f"{value_id}.gain")
         return tuple(self.draft.nodes[key] for key in keys if key in self.draft.nodes)
+
+
+    def _leaf(self, declared: Any, at: Slots) -> Function:
+        """A declared function at a slot; one that is made from another gets it."""
+        leaf: Function = instance(declared, at)
+        name = leaf.template()
+        if name is None:
+            return leaf
+        other = self.names.spec.functions.get(name)
+        if other is None:
+            raise SpecError(unknown("function", name, tuple(self.names.spec.functions), (*declared.path, "mirror")))
+        if other.per not in (None, declared.per):
+            message = f"{name} has one copy for each {other.per}, and what is made from it has not"
+            raise SpecError(issue("FG337", message, declared.path, fix=f"per: {other.per}"))
+        try:
+            return leaf.made_from(instance(other, at if other.per else {}))
+        except ShapeError as error:
+            raise SpecError(issue("FG337", f"{declared.path[-1]} {error}", (*declared.path, *error.path))) from None
 
 
 def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:

@@ -74,6 +74,7 @@ UNDECLARED = (
 # Keys and words of leaves that exist, which the language has and this version's leaf has not.
 KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("functions", "linear"): ("keep", "connections"),
+    ("functions", "standardise"): ("apart",),
     ("methods", "amortized"): ("gradient",),
     ("solvers", "gradient"): ("step_size", "optimizer"),
     ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),

@@ -43,8 +43,13 @@ def parameters(function: Function, seed: int = 0, scale: float = 1.0) -> dict[st
     source = torch.Generator().manual_seed(seed)
     declared = function.parameters(GIVEN, result(function))
     made = {name: scale * torch.randn(each.shape, generator=source, dtype=torch.float64) for name, each in declared.items()}
+    made |= {name: made[name].abs() + 0.1 for name, each in declared.items() if each.kept}  # running variances are above 0
     function.project(made)
     return made
+
+
+def kept(function: Function) -> set[str]:
+    return {name for name, each in function.parameters(GIVEN, result(function)).items() if each.kept}
 
 
 def result(function: Function) -> tuple[int, ...]:
@@ -72,7 +77,11 @@ def test_each_example_is_mapped_on_its_own_and_stays_finite(function):
     with_, x = parameters(function), data()
     y = apply(function, x, with_)
     assert y.isfinite().all()
-    torch.testing.assert_close(y, torch.cat([apply(function, x[k : k + 1], with_) for k in range(3)]))
+    torch.testing.assert_close(y[[2, 0, 1]], apply(function, x[[2, 0, 1]], with_))
+    if function.by_row:
+        torch.testing.assert_close(y, torch.cat([apply(function, x[k : k + 1], with_) for k in range(3)]))
+    else:
+        assert not torch.allclose(y[:2], apply(function, x[:2], with_)), "rows that do not change each other are a promise"
 
 
 @pytest.mark.parametrize("name", [name for name in UNDECLARED if name not in ("join", "sum", "mean")])
@@ -140,12 +149,49 @@ def test_shapes_pass_without_values(function):
 @each
 def test_promises_at_least_a_gradient_and_it_matches_central_differences(function):
     assert isinstance(function, Differentiable)
-    names = list(parameters(function))
-    tensors = [(value.abs() + 0.1).requires_grad_() for value in parameters(function).values()]  # off the edge of a constraint
+    names, still = list(parameters(function)), kept(function)
+    tensors = [(value.abs() + 0.1).requires_grad_(name not in still) for name, value in parameters(function).items()]  # off edges
     x = data(2).requires_grad_()
     assert torch.autograd.gradcheck(
         lambda x, *rest: function.forward(x, dict(zip(names, rest, strict=True))), (x, *tensors), eps=1e-6, atol=1e-5
     )
+
+
+def learn(function: Function, x: torch.Tensor, with_: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    y, new = function.learn(x, with_, torch.Generator().manual_seed(5))
+    return y.reshape(len(x), *result(function)), dict(new)
+
+
+@each
+def test_learning_is_a_pure_function_and_tells_new_values_of_what_is_kept(function):
+    with_, x = parameters(function), data()
+    before = {name: value.clone() for name, value in with_.items()}
+    (y, new), (again, same) = learn(function, x, with_), learn(function, x, with_)
+    assert torch.equal(y, again)
+    assert all(torch.equal(value, before[name]) for name, value in with_.items())
+    assert new.keys() == same.keys() == kept(function)
+    for name, value in new.items():
+        assert torch.equal(value, same[name]) and value.shape == before[name].shape and value.isfinite().all()
+        assert not torch.equal(value, before[name])
+    if not function.learns_apart:
+        assert torch.equal(y, apply(function, x, with_))
+
+
+@each
+def test_no_gradient_reaches_what_is_kept(function):
+    with_, x = parameters(function), data()
+    held = {name: value.requires_grad_() for name, value in with_.items() if name in kept(function)}
+    y, new = learn(function, x.requires_grad_(), with_)
+    for made in (y, apply(function, x, with_)):
+        gradients = torch.autograd.grad(made.sum(), [x, *held.values()], allow_unused=True, retain_graph=True)
+        assert gradients[0] is not None and all(each_ is None for each_ in gradients[1:])
+    assert not any(value.requires_grad for value in new.values())
+
+
+@each
+def test_learning_passes_shapes_without_values(function):
+    with_ = {name: value.to("meta") for name, value in parameters(function).items()}
+    assert learn(function, data().to("meta"), with_)[0].shape == (3, *result(function))
 
 
 @each
