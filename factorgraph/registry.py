@@ -28,6 +28,7 @@ FAMILIES = {
     "schedules": "factorgraph.training.schedules",
     "data": "factorgraph.data.sources",
     "steps": "factorgraph.data.steps",
+    "augmentations": "factorgraph.data.augmentations",
     "metrics": "factorgraph.metrics",
     "figures": "factorgraph.run.figures",
 }
@@ -100,7 +101,7 @@ def describe(family: str, name: str) -> Described:
     """A leaf as ``explain`` and ``list`` show it."""
     cls = leaves(family)[name]
     text = inspect.cleandoc(cls.__doc__ or "")
-    kinds = {base.__name__ for base in cls.__mro__}
+    kinds = {base.__name__ for base in cls.__mro__ if base.__module__ == Leaf.__module__}  # a leaf may have a promise's name
     promises = tuple(p for p in _PROMISES if p in kinds)
     fields = {info.alias or key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
     return Described(name, family, text.split("\n")[0], text, promises, fields)

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from factorgraph import registry
+from factorgraph import registry, structure
 
 LEAVES = [(family, name) for family in ("factors", "functions", "solvers") for name in registry.leaves(family)]
 
@@ -24,3 +24,11 @@ def test_a_leaf_says_what_it_does_and_where_it_comes_from(family, name):
 def test_every_option_is_described(family, name):
     for key, info in registry.leaves(family)[name].model_fields.items():
         assert key == "type" or info.description, f"{name}.{key} has no description"
+
+
+@pytest.mark.parametrize(("family", "name"), LEAVES)
+def test_the_promises_that_are_shown_are_those_of_the_class(family, name):
+    """Also of a leaf that has a promise's name, such as the function linear."""
+    cls = registry.leaves(family)[name]
+    for promise in registry.describe(family, name).promises:
+        assert issubclass(cls, getattr(structure, promise))

@@ -18,7 +18,7 @@ class Abs(UnitByUnit, Differentiable):
 
     Promises: differentiable but at 0, where the gradient is taken as 0.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, section 2.1, the rectification layer.
+    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, the rectification layer.
     """
 
     type: Literal["abs"] = "abs"

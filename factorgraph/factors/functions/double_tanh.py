@@ -21,7 +21,7 @@ class DoubleTanh(UnitByUnit, Differentiable):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), learned, starts at 1; its sign is free.
-    Source:   Gregor & LeCun, ICML 2010, section 4, the baseline encoder D(tanh(x + u) + tanh(x - u)).
+    Source:   Gregor & LeCun, ICML 2010, the baseline encoder D(tanh(x + u) + tanh(x - u)).
     """
 
     type: Literal["double_tanh"] = "double_tanh"

@@ -22,7 +22,7 @@ class LeakyRelu(UnitByUnit, Differentiable):
 
     Promises: differentiable but at 0, where the slope is taken as a.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Maas, Hannun & Ng, ICML workshop 2013, section 2; a = 0.2 after Radford, Metz & Chintala, arXiv:1511.06434.
+    Source:   Maas, Hannun & Ng, ICML workshop 2013; a = 0.2 after Radford, Metz & Chintala, arXiv:1511.06434.
     """
 
     type: Literal["leaky_relu"] = "leaky_relu"

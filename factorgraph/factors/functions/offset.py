@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Offset(UnitByUnit, Affine):
-    r"""Moves every unit by a learned number of its own: what a transposed function, which has no bias, is given back by.
+    r"""Moves every unit by a learned number of its own: what a transposed function lacks, which has no bias.
 
     .. math:: f(x)_i = g_i x_i + b_i, \qquad f'(y)_i = g_i y_i
 

@@ -18,7 +18,7 @@ class SaturatedLinear(UnitByUnit, Differentiable):
 
     Promises: differentiable but at -1 and 1, where the slope is taken as 1.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Goroshin & LeCun, arXiv:1301.3577, section 2, the saturated linear unit.
+    Source:   Goroshin & LeCun, arXiv:1301.3577, the saturated linear unit.
     """
 
     type: Literal["saturated_linear"] = "saturated_linear"

@@ -19,7 +19,7 @@ class Sigmoid(UnitByUnit, Differentiable):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   an elementary function; as the code of an auto-encoder, Rifai et al., ICML 2011, section 3.
+    Source:   an elementary function; as the code of an auto-encoder, Rifai et al., ICML 2011.
     """
 
     type: Literal["sigmoid"] = "sigmoid"

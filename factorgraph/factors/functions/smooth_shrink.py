@@ -26,7 +26,7 @@ class SmoothShrink(UnitByUnit, Differentiable):
     Promises: differentiable everywhere, at 0 as well.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), or (maps, 1, 1) where the
               shape is (maps, height, width): one for each map. Kept at s >= 0.01 and b >= 0.
-    Source:   Kavukcuoglu et al., NIPS 2010, equation 4, with the last term inside the bracket: as printed it is not odd.
+    Source:   Kavukcuoglu et al., NIPS 2010, equation 5, with the last term inside the bracket: as printed it is not odd.
     """
 
     type: Literal["smooth_shrink"] = "smooth_shrink"

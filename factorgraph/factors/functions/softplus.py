@@ -19,7 +19,7 @@ class Softplus(UnitByUnit, Differentiable):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Dugas et al., NIPS 2000, equation 5.
+    Source:   Dugas, Bengio, Belisle, Nadeau & Garcia, NIPS 2000.
     """
 
     type: Literal["softplus"] = "softplus"
