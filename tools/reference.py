@@ -35,6 +35,7 @@ FAMILIES = {
     "schedules": "Schedules",
     "data": "Data, by `source`",
     "steps": "Preparation steps",
+    "augmentations": "Augmentations",
     "metrics": "Metrics",
 }
 COMMON = {

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from factorgraph.cli import options
 
 FAMILIES = (
     *("factors", "functions", "solvers", "losses", "data", "specs"),
-    *("methods", "steps", "metrics", "optimizers", "schedules", "figures"),
+    *("methods", "steps", "augmentations", "metrics", "optimizers", "schedules", "figures"),
 )
 
 
 @click.command("list")
 @click.argument("family", required=False, type=click.Choice(FAMILIES))
-def command(family: str | None) -> None:
-    """What there is to build from: all families, or one of them."""
+@options.data_folders
+def command(family: str | None, data: tuple[Path, ...]) -> None:
+    """What there is to build from: all families, or one of them. Of data also the licence, and where they lie."""
     for position, each in enumerate([family] if family else FAMILIES):
         if position:
             click.echo()
@@ -21,6 +26,8 @@ def command(family: str | None) -> None:
             click.echo(f"{each}:")
         for name, text in _specs() if each == "specs" else _leaves(each):
             click.echo(f"  {name:26} {text}")
+            if family == "data":
+                _say_more(name, data)
     _say_broken()
 
 
@@ -28,6 +35,17 @@ def _leaves(family: str) -> list[tuple[str, str]]:
     from factorgraph.registry import describe, leaves
 
     return [(name, describe(family, name).summary) for name in leaves(family)]
+
+
+def _say_more(source: str, named: tuple[Path, ...]) -> None:
+    from factorgraph.data.paths import allowed_roots
+    from factorgraph.registry import leaves
+
+    leaf = leaves("data")[source]
+    here = leaf.at_hand(allowed_roots(Path.cwd(), named))
+    for word, text in (("licence", leaf.licence), ("from", leaf.where), ("here", here)):
+        if text:
+            click.echo(f"    {word:8} {text}")
 
 
 def _specs() -> list[tuple[str, str]]:

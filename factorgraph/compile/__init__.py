@@ -71,9 +71,9 @@ def check_plan(graph: Graph, plans: Mapping[str, ProcedurePlan]) -> None:
 
 def check_data(spec: Spec, graph: Graph) -> None:
     """Raise :class:`SpecError` where the data's fields do not fit the variables, as far as that can be said without reading."""
-    from factorgraph.data.preparation import check_block
+    from factorgraph.data.preparation import check_data as check
 
-    found = check_block(spec.data.first, graph.sample_shapes) if spec.data is not None else []
+    found = check(spec.data.blocks, graph.sample_shapes) if spec.data is not None else []
     if found:
         raise SpecError(spec.document.located(found))
 

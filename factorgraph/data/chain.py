@@ -33,6 +33,19 @@ class Chain:
     def prepared_shape(self) -> Shape:
         return prepared_shape(self.steps, self.shape)
 
+    def followed_by(self, steps: Sequence[StepLeaf]) -> Chain:
+        """With more steps, which learn nothing but the shape that they are given."""
+        chain = self
+        for step in steps:
+            state = step.fit(np.zeros((1, *chain.prepared_shape)))
+            chain = Chain((*chain.steps, step), (*chain.states, state), self.shape)
+        return chain
+
+    def parted(self, steps: int) -> tuple[Chain, Chain]:
+        """The first so many steps, and the others."""
+        first = Chain(self.steps[:steps], self.states[:steps], self.shape)
+        return first, Chain(self.steps[steps:], self.states[steps:], first.prepared_shape)
+
     def apply(self, x: Array) -> tuple[Array, dict[str, Array]]:
         """Raw samples (rows, *shape) -> prepared ones, and what to remember so that ``undo`` can bring them back."""
         kept: dict[str, Array] = {}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from factorgraph.data import arrays, images, patches, paths
 from factorgraph.data.bounds import check_size
 from factorgraph.data.model import Geometry
-from factorgraph.data.preparation import LABEL, Preparation
+from factorgraph.data.pool import LABEL
+from factorgraph.data.preparation import Preparation
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 
@@ -80,9 +81,9 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
         raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy file"))
     if path.suffix.lower() in arrays.ENDINGS and path.is_file():
         return _from_arrays(path, preparation)
-    geometry = preparation.source.geometry()
+    geometry = preparation.geometry
     if geometry is None or not preparation.variables_of(geometry.field):
-        why = f"the samples of {preparation.source.type} are not cut from pictures"
+        why = f"the samples of {preparation.of} are not cut from pictures"
         raise DataError(issue("FG521", why, fix=f"an .npy file of samples: {_wanted(preparation)}"))
     files = paths.files_in(path, images.ENDINGS, [path]) if path.is_dir() else [path]
     if not files:
@@ -178,7 +179,7 @@ def _named(found: Mapping[str, Array], preparation: Preparation, path: Path) -> 
 
 def _scaled(values: Array, preparation: Preparation) -> Array:
     """Whole numbers of pictures, 0 to 255 or 65535, as 0 to 1, as the source has them."""
-    return images.from_integers(values) if preparation.source.geometry() is not None else values
+    return images.from_integers(values) if preparation.geometry is not None else values
 
 
 def _wanted(preparation: Preparation) -> str:

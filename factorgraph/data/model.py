@@ -45,6 +45,17 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Some samples as a model's variables, (rows, *shape) each.
+
+    ``present``: of each variable that some rows of the data lack, which of these have it, (rows,) bool; where not, it is 0.
+    """
+
+    values: Mapping[str, Array]
+    present: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
 class Request:
     """How many samples are wanted. ``roots`` are the only folders that may be read.
 

@@ -50,10 +50,25 @@ def noise_seed(seed: int, *purpose: str | int) -> int:
 @lru_cache(maxsize=KEPT_ORDERS)
 def order(seed: int, purpose: str, epoch: int, count: int) -> Array:
     """The permutation of ``count`` rows in one epoch, int64, read-only."""
-    raw = np.random.Philox(key=key(seed, "order", purpose, epoch)).random_raw(count)
-    found: Array = np.argsort(np.atleast_1d(np.asarray(raw, dtype=np.uint64)), kind="stable")
+    found: Array = np.argsort(_raw(count, seed, "order", purpose, epoch), kind="stable")
     found.flags.writeable = False
     return found
+
+
+@lru_cache(maxsize=KEPT_ORDERS)
+def chances(seed: int, purpose: str, epoch: int, count: int, each: int) -> Array:
+    """Numbers at least 0 and below 1 for one epoch, ``each`` of them for every one of ``count`` rows: (count, each), read-only.
+
+    Those of a row do not depend on how many rows there are.
+    """
+    raw = _raw(count * each, seed, "chance", purpose, epoch)
+    found: Array = ((raw >> np.uint64(11)) * 2.0**-53).reshape(count, each)
+    found.flags.writeable = False
+    return found
+
+
+def _raw(count: int, seed: int, *purpose: str | int) -> Array:
+    return np.atleast_1d(np.asarray(np.random.Philox(key=key(seed, *purpose)).random_raw(count), dtype=np.uint64))
 
 
 def steps_of(epochs: float, count: int, batch_size: int | str, whole: bool = False) -> int:
@@ -65,6 +80,13 @@ def steps_of(epochs: float, count: int, batch_size: int | str, whole: bool = Fal
 def epoch_of(step: int, count: int, batch_size: int | str, whole: bool = False) -> int:
     """The epoch, from 0, in which the batch of a step begins."""
     return step // steps_of(1, count, batch_size, whole) if whole else step * _size(count, batch_size) // count
+
+
+def epochs(step: int, count: int, batch_size: int | str, whole: bool = False) -> Array:
+    """The epoch of each row of a step's batch: (rows,), or one of all, (1,)."""
+    size = _size(count, batch_size)
+    first = step * size + np.arange(size)
+    return np.asarray([epoch_of(step, count, batch_size, whole)]) if whole else first // count
 
 
 def batch(seed: int, phase: str, step: int, count: int, batch_size: int | str = 100, whole: bool = False) -> Array:

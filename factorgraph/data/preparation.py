@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.data import chain as chains
 from factorgraph.data.chain import Chain
-from factorgraph.data.model import SourceLeaf, StepLeaf
+from factorgraph.data.model import AugmentationLeaf, Geometry, StepLeaf
+from factorgraph.data.pool import LABEL, Blocks, Column, check_columns, columns, relocated
 from factorgraph.errors import DataError, Issue, issue
 from factorgraph.lazy import np
 from factorgraph.structure import Shape, ShapeError
@@ -18,24 +20,28 @@ from factorgraph.structure import Shape, ShapeError
 if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
-LABEL: Shape = ()  # of a field with one whole number a sample; it is never prepared
-
 
 @dataclass(frozen=True)
 class Preparation:
-    """``bind``: variable -> field. ``shapes``: variable -> shape. ``chains``: field -> its fitted steps; labels have none."""
+    """What is known without data. ``bind``: variable -> column; ``shapes``: variable -> shape; ``chains``: column -> its fitted
+    steps, labels have none; ``augment``: column -> the last of these steps, which learning leaves to chance.
 
-    source: SourceLeaf
+    ``geometry``: how a picture becomes samples of a column; ``of``: the sources' types, for messages. A column is a field of the
+    only source, or of several sources one field of each.
+    """
+
+    of: str
+    geometry: Geometry | None
     bind: Mapping[str, str]
     shapes: Mapping[str, Shape]
     chains: Mapping[str, Chain]
+    augment: Mapping[str, tuple[AugmentationLeaf, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def chain(self) -> Chain:
-        """The chain of the only prepared field, or of the one that pictures are cut for."""
-        geometry = self.source.geometry()
-        if geometry is not None and geometry.field in self.chains:
-            return self.chains[geometry.field]
+        """The chain of the only prepared column, or of the one that pictures are cut for."""
+        if self.geometry is not None and self.geometry.field in self.chains:
+            return self.chains[self.geometry.field]
         assert len(self.chains) == 1, f"several fields are prepared ({', '.join(self.chains)}): name the variable"
         return next(iter(self.chains.values()))
 
@@ -43,12 +49,27 @@ class Preparation:
         """The chain that a variable's samples went through; None for labels."""
         return self.chains.get(self.bind[variable])
 
+    def without_chance(self, column: str, x: Array) -> Array:
+        """What a column's augmentations make of prepared rows where nothing is left to chance: in measuring and inference."""
+        if column not in self.chains:
+            return x
+        chain = self.chains[column]
+        _, last = chain.parted(len(chain.steps) - len(self.augment.get(column, ())))
+        return x if last.prepared_shape == last.shape else last.apply(x)[0]
+
     def variables_of(self, field: str) -> tuple[str, ...]:
         return tuple(variable for variable, bound in self.bind.items() if bound == field)
 
-    def to_variable(self, variable: str, prepared: Array) -> Array:
-        """A prepared field (rows, *shape) in the shape of the variable: flattened, or a label as one of its units. FG505."""
+    def to_variable(self, variable: str, prepared: Array, has: Array | None = None) -> Array:
+        """A prepared column (rows, *shape) in the shape of the variable: flattened, or a label as one of its units. FG505.
+
+        ``has``: which rows have it, (rows,) bool; those of the others are 0.
+        """
         shape = self.shapes[variable]
+        if has is not None:
+            found = np.zeros((len(prepared), *shape), dtype=np.float32)
+            found[has] = self.to_variable(variable, prepared[has])
+            return found
         if prepared.ndim == 1 and prepared.dtype.kind == "i" and len(shape) == 1:
             return _one_hot(prepared, shape[0], variable, self.bind[variable])
         return prepared.reshape(len(prepared), *shape).astype(np.float32, copy=False)
@@ -58,25 +79,52 @@ class Preparation:
         return {f"{field}/{name}": each for field, chain in self.chains.items() for name, each in chain.to_tensors().items()}
 
 
-def stored_chains(tensors: Mapping[str, Array], steps: Sequence[StepLeaf]) -> dict[str, Chain]:
-    """The chains that ``to_tensors`` wrote, by field. DataError FG519."""
-    by_field: dict[str, dict[str, Array]] = {}
+def stored_chains(tensors: Mapping[str, Array], known: Mapping[str, Column]) -> dict[str, Chain]:
+    """The chains that ``to_tensors`` wrote, by column. DataError FG519."""
+    by_column: dict[str, dict[str, Array]] = {}
     for name, each in tensors.items():
-        field, _, rest = name.rpartition("/")
-        by_field.setdefault(field, {})[rest] = each
-    return {field: chains.from_tensors(each, steps) for field, each in by_field.items()}
+        column, _, rest = name.rpartition("/")
+        by_column.setdefault(column, {})[rest] = each
+    return {name: chains.from_tensors(each, known[name].steps if name in known else ()) for name, each in by_column.items()}
 
 
 def stored_preparation(spec: Any, shapes: Mapping[str, Shape], tensors: Mapping[str, Array]) -> Preparation:
     """The preparation of a finished run, without reading its data."""
-    block = spec.data.first
-    return Preparation(block.source, dict(block.bind), dict(shapes), stored_chains(tensors, tuple(block.prepare)))
+    blocks = spec.data.blocks
+    return preparation_of(blocks, shapes, stored_chains(tensors, columns(blocks)[1]))
+
+
+def preparation_of(blocks: Blocks, shapes: Mapping[str, Shape], fitted: Mapping[str, Chain]) -> Preparation:
+    """How the samples of some sources are prepared, with fitted chains by column."""
+    bind, known = columns(blocks)
+    sources: dict[str, Any] = {name: block.source for name, block in blocks.items()}
+    of = ", ".join(dict.fromkeys(each.type for each in sources.values()))
+    augment = {column.name: column.augment for column in known.values() if column.augment and column.name in fitted}
+    return Preparation(of, _geometry(sources, known), bind, dict(shapes), fitted, augment)
+
+
+def _geometry(sources: Mapping[str, Any], known: Mapping[str, Column]) -> Geometry | None:
+    """How pictures become samples: as for the first source that cuts them for a column."""
+    for name, source in sources.items():
+        geometry = source.geometry()
+        for column in known.values():
+            if geometry is not None and column.fields.get(name) == geometry.field:
+                return replace(geometry, field=column.name)
+    return None
+
+
+def check_data(blocks: Blocks, shapes: Mapping[str, Shape]) -> list[Issue]:
+    """What can be said of all sources before anything is read."""
+    found = list(check_columns(blocks))
+    for name, block in blocks.items():
+        found += relocated(name, check_block(block, shapes))
+    return found
 
 
 def check_block(block: Any, shapes: Mapping[str, Shape]) -> list[Issue]:
-    """What can be said of a data block before anything is read: fields that do not exist, shapes that do not fit."""
+    """What can be said of one source before anything is read: fields that do not exist, shapes that do not fit."""
     fields = block.source.fields()
-    return [] if not fields else check_binding(block.bind, block.prepare, shapes, fields)
+    return [] if not fields else check_binding(block.bind, (*block.prepare, *block.augment), shapes, fields)
 
 
 def check_binding(
@@ -95,7 +143,19 @@ def check_binding(
         elif variable in shapes:
             why_not = _misfit(variable, shapes[variable], field, fields[field], steps)
             found += [issue("FG505", why_not, at, fix="make the variable's shape that of the field")] if why_not else []
-    return found
+    return found or _nothing_to_augment([fields[field] for field in bind.values()], steps)
+
+
+def _nothing_to_augment(given: Sequence[Shape], steps: Sequence[StepLeaf]) -> list[Issue]:
+    """FG540 where there are augmentations and no field is a picture when they come."""
+    first = next((number for number, step in enumerate(steps) if isinstance(step, AugmentationLeaf)), None)
+    prepared = [chains.prepared_shape(steps[:first], shape) if shape != LABEL else LABEL for shape in given]
+    if first is None or any(len(shape) > 1 for shape in prepared):
+        return []
+    shapes = ", ".join(str(list(shape)) for shape in prepared)
+    why = f"augment changes pictures, and no field that is bound is one after prepare: {shapes}"
+    fix = "take augment out, or the step that flattens pictures, such as {whiten: {kept: 100}}"
+    return [issue("FG540", why, ("data", "augment"), fix=fix)]
 
 
 def _misfit(variable: str, shape: Shape, field: str, given: Shape, steps: Sequence[StepLeaf]) -> str:
@@ -108,7 +168,8 @@ def _misfit(variable: str, shape: Shape, field: str, given: Shape, steps: Sequen
         return f"{field} of shape {list(given)} cannot be prepared: {why}"
     if prepared == shape or (len(shape) == 1 and math.prod(prepared) == shape[0]):
         return ""
-    after = f", {list(prepared)} after prepare," if prepared != given else ""
+    words = "prepare and augment" if isinstance(steps[-1:] and steps[-1], AugmentationLeaf) else "prepare"
+    after = f", {list(prepared)} after {words}," if prepared != given else ""
     return f"{variable} has the shape {list(shape)}, but its field {field} has {list(given)}{after} and cannot be flattened to it"
 
 

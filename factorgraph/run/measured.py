@@ -299,7 +299,8 @@ class Measured:
 
     def _from_source(self, what: str, *arguments: int) -> Any:
         data = self.graph.spec.data
-        made = getattr(data.first.source, what, None) if data is not None else None
+        sources = [each.source for each in data.blocks.values()] if data is not None else []
+        made = next((getattr(each, what) for each in sources if hasattr(each, what)), None)
         if made is None:
             text = f"the data have no {what}: only generated data know it"
             raise RunError(issue("FG634", text, ("data",), fix="ask this of a spec with generated data, such as curve"))

@@ -16,7 +16,19 @@ from pydantic import BaseModel
 
 from factorgraph.errors import Path
 from factorgraph.registry import FAMILIES, leaves
-from factorgraph.spec.blocks import Claim, DataBlock, Figure, LossTerm, Phase, Player, Use, Variable, Workers, single_loss
+from factorgraph.spec.blocks import (
+    Claim,
+    DataBlock,
+    Figure,
+    LossTerm,
+    Phase,
+    Player,
+    Use,
+    Variable,
+    Workers,
+    several_sources,
+    single_loss,
+)
 from factorgraph.spec.choices import Pick, StepPick, keys_of, long_form, main_field
 from factorgraph.spec.document import Document
 from factorgraph.spec.parse import COMMON, FAMILY, FILE_KEYS, MAIN
@@ -227,6 +239,8 @@ def _long_step(family: str, value: Any) -> Any:
 
 
 def _data(written: Any) -> Here:
+    if several_sources(written):
+        return Here(tuple(map(str, written)), lambda name: _data(written[name]))
     values = long_form(written, "source") if isinstance(written, str) else written
     kind = values.get("source") if isinstance(values, Mapping) else None
     known = leaves("data")

@@ -247,9 +247,22 @@ class DataBlock(Entry):
     bind: dict[str, str] = Field(description="variable: field of the data")
     count: Annotated[Count | None, BeforeValidator(_all_is_none)] = Field(default=None, description="samples; all, if left out")
     test: Count | Share | None = Field(default=None, description="samples kept for measuring, a number or a share")
-    labelled: Annotated[Whole | None, BeforeValidator(_all_is_none)] = Field(default=None, description="rows with labels")
+    labelled: Annotated[Whole | None, BeforeValidator(_all_is_none)] = Field(
+        default=None, description="training rows that keep their labels, as many of each class; all, if left out"
+    )
     prepare: Annotated[tuple[StepChoice, ...], BeforeValidator(listed)] = Field(default=(), description="done once, in order")
-    augment: Annotated[tuple[AugmentationChoice, ...], BeforeValidator(listed)] = Field(default=(), description="done anew")
+    augment: Annotated[tuple[AugmentationChoice, ...], BeforeValidator(listed)] = Field(
+        default=(), description="done to pictures anew each time, while learning"
+    )
+
+
+def several_sources(value: Any) -> bool:
+    """Whether a data block is a map of named sources, not one source."""
+    from factorgraph.spec.suggest import near
+
+    if not isinstance(value, Mapping) or not value or set(value) & set(keys_of(DataBlock)):
+        return False
+    return all(isinstance(each, Mapping) and any(near(key, ("source",)) for key in each) for each in value.values())
 
 
 class Claim(Entry):

@@ -32,7 +32,7 @@ def json_schema() -> dict[str, Any]:
         "indices": {"type": "object", "additionalProperties": _NUMBER},
         "variants": {"type": "object", "additionalProperties": {"type": "object"}},
         "budgets": {"type": "object", "additionalProperties": {"type": "object"}},
-        "data": {"$ref": "#/$defs/data"},
+        "data": {"anyOf": [{"$ref": "#/$defs/data"}, _named({"$ref": "#/$defs/data"})]},
     }
     for block in BLOCKS:
         properties[block] = _named({"$ref": f"#/$defs/{block}"})
@@ -69,9 +69,9 @@ def _definitions() -> dict[str, Any]:
     }
     for family in ("solvers", "optimizers", "schedules"):
         found[family] = _leaf_family(family)
-    by_name = [{"type": "object", "properties": {name: {}}, "required": [name]} for name in leaves("steps")]
-    found["steps"] = {"anyOf": [*_leaf_family("steps")["anyOf"], *by_name]}
-    found["augmentations"] = {"not": {}}
+    for family in ("steps", "augmentations"):
+        by_name = [{"type": "object", "properties": {name: {}}, "required": [name]} for name in leaves(family)]
+        found[family] = {"anyOf": [*_leaf_family(family)["anyOf"], *by_name]}
     one = {"$ref": "#/$defs/losses"}
     found["loss"] = {"anyOf": [one, {"type": "object", "additionalProperties": one}]}
     return found

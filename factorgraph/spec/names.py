@@ -107,7 +107,7 @@ class Checks:
                 for name in value if isinstance(value, Mapping) else ():
                     if name in first:
                         place = self.spec.document.place((first[name], name), "key")
-                        note = f"the first is in {first[name]}, at {place.file}:{place.line}"
+                        note = f"the first is in {first[name]}, at {place.address or f'{place.file}:{place.line}'}"
                         message = f'the name "{name}" is taken: it is in {first[name]} and in {block}'
                         yield Issue("FG208", message, (block, name), on="key", fix="rename one of them", notes=(note,))
                     first.setdefault(name, block)
@@ -303,15 +303,15 @@ class Checks:
     def data(self) -> Iterator[Issue]:
         if self.spec.data is None:
             return
-        block = self.spec.data.first
-        if block.labelled is not None:
-            yield _waits("labelled", "data labelled", ("data", "labelled"), on="key")
-        fields = block.source.fields() if hasattr(block.source, "fields") else {}
-        for name, field in block.bind.items():
-            if name not in self.names.variables and name.split(".")[0] not in self.names.unread:
-                yield unknown("variable", name, self.names.variables, ("data", "bind", name), on="key")
-            if fields and field not in fields:
-                yield unknown(f"field of {block.source.type}", field, tuple(fields), ("data", "bind", name))
+        for declared in self.spec.data.sources.values():
+            block = declared.first
+            fields = block.source.fields() if hasattr(block.source, "fields") else {}
+            for name, field in block.bind.items():
+                at = (*declared.path, "bind", name)
+                if name not in self.names.variables and name.split(".")[0] not in self.names.unread:
+                    yield unknown("variable", name, self.names.variables, at, on="key")
+                if fields and field not in fields:
+                    yield unknown(f"field of {block.source.type}", field, tuple(fields), at)
 
 
 def _waits(what: str, note: str, path: Path, on: Any = "value") -> Issue:

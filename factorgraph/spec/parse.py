@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from factorgraph.errors import Issue, Path, SpecError
 from factorgraph.spec import fragments, names
-from factorgraph.spec.blocks import Claim, DataBlock, Figure, Phase, Use, Variable
+from factorgraph.spec.blocks import Claim, DataBlock, Figure, Phase, Use, Variable, several_sources
 from factorgraph.spec.choices import Mistake, Mistakes, checked, find, keys_of, missing_type
 from factorgraph.spec.constants import Constants, as_count
 from factorgraph.spec.declared import Declared, FactorEntry, Scales
@@ -19,7 +19,7 @@ from factorgraph.spec.document import Document
 from factorgraph.spec.expressions import kind_of
 from factorgraph.spec.language import NAME, SINGULAR, VERSION
 from factorgraph.spec.problems import Entry, issues_of, unknown_key
-from factorgraph.spec.schema import Fragment, Spec, name_of
+from factorgraph.spec.schema import Data, Fragment, Spec, name_of
 from factorgraph.spec.syntax import ExpressionError, check_name
 from factorgraph.structure import Leaf
 
@@ -295,17 +295,26 @@ class Reading:
             return False
         return True
 
-    def data(self) -> Declared[DataBlock] | None:
+    def data(self) -> Data | None:
         value = self.values.get("data")
         if value is None:
             return None
-        path: Path = ("data",)
-        values = self.long(path, value, "data", "source")
+        if not several_sources(value):
+            found = {"": self.data_block(("data",), value, "data")}
+        else:
+            for name in value:
+                self.check_name(("data", name))
+            found = {str(name): self.data_block(("data", name), each, f'data "{name}"') for name, each in value.items()}
+        whole = {name: each for name, each in found.items() if each is not None}
+        return Data(whole) if len(whole) == len(found) else None
+
+    def data_block(self, path: Path, value: Any, label: str) -> Declared[DataBlock] | None:
+        values = self.long(path, value, label, "source")
         if values is None:
             return None
         own = {key: values[key] for key in keys_of(DataBlock) if key in values}
         options = {key: each for key, each in values.items() if key not in own}
-        entry = Entry(path, value, "data", "source", "data")
+        entry = Entry(path, value, label, "source", "data")
         context = {"constants": self.scales.constants()}
         mistakes: list[Mistake] = []
         if "source" in own:
@@ -322,8 +331,19 @@ class Reading:
             checked(DataBlock, own, context, ("data", ""))
         except Mistakes as found:
             mistakes += found.found
-        self.issues += issues_of(mistakes, entry)
+        self.issues += self.after_another_source(path, values, issues_of(mistakes, entry))
         return None if mistakes else Declared(path, own, DataBlock, self.scales)
+
+    def after_another_source(self, path: Path, values: Mapping[str, Any], found: list[Issue]) -> list[Issue]:
+        """Where ``--set data.source=...`` left options of the source that was there: the whole block is to be replaced."""
+        place = self.document.place((*path, "source"))
+        if not place.origin:
+            return found
+        bound = values.get("bind")
+        bind = ", ".join(f"{name}: {field}" for name, field in bound.items()) if isinstance(bound, Mapping) else "..."
+        whole = f"{'.'.join(map(str, path))}={{source: {values.get('source')}, bind: {{{bind}}}, ...}}"
+        fix = f'it is an option of the source that stood here: replace the whole block, --set "{whole}"'
+        return [replace(each, fix=fix) if each.code == "FG201" and each.replacement is None else each for each in found]
 
     def changes(self, block: str) -> dict[str, Mapping[str, Any]]:
         found = {}

@@ -16,6 +16,7 @@ from factorgraph.structure import Function, Leaf
 
 __all__ = [
     "Claim",
+    "Data",
     "DataBlock",
     "Declared",
     "FactorEntry",
@@ -42,6 +43,21 @@ class Fragment:
 
 
 @dataclass(frozen=True)
+class Data:
+    """Where samples come from: one source, whose name is empty, or several by name."""
+
+    sources: Mapping[str, Declared[DataBlock]]
+
+    @property
+    def blocks(self) -> dict[str, DataBlock]:
+        return {name: each.first for name, each in self.sources.items()}
+
+    @property
+    def first(self) -> DataBlock:
+        return next(iter(self.sources.values())).first
+
+
+@dataclass(frozen=True)
 class Spec:
     """Everything that a file says, with its mistakes behind it. Two specs are equal if they mean the same."""
 
@@ -57,7 +73,7 @@ class Spec:
     factors: Mapping[str, FactorEntry]
     inference: Mapping[str, Declared[Leaf]]
     learning: Mapping[str, Declared[Phase]]
-    data: Declared[DataBlock] | None
+    data: Data | None
     variants: Mapping[str, Mapping[str, Any]]
     budgets: Mapping[str, Mapping[str, Any]]
     expect: Mapping[str, Claim]

@@ -74,12 +74,12 @@ def train(
         )
     graph = resolve(spec)
     plan = compiler.plan(spec, graph)
-    say(f"reading data: {spec.data.first.source.type}")
+    say(f"reading data: {', '.join(each.source.type for each in spec.data.blocks.values())}")
     home = Path(spec.document.file).resolve().parent
     dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))
     if not dataset.rows("test"):
         raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
-    model = compiler.build(spec, plan, dataset.train).to(chosen)
+    model = compiler.build(spec, plan, dataset.known()).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
     with folder.lock():

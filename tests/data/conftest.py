@@ -9,10 +9,10 @@ from PIL import Image
 from factorgraph.registry import leaves
 
 
-def make_step(written):
+def make_step(written, family="steps"):
     """``"center"``, ``("whiten", {"floor": 0.02})`` -> the step."""
     name, options = (written, {}) if isinstance(written, str) else written
-    return leaves("steps")[name](**options)
+    return leaves(family)[name](**options)
 
 
 @pytest.fixture
@@ -29,12 +29,30 @@ def source():
 def spec_of():
     """What ``load_data`` reads of a spec."""
 
-    def make(source, bind, prepare=(), *, seed=3, count=None, test=None):
-        steps = tuple(make_step(each) for each in prepare)
-        block = SimpleNamespace(source=source, bind=bind, prepare=steps, count=count, test=test)
-        return SimpleNamespace(seed=seed, data=SimpleNamespace(first=block), document=None)
+    def make(source, bind, prepare=(), *, seed=3, **more):
+        return specs(seed=seed, only=block(source, bind, prepare, **more))
 
     return make
+
+
+def block(source, bind, prepare=(), augment=(), *, count=None, test=None, labelled=None):
+    steps = tuple(make_step(each) for each in prepare)
+    changes = tuple(make_step(each, "augmentations") for each in augment)
+    return SimpleNamespace(
+        source=source, bind=bind, prepare=steps, augment=changes, count=count, test=test, labelled=labelled
+    )
+
+
+def specs(*, seed=3, **blocks):
+    """``only``: the one source without a name."""
+    named = {"": blocks["only"]} if list(blocks) == ["only"] else blocks
+    return SimpleNamespace(seed=seed, data=SimpleNamespace(blocks=named, first=next(iter(named.values()))), document=None)
+
+
+@pytest.fixture
+def several():
+    """Named sources: ``several(few=block(...), many=block(...))``."""
+    return SimpleNamespace(block=block, spec=specs)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from factorgraph.data import dataset as module
+from factorgraph.data import chain
 from factorgraph.data.dataset import load_data
 from factorgraph.data.model import Splits, Table
 from factorgraph.data.preparation import check_block, stored_preparation
@@ -82,7 +82,7 @@ def test_rows_fields_and_variables_belong_together(patches):
 def test_a_run_gets_its_data_again_without_fitting(patches, monkeypatch):
     first = load_data(patches(), {"Y": (49,)}, [])
     stored = (json.loads(json.dumps(first.fingerprint)), first.to_tensors())
-    monkeypatch.setattr(module.chains, "fit", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(chain, "fit", lambda *_: pytest.fail("fitted again"))
     again = load_data(patches(), {"Y": (49,)}, [], stored)
     assert all((getattr(again, split)["Y"] == getattr(first, split)["Y"]).all() for split in ("train", "test"))
     assert again.fingerprint == first.fingerprint
