@@ -226,7 +226,7 @@ class Block:
         return domains.choices([(each.domain, size) for each, size in self._sized()], start, width)
 
     def _bound(self, tensors: Tensors, start: Tensor) -> Tensor | None:
-        if not all(term.bounded for term in self.plan.terms if term.part == "smooth"):
+        if not all(term.bounded for term in self.plan.terms if term.part != "rest"):
             return None
         graph = self.program.graph
         norms = Norms(graph, frozenset(self.plan.block), tensors, start)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import Field
 
 from factorgraph import compile as compiler
 from factorgraph.compile.plan import ProcedurePlan, describe, from_json
 from factorgraph.errors import RunError, SpecError
+from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
+from factorgraph.spec.expressions import Expression
+from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
+from factorgraph.structure import Factor, Glyph, Proximal
 from tests.compile.specs import FRAMES, PSD, SPARSE, TWO_LATENTS, spec
 
-KMEANS = {"variables.Z.domain": "one_hot", "factors.sparsity.weight": 0}
+GUESSED = SPARSE.replace("functions:", "functions:\n  guess: {type: linear, units: code}")
+BY_SAMPLE = {"factors.reconstruction.between": ["Y", "decoder(Z) * Y"]}  # each sample's values curve its energy
+PRODUCT = {"type": "inner_product", "between": ["Z", "guess(Y)"]}
+PRIOR = {"type": "gaussian", "of": "Z", "precision": "diagonal"}
 
 
 def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
@@ -26,13 +36,17 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
         ({}, "fista", "gram", "proximal"),
         ({"functions.decoder": {"type": "linear", "bias": False}}, "fista", "gram", "proximal"),  # no unit_norm: still convex
         ({"variables.Z.domain": "nonnegative"}, "fista", "gram", "proximal"),
-        ({"variables.Z.domain": "one_hot"}, "enumerate", "", "one_hot"),
+        ({"variables.Z.domain": "one_hot"}, "enumerate", "gram", "one_hot"),
+        ({"variables.Z.domain": "one_hot", "functions.decoder.activation": "relu"}, "enumerate", "", "one_hot"),
+        ({"variables.Z.domain": "one_hot", "factors.sparsity.of": "decoder(Z)"}, "enumerate", "", "one_hot"),
+        ({"variables.Z.domain": "binary", "dims.code": 16}, "enumerate", "gram", "binary"),
+        ({"variables.Z.domain": "simplex"}, "fista", "gram", "proximal"),
         ({"factors.sparsity": {"type": "squared_distance", "between": ["Z", 0], "weight": 0.2}}, "exact", "gram", "quadratic"),
         ({"factors.sparsity.weight": 0}, "exact", "gram", "quadratic"),
         ({"functions.decoder.activation": "relu"}, "ista", "gradient", "proximal"),
         (
             {"functions.decoder.activation": "relu", "factors.sparsity.weight": 0},
-            "gradient",
+            "lbfgs",
             "gradient",
             "without a non-smooth part",
         ),
@@ -40,11 +54,25 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
         ({"dims.code": 4096}, "fista", "gradient", "proximal"),
         ({"dims.code": 4096, "factors.sparsity.weight": 0}, "exact", "gram", "quadratic"),
         ({"factors.reconstruction.weight": -1}, "ista", "gram", "proximal"),  # not convex any more
-        ({"factors.reconstruction.between": ["Y", "decoder(Z) * Y"]}, "ista", "gradient", "proximal"),  # curved by each sample
+        (BY_SAMPLE, "ista", "gradient", "proximal"),
+        ({**BY_SAMPLE, "factors.sparsity.weight": 0}, "exact", "grams", "quadratic"),
+        ({**BY_SAMPLE, "factors.sparsity.weight": 0, "dims.code": 129}, "lbfgs", "gradient", "non-smooth"),
+        ({"factors.sparsity": {**PRODUCT, "weight": -0.37}}, "exact", "gram", "one Hessian"),
+        ({"factors.sparsity": {"type": "inner_product", "between": ["Z", "Z"], "weight": 0.37}}, "lbfgs", "gram", "bound"),
+        ({"factors.sparsity": {"type": "bias", "of": "Z", "weight": -0.37}}, "exact", "gram", "quadratic"),
+        ({"factors.sparsity": {"type": "distance", "between": ["Z", "guess(Y)"]}}, "fista", "gram", "proximal"),
+        ({"factors.sparsity": {"type": "distance", "between": ["guess(Y)", "Z"]}}, "fista", "gram", "proximal"),
+        ({"factors.sparsity": {"type": "distance", "between": ["Z", "guess(Y)"], "p": 3}}, "lbfgs", "gradient", "non-smooth"),
+        ({"factors.sparsity": {"type": "distance", "between": ["Z", "guess(Y)"], "p": 2}}, "exact", "gram", "quadratic"),
+        ({"factors.sparsity": {"type": "log_cosh", "of": "Z"}}, "fista", "gradient", "convex"),
+        ({"factors.sparsity": {"type": "student_t", "of": "Z"}}, "lbfgs", "gradient", "bound"),
+        ({"factors.sparsity": PRIOR}, "exact", "gram", "quadratic"),
+        ({"factors.sparsity": {**PRIOR, "by": "softmax(guess(Y))"}}, "exact", "grams", "bound"),
     ],
 )
 def test_the_solver_that_uses_most_structure_wins(changes: dict[str, object], solver: str, kernel: str, words: str) -> None:
-    plan = planned(spec(SPARSE).with_changes(changes, "test"))
+    made = loads(GUESSED)
+    plan = planned(made.with_changes(changes, "test"))
     assert plan.solver is not None
     assert (plan.solver["type"], plan.kernel) == (solver, kernel)
     assert words in plan.reason
@@ -69,8 +97,17 @@ def test_slots_of_a_latent_are_one_block_when_factors_tie_them() -> None:
     ("changes", "code", "words"),
     [
         ({"factors.sparsity.of": "decoder(Z)"}, "FG401", ["sparsity", "l1 of decoder", "proximal map"]),
-        ({"variables.Z.domain": "binary"}, "FG401", ["binary", "domain"]),
-        ({"variables.Z.domain": "simplex"}, "FG401", ["simplex"]),
+        ({"variables.Z.domain": "binary"}, "FG421", ["65536", "33 units have about 10^9 together", "nonnegative or simplex"]),
+        ({"variables.Z.domain": "binary", "dims.code": 17}, "FG421", ["131072 together"]),
+        ({"variables.Z.domain": "binary", "inference.optimal.solver": "enumerate"}, "FG402", ["65536"]),
+        ({"variables.Z.domain": "binary", "dims.code": 4, "inference.optimal.solver": "fista"}, "FG402", ["domain", "binary"]),
+        ({"variables.Z.domain": "simplex", "inference.optimal.solver": "exact"}, "FG402", ["simplex"]),
+        ({**BY_SAMPLE, "inference.optimal.solver": "fista"}, "FG402", ["bound", "Quadratic after Affine decoder, by sample"]),
+        (
+            {**BY_SAMPLE, "factors.sparsity.weight": 0, "dims.code": 129, "inference.optimal.solver": "exact"},
+            "FG402",
+            ["at most 128 units where each sample has a Hessian of its own; the block has 129"],
+        ),
         ({"inference.optimal.solver": "exact"}, "FG402", ["exact", "sparsity is Proximal", "fista"]),
         ({"inference.optimal.solver": "gradient"}, "FG402", ["gradient", "sparsity"]),
         ({"functions.decoder.activation": "relu", "inference.optimal.solver": "fista"}, "FG402", ["bound", "decoder.activation"]),
@@ -168,20 +205,98 @@ inference:
     torch.testing.assert_close(found["W"], y.clamp_min(0))
 
 
-def test_two_one_hot_latents_are_refused_together() -> None:
-    text = SPARSE.replace(
-        "  Z: {kind: latent, shape: [code]}",
-        "  Z: {kind: latent, shape: [code], domain: one_hot}\n  K: {kind: latent, shape: [code], domain: one_hot}",
-    )
-    text = (
-        text.replace("decoder(Z)]}", "decoder(Z + K)]}")
-        .replace("of: Z}", "of: Z}", 1)
-        .replace("method: argmin, of: Z", "method: argmin, of: [Z, K]")
-    )
-    with pytest.raises(SpecError) as caught:
-        planned(spec(text))
-    assert caught.value.issues[0].code == "FG401"
-    assert "mixed" in str(caught.value)
+def test_variables_that_are_tried_and_variables_that_are_moved_are_not_one_block() -> None:
+    text = TWO_LATENTS.replace("B: {kind: latent, shape: [3]}", "B: {kind: latent, shape: [3], domain: one_hot}")
+    for changes in ({}, {"inference__optimal__solver": "enumerate"}):
+        with pytest.raises(SpecError) as caught:
+            planned(spec(text, **changes))
+        assert caught.value.issues[0].code == "FG420"
+        assert "B may take a few values, which are tried, and A many" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("domains", "domain", "size"),
+    [(("one_hot", "one_hot"), "one_hot", 12), (("binary", "binary"), "binary", 128), (("binary", "one_hot"), "finite", 48)],
+)
+def test_variables_that_are_tried_are_tried_together(domains: tuple[str, str], domain: str, size: int) -> None:
+    plan = planned(spec(TWO_LATENTS, variables__A__domain=domains[0], variables__B__domain=domains[1]))
+    assert (plan.domain, plan.solver) == (domain, {"type": "enumerate"})
+
+
+class Length(Factor, Proximal):
+    """Groups that are on or off together: not unit by unit."""
+
+    type: str = "length"
+    of: Expression = Field(description="a group")
+    convex: ClassVar[bool] = True
+    glyph: ClassVar[Glyph] = Glyph(label="length")
+
+    def energy(self, *arguments: Any) -> Any:
+        return arguments[0].flatten(1).norm(dim=1)
+
+    def prox(self, v: Any, t: Any, *still: Any) -> Any:
+        return v * (1 - t / v.norm(dim=1, keepdim=True)).clamp_min(0)
+
+
+def with_leaf(made: Spec, leaf: Factor) -> Graph:
+    graph = resolve(made)
+    return replace(graph, factors={**graph.factors, "sparsity": replace(graph.factors["sparsity"], leaf=leaf)})
+
+
+def test_groups_are_searched_but_not_where_they_must_be_nonnegative() -> None:
+    graph = with_leaf(spec(SPARSE), Length(of="Z"))
+    assert compiler.plan_procedures(graph)["optimal"].solver == {"type": "fista", "restart": True}
+    for domain in ("nonnegative", "simplex"):
+        with pytest.raises(SpecError, match=f"length of {domain} values: no proximal map of both together"):
+            compiler.plan_procedures(with_leaf(spec(SPARSE, variables__Z__domain=domain), Length(of="Z")))
+
+
+PULL = {"type": "distance", "between": ["Z", "guess(Y)"], "weight": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("second", "domain", "words"),
+    [
+        ({"type": "l1", "of": "Z", "weight": 0.2}, "real", ""),
+        ({"type": "l1", "of": "Z", "weight": 0.2}, "simplex", ""),
+        (PULL, "real", "pull is distance beside sparsity: only plain magnitudes, as of l1, have a proximal map together"),
+        (PULL, "one_hot", ""),
+    ],
+)
+def test_of_several_proximal_terms_only_magnitudes_add_up(second: dict[str, object], domain: str, words: str) -> None:
+    made = loads(GUESSED.replace("inference:", "  pull: {type: l1, of: Z}\ninference:"))
+    made = made.with_changes({"factors.pull": second, "variables.Z.domain": domain}, "test")
+    if words:
+        with pytest.raises(SpecError, match=words):
+            planned(made)
+    else:
+        assert {term.part for term in planned(made).terms} == {"smooth", "rest"}
+
+
+def test_a_pull_towards_what_stands_still_may_be_kept_nonnegative_but_not_on_a_simplex() -> None:
+    made = loads(GUESSED)
+    assert planned(made.with_changes({"factors.sparsity": PULL, "variables.Z.domain": "nonnegative"}, "test")).solver
+    with pytest.raises(SpecError, match="distance of simplex values"):
+        planned(made.with_changes({"factors.sparsity": PULL, "variables.Z.domain": "simplex"}, "test"))
+
+
+def test_bounds_of_what_is_learned_and_of_what_has_no_curvature_are_told() -> None:
+    made = loads(GUESSED)
+    terms = {}
+    for key, factor in (("prior", PRIOR), ("bias", {"type": "bias", "of": "Z"}), ("by", {**PRIOR, "by": "softmax(guess(Y))"})):
+        terms[key] = planned(made.with_changes({"factors.sparsity": factor}, "test")).terms[1]
+    assert terms["prior"].bound == terms["by"].bound == "L = 1 |sparsity|"
+    assert (terms["bias"].promise, terms["bias"].bound) == ("Linear", "L = 0")
+    assert (terms["by"].promise, terms["by"].own, terms["prior"].own) == ("Quadratic, by sample", True, False)
+
+
+def test_a_plan_of_before_hessians_were_told_apart_reads_back() -> None:
+    plan = compiler.plan(spec(SPARSE))
+    data = json.loads(plan.to_json())
+    for term in data["procedures"]["optimal"]["terms"]:
+        del term["own"]
+    assert from_json(data) == plan
+    compiler.build(spec(SPARSE), from_json(data))
 
 
 def test_a_name_of_a_latent_stands_for_it() -> None:
@@ -224,12 +339,11 @@ def test_a_phase_cannot_change_what_all_phases_share(address: str) -> None:
         ({"block": ("Y",)}, "other variables"),
         ({"factors": ("nothing",)}, "other variables or factors"),
         ({"kernel": "code"}, "code"),
+        ({"kernel": "grams"}, "grams"),
         ({"terms": ()}, "cannot infer"),
     ],
 )
 def test_a_plan_from_a_stranger_is_checked(change: dict[str, object], words: str) -> None:
-    from dataclasses import replace
-
     made = spec(SPARSE)
     good = compiler.plan(made)
     bad = replace(good, procedures={"optimal": replace(good.procedures["optimal"], **change)})

@@ -35,7 +35,7 @@ FINITE = ("binary", "one_hot", "finite")
 
 
 def reachable() -> list[Structure]:
-    """Linear terms are quadratic, quadratic ones bounded unless samples weigh them, bounded ones differentiable; a domain is a rest."""
+    """Quadratic terms are bounded unless samples weigh them, bounded ones differentiable; a domain is a rest."""
     found = []
     levels = [  # differentiable, bounded, quadratic, shared
         (False, False, False, True), (True, False, False, True), (True, True, False, True),
@@ -162,7 +162,8 @@ def least(domain: str):
     of_one = {"binary": lambda n: list(itertools.product((0, 1), repeat=n)), "one_hot": lambda n: numpy.eye(n).tolist()}
 
     def minimum(hessian, linear):
-        every = [sum(map(list, each), []) for each in itertools.product(*(of_one[name](size) for name, size in PARTS[domain]))]
+        parts = itertools.product(*(of_one[name](size) for name, size in PARTS[domain]))
+        every = [list(itertools.chain(*each)) for each in parts]
         return min((numpy.array(z, dtype=float) for z in every), key=lambda z: z @ hessian @ z / 2 + linear @ z)
 
     return minimum

@@ -60,7 +60,7 @@ class Lbfgs(Iterative):
             trial = z + column(length, z) * direction
             there, slope = problem.smooth(trial), problem.gradient(trial)
             downhill, then = dot(direction, gradient), dot(direction, slope)
-            level = (there <= energy + slack(energy)) & (then <= (2 * ENOUGH - 1) * downhill)  # what energies are too coarse to tell
+            level = (there <= energy + slack(energy)) & (then <= (2 * ENOUGH - 1) * downhill)  # too close for energies to tell
             fine = level | (there <= energy + ENOUGH * length * downhill)  # false for what is not finite
             moved, bent = trial - z, slope - gradient
             along = dot(moved, bent)

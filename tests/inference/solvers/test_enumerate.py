@@ -61,7 +61,7 @@ def test_a_row_that_is_not_a_number_disturbs_no_other(form):
 
 
 def boltzmann(domain_parts, size, batch=3, at=None):
-    """A quadratic energy with signs of both kinds over bits and choices; ``at`` counts how many energies are asked for at a time."""
+    """A quadratic energy with signs of both kinds; ``at`` counts how many energies are asked for at a time."""
     source = torch.Generator().manual_seed(1)
     coupling, field = torch.randn(size, size, generator=source), torch.randn(batch, size, generator=source)
 
