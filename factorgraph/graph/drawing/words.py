@@ -148,14 +148,16 @@ def _operated(value: Operation, parts: list[str]) -> str:
 
 def _fenced(graph: Graph, id: Id, around: str) -> str:
     value, inside = graph.values[id], _text(graph, id)
-    return f"({inside})" if _is_loose(value) and around in ("-", "*", "negate") else inside
+    is_joined = isinstance(value, Operation) and value.operator == "join"
+    is_torn = around != "join" if is_joined else _is_loose(value) and around in ("-", "*", "negate")
+    return f"({inside})" if is_torn else inside
 
 
 def _is_loose(value: Value) -> bool:
     """Whether its text falls apart beside another sign."""
     if isinstance(value, Constant):
         return value.value < 0
-    return isinstance(value, Operation) and value.operator in ("+", "-", "*", "negate")
+    return isinstance(value, Operation) and value.operator in ("+", "-", "*", "negate", "join")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

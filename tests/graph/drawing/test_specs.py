@@ -8,6 +8,7 @@ import pytest
 
 from factorgraph.errors import SpecError
 from factorgraph.graph.drawing import check, draw
+from factorgraph.graph.drawing.words import formula
 from factorgraph.graph.resolve import resolve
 from factorgraph.spec.load import load, loads
 
@@ -85,3 +86,28 @@ def test_a_tied_spec_shares_its_colour():
     boxes = {node.lines[0]: node.family for node in drawing.nodes if node.kind == "function"}
     assert boxes == {"W": 0, "relu": None, "Wᵀ": 0}
     assert check(drawing) == []
+
+
+def test_joined_values_hold_together_beside_a_sign_and_need_no_brackets_inside_a_function():
+    graph = resolve(
+        loads("""
+factorgraph: 1
+indices: {t: 2}
+variables:
+  A: {kind: observed, per: t, shape: [4]}
+  Z: {kind: latent, shape: [7]}
+  C: {kind: latent, shape: [3]}
+functions: {W: linear}
+factors:
+  one: {type: squared_distance, between: [Z, "join(A[0], C)"]}
+  two: {type: squared_distance, between: [Z, "sum(join(A, C), t)"]}
+  three: {type: l1, of: "join(A[0], C) + W(A[0], C)"}
+  four: {type: l1, of: "join(A[0], C)"}
+""")
+    )
+    assert [formula(graph, each) for each in graph.factors.values()] == [
+        "‖Z − (A₀, C)‖²",
+        "‖Z − Σ((A₀, C), (A₁, C))‖²",
+        "‖(A₀, C) + W(A₀, C)‖₁",
+        "‖A₀, C‖₁",
+    ]
