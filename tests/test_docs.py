@@ -93,6 +93,26 @@ def test_the_tutorial(command, tmp_path):
     exec(compile(code, "tutorial.md", "exec"), {})
 
 
+def test_the_page_on_specs_in_python(monkeypatch, tmp_path, capsys):
+    """Its pieces run in their order; the first writes the tutorial's first spec, and the mistake is told as shown."""
+    import factorgraph as fg
+
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "python.md"
+    first, use, wrong, loops = blocks(page, "python")
+    exec(compile(first, "python.md", "exec"), made := {})
+    assert made["spec"] == fg.loads(capsys.readouterr().out, "patches.yaml")
+    assert made["spec"] == fg.loads(blocks(ROOT / "docs" / "tutorial.md", "yaml")[0], "patches.yaml")
+    exec(compile(use, "python.md", "exec"), made)
+    assert made["run"].model is not None and (tmp_path / "patches.svg").exists()
+    capsys.readouterr()
+    exec(compile(wrong, "python.md", "exec"), made)
+    (shown,) = re.findall(r"^```\n(error .*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert capsys.readouterr().out == shown
+    exec(compile(loops, "python.md", "exec"), made)
+    assert len(fg.loads(made["text"]).factors) == 3
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_whole_specs_in_pages_are_valid(page, command, tmp_path):
     for number, text in enumerate(each for each in blocks(page, "yaml") if each.startswith("factorgraph: 1")):

@@ -273,7 +273,8 @@ class Builder:
             document = replace(read(as_yaml(values), self._file), unseen=True)
             spec = of_document(document)
         except SpecError as error:
-            raise SpecError([*self._issues, *(_addressed(each) for each in error.issues)]) from None
+            told = {each.path for each in self._issues}
+            raise SpecError([*self._issues, *(_addressed(each) for each in error.issues if each.path not in told)]) from None
         if self._issues:
             raise SpecError(self._issues)
         return spec

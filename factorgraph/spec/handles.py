@@ -119,7 +119,7 @@ class FragmentName(Handle):
 
 
 Operand: TypeAlias = Value | float
-Argument: TypeAlias = Handle | float
+Argument: TypeAlias = Handle | float | str
 Number: TypeAlias = Value | float | str  # a number, or an expression over dims
 Expressed: TypeAlias = Value | float | str  # an expression over variables
 Name: TypeAlias = Handle | str
@@ -147,9 +147,11 @@ def _joined(left: Operand, operator: str, right: Operand, binds: int) -> Value:
 
 def _inside(operand: Argument, least: int, *, sign: bool = True) -> str:
     """An operand's text, in brackets if it binds less than it must there, or begins with a sign where none may stand."""
-    if not isinstance(operand, Handle):
+    if isinstance(operand, Handle):
+        text, binds = operand._text, operand._binds
+    elif isinstance(operand, str):
+        text, binds = operand, 0
+    else:
         text = repr(plain_number(operand))
         binds = SIGN if text.startswith("-") else ATOM
-    else:
-        text, binds = operand._text, operand._binds
     return f"({text})" if binds < least or (binds == SIGN and not sign) else text

@@ -109,7 +109,7 @@ def specs() -> list[Listed]:
         try:
             document = read(decode(file.read_bytes(), str(file)), str(file))
             title = str(document.values.get("title") or "")
-            found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(_waited(document))))
+            found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(waited(document))))
         except SpecError:
             found.append(Listed("" if name.startswith("drafts/") else name, file, "(does not load)"))
     return sorted(found, key=lambda each: (bool(each.waits_for), each.path.as_posix()))
@@ -117,10 +117,10 @@ def specs() -> list[Listed]:
 
 def waits_for(path: str | File) -> list[tuple[str, str]]:
     """The leaves, as (family, type), that a spec names and this version lacks. Raises SpecError where anything else is wrong."""
-    return _waited(open_document(path))
+    return waited(open_document(path))
 
 
-def _waited(document: Document) -> list[tuple[str, str]]:
+def waited(document: Document) -> list[tuple[str, str]]:
     try:
         of_document(document)
     except SpecError as error:
