@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from factorgraph import registry
+from factorgraph.graph.builtin import BUILTIN
 from factorgraph.spec import blocks
 from factorgraph.structure import Leaf
 
@@ -69,8 +70,10 @@ def overview(family: str, found: Any) -> tuple[tuple[str, ...], list[tuple[str, 
         rows = [(f"`{name}({', '.join(found[name].arguments)})`", first_line(found[name])) for name in found]
         return ("metric", "what it measures"), rows
     if family in ("factors", "functions"):
-        promises = {name: ", ".join(registry.describe(family, name).promises) for name in found}
-        return ("type", "what it does", "promises"), [(f"`{name}`", first_line(found[name]), promises[name]) for name in found]
+        described = {name: registry.describe(family, name) for name in found}
+        described |= BUILTIN if family == "functions" else {}
+        rows = [(f"`{name}`", each.summary.replace("``", "`"), ", ".join(each.promises)) for name, each in described.items()]
+        return ("type", "what it does", "promises"), rows
     return ("type", "what it does"), [(f"`{name}`", first_line(found[name])) for name in found]
 
 
