@@ -5,13 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
-
-from factorgraph.spec.expressions import PARSED, Node, Number, Reader, Slot, Span, text_of, text_schema
+from factorgraph.spec.expressions import Node, Number, ParsedText, Reader, Slot, Span, remembered
 from factorgraph.spec.syntax import ALLOWED, ExpressionError, python_tree, refuse, span_of
 
 MOST_STATES = 2  # a variant, then a phase or "start"
@@ -54,41 +50,21 @@ class Minus:
 ClaimNode = Number | Measure | Combined | Minus
 
 
-@dataclass(frozen=True)
-class ClaimExpression:
-    """What a claim measures: its text as written and its tree. A field of this type takes a text or a number."""
+@remembered
+def parse_claim(text: str) -> ClaimNode:
+    """The tree of a claim. Raises :class:`ExpressionError`."""
+    return _ClaimReader("claim", text).claim(python_tree(text, "claim"))
 
-    text: str
-    root: ClaimNode
 
-    @classmethod
-    def of(cls, written: object) -> ClaimExpression:
-        """From what a spec holds. Raises :class:`ExpressionError`."""
-        if isinstance(written, ClaimExpression):
-            return written
-        text = text_of(written, "a claim")
-        return cls(text, parse_claim(text))
+class ClaimExpression(ParsedText[ClaimNode]):
+    """What a claim measures."""
+
+    wanted = "a claim"
+    parse = staticmethod(parse_claim)
 
     def measures(self) -> tuple[Measure, ...]:
         """Every figure that has to be measured, in the order of writing."""
         return tuple(_measures(self.root))
-
-    def __str__(self) -> str:
-        return self.text
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return text_schema(cls.of)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "a claim"}
-
-
-@lru_cache(PARSED)
-def parse_claim(text: str) -> ClaimNode:
-    """The tree of a claim. Raises :class:`ExpressionError`."""
-    return _ClaimReader("claim", text).claim(python_tree(text, "claim"))
 
 
 def _measures(root: ClaimNode) -> Iterator[Measure]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -79,48 +79,71 @@ class Negate:
 
 
 Node = Number | Read | Call | Binary | Negate
+Tree = TypeVar("Tree")
+
+
+def remembered(parse: Callable[[str], Tree]) -> Callable[[str], Tree]:
+    """The same parser, which knows the trees of texts that it has read."""
+    return lru_cache(PARSED)(parse)
 
 
 @dataclass(frozen=True)
-class Expression:
-    """A value expression: its text as written and its tree. A field of this type takes a text or a number."""
+class ParsedText(Generic[Tree]):
+    """A small text of a spec, as written, with its tree. A field of such a type takes a text or a number."""
 
     text: str
-    root: Node
+    root: Tree
+
+    wanted: ClassVar[str]  # what is wanted here, in words
+    parse: ClassVar[Callable[[str], Any]]
 
     @classmethod
-    def of(cls, written: object) -> Expression:
+    def of(cls, written: object) -> Self:
         """From what a spec holds. Raises :class:`ExpressionError`."""
-        if isinstance(written, Expression):
+        if isinstance(written, cls):
             return written
-        text = text_of(written, "an expression")
-        return cls(text, parse_value(text))
+        text = text_of(written, cls.wanted)
+        return cls(text, cls.parse(text))
 
     def __str__(self) -> str:
         return self.text
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return text_schema(cls.of)
+        def validate(written: object) -> Any:
+            try:
+                return cls.of(written)
+            except ExpressionError as error:
+                raise error.for_pydantic() from None
+
+        as_text = core_schema.plain_serializer_function_ser_schema(str)
+        return core_schema.no_info_plain_validator_function(validate, serialization=as_text)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": "an expression"}
+        return {"anyOf": [{"type": "string"}, {"type": "number"}], "description": cls.wanted}
 
 
-@lru_cache(PARSED)
+@remembered
 def parse_value(text: str) -> Node:
     """The tree of a value: ``decoder(Z)``, ``Z[t] - Z[t-1]``. Raises :class:`ExpressionError`."""
     return Reader("value", text).node(python_tree(text, "value"))
 
 
-@lru_cache(PARSED)
+@remembered
 def parse_constant(text: str) -> Node:
     """The tree of a constant: ``1.25 / (T - 1)``, ``width[l]``, ``size(X)``. Raises :class:`ExpressionError`."""
     root = Reader("constant", text).node(python_tree(text, "constant"))
     for node in walk(root):
         _check_constant(node)
     return root
+
+
+class Expression(ParsedText[Node]):
+    """A value expression."""
+
+    wanted = "an expression"
+    parse = staticmethod(parse_value)
 
 
 def walk(root: Node) -> Iterator[Node]:
@@ -134,20 +157,6 @@ def walk(root: Node) -> Iterator[Node]:
     elif isinstance(root, Call):
         for argument in root.arguments:
             yield from walk(argument)
-
-
-def text_schema(of: Callable[[object], Any]) -> CoreSchema:
-    """A pydantic schema for a parsed text: ``of`` makes it from what is written and raises :class:`ExpressionError`."""
-
-    def validate(written: object) -> Any:
-        try:
-            return of(written)
-        except ExpressionError as error:
-            raise error.for_pydantic() from None
-
-    return core_schema.no_info_plain_validator_function(
-        validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda parsed: parsed.text)
-    )
 
 
 def text_of(written: object, wanted: str) -> str:
