@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.inference.methods._method import Names
 from factorgraph.losses._loss import LossLeaf
+from factorgraph.spec.lists import Names
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,22 +22,17 @@ from factorgraph.spec.choices import (
 from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.constants import Count, NonNegative, Real, Share, Whole
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.lists import Names, listed
 from factorgraph.structure import Leaf, Loss, Source
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-def listed(value: Any) -> Any:
-    """One name may stand for a list of one."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
 def _all_is_none(value: Any) -> Any:
     return None if value == "all" else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Size = Annotated[tuple[Count, ...], BeforeValidator(listed)]
 
 

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from factorgraph.spec.expressions import Expression
+from factorgraph.spec.lists import Names, Values
 from factorgraph.structure import Leaf
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
-
-
-def _listed(value: Any) -> Any:
-    """One name may stand for a list of one."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Values = Annotated[tuple[Expression, ...], BeforeValidator(_listed)]
 
 
 class Method(Leaf, ABC):
