@@ -56,6 +56,7 @@ DOORS = {  # one doorway to each library
     "filelock": {"run", "data"},
     "pooch": {"data"},  # the only one that reaches out, for `factorgraph fetch`
     "PIL": {"data"},
+    "av": {"data"},
     "platformdirs": {"data"},
 }
 NOWHERE = {"pickle", "dill", "joblib", "marshal", "shelve", "runpy", "requests", "urllib", "http", "ftplib", "socketserver"}

@@ -46,6 +46,7 @@ def _npz(path: Path, at: errors.Path, only: Collection[str] | None) -> dict[str,
     found = {}
     with zipfile.ZipFile(path) as archive:
         members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+        members = [each for each in members if only is None or each.filename[:-4] in only]
         if len(members) > MOST_ARRAYS:
             raise ValueError(f"it holds {len(members)} arrays; {MOST_ARRAYS} are the limit")
         members = [each for each in members if only is None or each.filename[:-4] in only]

@@ -65,6 +65,24 @@ def in_colors(values: Array, colors: int) -> Array:
     return np.ascontiguousarray(color.transpose(2, 0, 1), dtype=np.float32)
 
 
+def fitted(values: Array, size: int) -> Array:
+    """The middle square of a picture (..., height, width) at ``size`` pixels a side: its shorter side becomes ``size``.
+
+    Each new pixel is a mean of those that it covers, or lies between its neighbours: nothing rings, and 0 to 1 stays 0 to 1.
+    """
+    from PIL import Image
+
+    height, width = values.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    middle = values[..., top : top + side, left : left + side].reshape(-1, side, side)
+    planes = np.ascontiguousarray(middle, dtype=np.float32)
+    if side == size:
+        return planes.reshape(*values.shape[:-2], size, size)
+    found = [np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR)) for each in planes]
+    return np.stack(found).reshape(*values.shape[:-2], size, size)
+
+
 def from_integers(x: Array) -> Array:
     """Whole numbers as parts of the largest that their type holds; others as they are."""
     return x / np.iinfo(x.dtype).max if x.dtype.kind == "u" else x

@@ -74,8 +74,8 @@ class Input:
 def read_input(path: Path, preparation: Preparation, stride: int | None = None) -> Input:
     """What the user named: a picture, a folder of pictures, or an .npy or .npz of samples.
 
-    Pictures are cut into the source's patches, ``stride`` pixels apart (default: a patch's size); the last ones overlap so that
-    every pixel is covered. Raises DataError with what would do.
+    Where samples are whole pictures, each is brought to their size. Else it is cut into the source's patches, ``stride`` pixels
+    apart (default: a patch's size); the last ones overlap so that every pixel is covered. Raises DataError with what would do.
     """
     if not path.exists():
         raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy file"))
@@ -94,6 +94,9 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
 
 
 def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, geometry: Geometry, stride: int) -> Input:
+    if geometry.whole and stride != geometry.size:
+        why = f"samples of {preparation.of} are whole pictures: there is no stride from one to the next"
+        raise DataError(issue("FG521", why, fix="leave --stride out"))
     if not 1 <= stride <= geometry.size:
         why = f"a stride of {stride} would leave pixels uncovered by patches of {geometry.size}"
         raise DataError(issue("FG521", why, fix=f"a stride from 1 to {geometry.size}"))
@@ -108,6 +111,8 @@ def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, 
 
 def _picture(name: str, file: Path, geometry: Geometry, stride: int) -> Picture:
     height, width = images.size_of(file)
+    if geometry.whole:
+        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64))
     if min(height, width) < geometry.size:
         why = f"{file} is {width} x {height} pixels; this model sees patches of {geometry.size} x {geometry.size}"
         raise DataError(issue("FG514", why, fix=f"a picture of at least {geometry.size} x {geometry.size} pixels"))
@@ -123,6 +128,8 @@ def _starts(length: int, size: int, stride: int) -> Array:
 
 def _cut(file: Path, picture: Picture, geometry: Geometry) -> Array:
     values = images.read(file, geometry.colors)
+    if geometry.whole:
+        return images.fitted(values, geometry.size)[None]
     windows = np.lib.stride_tricks.sliding_window_view(values, (geometry.size, geometry.size), axis=(-2, -1))
     return patches.at(windows, picture.corners[:, 0], picture.corners[:, 1])
 

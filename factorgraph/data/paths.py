@@ -58,6 +58,11 @@ def files_in(folder: Path, endings: frozenset[str], roots: Sequence[Path]) -> li
     return [each for each in found if _inside(each.resolve(), roots)]
 
 
+def folders_in(folder: Path, roots: Sequence[Path]) -> list[Path]:
+    """The folders in a folder by name; links that lead out of the allowed folders are left out."""
+    return [each for each in sorted(folder.iterdir()) if each.is_dir() and _inside(each.resolve(), roots)]
+
+
 def _exists(place: Path) -> bool:
     try:
         return place.exists()

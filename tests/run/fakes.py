@@ -66,7 +66,7 @@ class FakeModel:
         self.weights = {"reconstruction": 1.0, "prediction": prediction, "sparsity": sparsity}
         self.threshold, self.steps = threshold, steps
         source = source or FakeSource()
-        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "field"}))
+        data = SimpleNamespace(blocks={"": SimpleNamespace(source=source, bind={"Y": "field"})})
         spec = SimpleNamespace(inference={"optimal": None, "fast": None}, data=data, seed=3, indices={}, figures={})
         self.graph = self._graph(spec, values, units, role)
         self.spec = spec
@@ -133,7 +133,7 @@ class FakePlane:
     def __init__(self, prototypes, background=None):
         self.prototypes = torch.as_tensor(prototypes)
         source = FakeSource(background=background)
-        data = SimpleNamespace(first=SimpleNamespace(source=source, bind={"Y": "field"}))
+        data = SimpleNamespace(blocks={"": SimpleNamespace(source=source, bind={"Y": "field"})})
         spec = SimpleNamespace(inference={"nearest": None}, data=data, seed=0, indices={}, figures={})
         y = Variable("Y", "Y", {}, "observed", (2,), HERE)
         z = Variable("Z", "Z", {}, "latent", (len(prototypes),), HERE, domain="one_hot")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from factorgraph.data import images, patches, paths
+from factorgraph.data import images, patches
 from factorgraph.data.bounds import check_size
-from factorgraph.data.bundled import bundled
 from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
+from factorgraph.data.sources._photographs import FOLDER, LICENCE, WHERE, folder_of, in_folder, the_bundled
 from factorgraph.errors import DataError, issue
 from factorgraph.spec.constants import Count
 from factorgraph.structure import Shape
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
 USUAL = 80_000  # training patches
-BUNDLED = ("china.jpg", "flower.jpg")
-FOLDER = ("data", "folder")
 
 
 class NaturalPatches(SourceLeaf):
@@ -38,10 +35,8 @@ class NaturalPatches(SourceLeaf):
     colors: Count = Field(1, description="1 for grey, 3 for red, green, blue")
     folder: str | None = Field(None, description="of photographs (none: the two of scikit-learn)")
 
-    licence: ClassVar[str] = (
-        'the bundled photographs "china" by danielbuechele and "flower" by vultilion (flickr) are CC BY 2.0; a folder has its own'
-    )
-    where: ClassVar[str] = "scikit-learn's sample images, or a folder of the user's"
+    licence: ClassVar[str] = LICENCE
+    where: ClassVar[str] = WHERE
 
     @field_validator("colors")
     @classmethod
@@ -86,25 +81,4 @@ class NaturalPatches(SourceLeaf):
 
     def _files(self, request: Request) -> list[Path]:
         """The photographs, each once, whatever their names."""
-        if self.folder is None:
-            return _bundled()
-        folder = paths.find(self.folder, request.roots, FOLDER)
-        if not folder.is_dir():
-            raise DataError(issue("FG504", f"{self.folder} is a file, not a folder of images", FOLDER, fix="name its folder"))
-        different = {_digest(file): file for file in reversed(paths.files_in(folder, images.ENDINGS, request.roots))}
-        if not different:
-            endings = ", ".join(sorted(images.ENDINGS))
-            raise DataError(issue("FG504", f"{folder} holds no images", FOLDER, allowed=endings, fix="name another folder"))
-        return sorted(different.values())
-
-
-def _bundled() -> list[Path]:
-    return [bundled(f"the photograph {name}", "images", name) for name in BUNDLED]
-
-
-def _digest(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError as why:
-        raise DataError(issue("FG512", f"{file} cannot be read: {why.strerror or why}", FOLDER, fix="make it readable")) from None
+        return the_bundled() if self.folder is None else in_folder(folder_of(self.folder, request), request)

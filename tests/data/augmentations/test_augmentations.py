@@ -102,8 +102,10 @@ def test_learning_sees_other_pictures_each_epoch_and_measuring_the_same(pictures
     by_label = [dict(zip(s.values["L"].tolist(), s.values["X"], strict=True)) for s in steps]
     first, second = by_label[0] | by_label[1], by_label[2] | by_label[3]
     assert sum((first[label] != second[label]).any() for label in first) > 40  # of 54; 1 in 18 is equal by chance
-    assert any((a.values["X"] != b.values["X"]).any() for a, b in zip(steps, [augmented.drawn("warm", s, 27) for s in range(6)],
-                                                                      strict=True))
+    assert any(
+        (a.values["X"] != b.values["X"]).any()
+        for a, b in zip(steps, [augmented.drawn("warm", s, 27) for s in range(6)], strict=True)
+    )
 
 
 def test_all_pictures_of_a_sample_are_changed_alike(pictures):
