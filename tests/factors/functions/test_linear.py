@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
+import factorgraph as fg
 from factorgraph.factors.functions._spectrum import eigenvalue_bound, norm_bound
 from factorgraph.factors.functions.linear import Linear
+from factorgraph.spec.load import loads
 from factorgraph.structure import ShapeError
 
 
@@ -141,3 +144,26 @@ def test_lateral_connections_need_a_square_matrix(options):
 def test_constraints_of_two_kinds_are_refused(options):
     with pytest.raises(ValueError, match="exclude each other"):
         Linear(**options)
+
+
+def test_a_tied_decoder_with_orthonormal_rows_finds_the_principal_components():
+    spec = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [6]}}
+functions: {W: {type: linear, units: 2, bias: false, orthonormal: rows}}
+factors: {reconstruction: {type: squared_distance, between: [Y, W.transpose(W(Y))]}}
+"""
+    model = fg.build(loads(spec)).double()
+    source = torch.Generator().manual_seed(1)
+    y = torch.randn(200, 6, generator=source, dtype=torch.float64) * torch.tensor([3, 2, 1, 0.5, 0.3, 0.2], dtype=torch.float64)
+    y = y @ torch.linalg.qr(torch.randn(6, 6, generator=source, dtype=torch.float64))[0]
+    y -= y.mean(0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+    for _ in range(100):
+        optimizer.zero_grad()
+        model.energy(Y=y).mean().backward()
+        optimizer.step()
+        model.project()
+    (matrix,) = (each.detach() for each in model.parameters())
+    exact = torch.from_numpy(PCA(2).fit(y.numpy()).components_)
+    torch.testing.assert_close(matrix.T @ matrix, exact.T @ exact, rtol=0, atol=1e-6)
