@@ -191,10 +191,10 @@ class Model(nn.Module):
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
-        if procedure is not None and not any(procedure in (key, each.plan.name) for key, each in self.inferences.items()):
+        chosen = [key for key, each in self.inferences.items() if procedure is not None and each.plan.is_called(procedure)]
+        if procedure is not None and not chosen:
             allowed = ", ".join(self.inferences)
             raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))
-        chosen = [key for key, each in self.inferences.items() if procedure is not None and procedure in (key, each.plan.name)]
         covered = {key for name in chosen for key in self.inferences[name].plan.block}
         for key in sorted(covered & set(given)):
             what = f'"{key}" is given, and the procedure "{procedure}" would infer it'

@@ -87,9 +87,7 @@ def declared(graph: Graph, address: str) -> Parameter:
 
 def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:
     """The procedures that fill in the latent variables: those that the phase names, then the first for each other."""
-    chosen = [
-        key for name in phase.inference for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)
-    ]
+    chosen = _named(procedures, phase.inference)
     covered = {each for key in chosen for each in procedures[key].block}
     needed = _needed_latents(graph, phase)
     for key, each in procedures.items():
@@ -109,10 +107,6 @@ def loss_factors(graph: Graph, phase: Phase, term: LossTerm) -> tuple[str, ...]:
 def owner_of(address: str) -> str:
     """``functions.encoder.activation.threshold`` belongs to ``functions.encoder.activation``."""
     return address.rsplit(".", 1)[0]
-
-
-def _slotted(name: str, key: str) -> bool:
-    return name.replace(" ", "") == key
 
 
 def _needed_latents(graph: Graph, phase: Phase) -> set[Id]:
@@ -187,7 +181,7 @@ def _trained(graph: Graph, address: str, names: tuple[str, ...]) -> bool:
 
 
 def _named(procedures: Mapping[str, ProcedurePlan], names: Iterable[str]) -> list[str]:
-    return [key for name in names for key, each in procedures.items() if name in (key, each.name) or _slotted(name, key)]
+    return [key for name in names for key, each in procedures.items() if each.is_called(name)]
 
 
 def _leaf(term: LossTerm) -> LossLeaf:

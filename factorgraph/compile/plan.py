@@ -44,6 +44,10 @@ class ProcedurePlan:
     reason: str = ""
     others: tuple[str, ...] = ()
 
+    def is_called(self, written: str) -> bool:
+        """Whether a name means this procedure: ``code`` at each slot of its index, ``code[0]`` at one."""
+        return written.replace(" ", "") in (self.id, self.name)
+
 
 @dataclass(frozen=True)
 class ClosedTerm:
@@ -126,14 +130,15 @@ def describe(plan: ProcedurePlan, where: str) -> str:
     """One procedure as ``explain`` prints it."""
     block = ", ".join(plan.block)
     lines = [f"inference {plan.id}, over {block} ({plan.units} units{_domain(plan.domain)})".ljust(72) + f" {where}".rstrip()]
-    for part in ("smooth", "rest", "unsolvable"):
+    for part, word in (("smooth", "smooth"), ("rest", "rest"), ("unsolvable", "other")):  # others only where values are tried
         for position, term in enumerate(each for each in plan.terms if each.part == part):
-            head = part if position == 0 else ""
+            head = word if position == 0 else ""
             lines.append(f"  {head:8}{term.factor:18} {term.promise:44} {term.bound}".rstrip())
     lines.append(f"  method  {plan.method}")
     if plan.solver is not None:
         lines.append(f"  solver  {plan.solver['type']:18} {plan.reason}")
         lines += [f"          {each}" for each in plan.others]
+    if plan.kernel:
         lines.append(f"  kernel  {plan.kernel:18} {KERNELS[plan.kernel]}")
     return "\n".join(lines)
 
@@ -145,6 +150,5 @@ def _domain(domain: str) -> str:
 KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
     "grams": "the Hessian of each sample is formed",
-    "gradient": "each step differentiates the energy: forming the Hessian would cost more",
-    "": "",
+    "gradient": "each step differentiates the energy",
 }

@@ -57,7 +57,7 @@ class Batch:
 
     def codes(self, procedure: str) -> Mapping[Id, Tensor]:
         """The variables that one procedure infers, (batch, *shape) each; at every slot, if it has an index."""
-        keys = tuple(key for key, each in self.view.inferences.items() if procedure in (key, each.plan.name))
+        keys = tuple(key for key, each in self.view.inferences.items() if each.plan.is_called(procedure))
         missing = tuple(key for key in keys if key not in self.found)
         self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
         return {variable: code for key in keys for variable, code in self.found[key].values.items()}
