@@ -21,6 +21,7 @@ from factorgraph.data.model import Download
 from factorgraph.errors import DataError, Issue, issue
 
 SOURCE = ("data", "source")
+ENDS = 3  # times that a reader may find the end of an archive: tarfile skips a torn file of 1 TB in 100 million steps
 BROKEN = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
 
 
@@ -124,10 +125,10 @@ def _members(path: Path, most: int) -> Iterator[tarfile.TarFile]:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that ends with an error after so many bytes."""
+    """A stream that ends with an error after so many bytes, and for those who go on reading at its end."""
 
     def __init__(self, stream: IO[bytes], most: int):
-        self.stream, self.left = stream, most
+        self.stream, self.left, self.ends = stream, most, 0
 
     def readable(self) -> bool:
         return True
@@ -135,6 +136,9 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         found = self.stream.read(size)
         self.left -= len(found)
+        self.ends += not found
         if self.left < 0:
             raise ValueError("it unfolds to more than the published set")
+        if self.ends > ENDS:
+            raise EOFError("it ends within a file")
         return found

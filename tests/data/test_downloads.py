@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         if name in ("missing", "broken"):
             self.send_error(404 if name == "missing" else 503)
             return
-        body = {"packed.gz": PACKED, "other": GOOD[:-1] + b"x", "endless": GOOD * 5}.get(name, GOOD)
+        body = {"packed.gz": PACKED, "other": GOOD[:-1] + b"x"}.get(name, GOOD)
         self.send_response(200)
         if name != "endless":
             self.send_header("Content-Length", str(len(body)))
@@ -41,6 +41,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # of those who were told to stop
             self.wfile.write(body[: len(body) // 2] if name == "cut" else body)
+            while name == "endless" and Handler.asked["more"] < 100:
+                self.wfile.write(body)
+                Handler.asked["more"] += 1
 
     def log_message(self, *_):
         """Nothing."""
@@ -101,7 +104,7 @@ def test_a_bad_file_leaves_nothing_and_takes_nothing_away(server, cache, name):
     with pytest.raises(DataError, match=BAD[name]) as error:
         fetch("numbers", [offered(server, "a"), offered(server, name), offered(server, "b")], silent)
     assert f"{server}/{name}" in str(error.value) and "run the command again" in str(error.value)
-    assert left(cache) == ["a"] and Handler.asked["b"] == 0
+    assert left(cache) == ["a"] and Handler.asked["b"] == 0 and Handler.asked["more"] < 20
     fetch("numbers", [offered(server, "a"), offered(server, "b")], silent)
     assert left(cache) == ["a", "b"] and Handler.asked["a"] == 1
 

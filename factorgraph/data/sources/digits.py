@@ -26,7 +26,7 @@ MOST = 1_000_000  # bytes of its text; it has half as many
 
 
 class Digits(SourceLeaf):
-    """Handwritten digits of 43 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
+    """Handwritten digits of 13 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
 
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.

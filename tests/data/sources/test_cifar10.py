@@ -106,6 +106,9 @@ def test_torn_archives_and_bombs_are_told(tmp_path):
         load(tmp_path)
     head = tarfile.TarInfo("bomb")
     head.size = 10**12
+    path.write_bytes(gzip.compress(head.tobuf() + bytes(1000)))
+    with pytest.raises(DataError, match=r"FG526[^\n]*ends within"):
+        load(tmp_path)
     path.write_bytes(gzip.compress(head.tobuf() + bytes(10_000_000)) + gzip.compress(bytes(10_000_000)) * 20)
     with pytest.raises(DataError, match=r"FG526[^\n]*unfolds to more"):
         load(tmp_path)
