@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from factorgraph.data.model import Download
+    from factorgraph.data.model import Download, SourceLeaf
 
 
 @click.command("fetch")
@@ -19,11 +19,11 @@ def command(source: str) -> None:
     """Download a published data set into the cache, each file checked. No other command downloads anything."""
     from factorgraph.data import downloads, paths
     from factorgraph.data.published import megabytes
-    from factorgraph.registry import leaves
 
-    if source not in leaves("data") or not leaves("data")[source].downloads:
-        raise click.UsageError(f"{source} is not a set that can be downloaded. There are: {', '.join(_sets())}")
-    leaf = leaves("data")[source]
+    sets = _sets()
+    if source not in sets:
+        raise click.UsageError(f"{source} is not a set that can be downloaded. There are: {', '.join(sets)}")
+    leaf = sets[source]
     click.echo(f"{source}: {leaf.where}\nlicence: {leaf.licence}")
     click.echo(f"size: {megabytes(leaf.downloads)}\ninto: {paths.cache() / source}")
     for each in leaf.downloads:
@@ -32,10 +32,11 @@ def command(source: str) -> None:
     click.echo(f"there and right: {folder}")
 
 
-def _sets() -> list[str]:
+def _sets() -> dict[str, type[SourceLeaf]]:
+    from factorgraph.data.model import SourceLeaf
     from factorgraph.registry import leaves
 
-    return [name for name, leaf in leaves("data").items() if leaf.downloads]
+    return {name: leaf for name, leaf in leaves("data").items() if issubclass(leaf, SourceLeaf) and leaf.downloads}
 
 
 @contextmanager

@@ -38,10 +38,12 @@ def _leaves(family: str) -> list[tuple[str, str]]:
 
 
 def _say_more(source: str, named: tuple[Path, ...]) -> None:
+    from factorgraph.data.model import SourceLeaf
     from factorgraph.data.paths import allowed_roots
     from factorgraph.registry import leaves
 
     leaf = leaves("data")[source]
+    assert issubclass(leaf, SourceLeaf), "the sources are of one kind"
     here = leaf.at_hand(allowed_roots(Path.cwd(), named))
     for word, text in (("licence", leaf.licence), ("from", leaf.where), ("here", here)):
         if text:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from factorgraph.data import paths
 from factorgraph.data.model import Download
@@ -124,16 +123,13 @@ def _members(path: Path, most: int) -> Iterator[tarfile.TarFile]:
         yield archive
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded(io.BufferedIOBase):
     """A stream that ends with an error after so many bytes, and for those who go on reading at its end."""
 
-    def __init__(self, stream: IO[bytes], most: int):
+    def __init__(self, stream: gzip.GzipFile, most: int):
         self.stream, self.left, self.ends = stream, most, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         found = self.stream.read(size)
         self.left -= len(found)
         self.ends += not found

@@ -43,7 +43,7 @@ class Stl10(PublishedPictures):
     """
 
     type: Literal["stl10"] = "stl10"
-    folds: Literal[1, 10] = Field(1, description="10: learn from that of the authors' ten folds which the seed picks")  # type: ignore[assignment]
+    folds: Literal[1, 10] = Field(1, description="10: learn from that of the authors' ten folds which the seed picks")
 
     licence: ClassVar[str] = "not stated with the data; pictures from ImageNet; to be cited as Coates, Ng & Lee 2011"
     where: ClassVar[str] = "A. Coates, A. Ng and H. Lee, Stanford University"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,7 +51,7 @@ class Pad(StepLeaf):
     def transpose(self, x: Array, state: State) -> Array:
         return x[self._inside(state)]
 
-    def _inside(self, state: State) -> tuple[object, slice, slice]:
+    def _inside(self, state: State) -> tuple[Any, slice, slice]:
         height, width = (int(side) for side in state["sides"])
         top, left = (self.size - height) // 2, (self.size - width) // 2
         return (..., slice(top, top + height), slice(left, left + width))
