@@ -21,6 +21,7 @@ from factorgraph.inference.methods._method import Method
 from factorgraph.structure import Solver, Structure
 
 NEEDS = {  # the words of Structure, as users read them
+    "settled": "a proximal map of every non-smooth term",
     "differentiable": "a gradient of every smooth term",
     "bounded": "a bound of the gradient's slope",
     "convex": "a convex energy",
@@ -28,7 +29,6 @@ NEEDS = {  # the words of Structure, as users read them
     "shared": "one Hessian for all samples",
     "proximal": "a non-smooth part with a proximal map",
     "plain": "an energy without a non-smooth part",
-    "settled": "a proximal map of every non-smooth term",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
 GRAM_ADVANTAGE = 2.0  # one product with the Hessian costs about half of the same arithmetic in a differentiated graph
@@ -114,24 +114,25 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
     accepting = sorted(
         (name for name in candidates if name not in refusals), key=lambda name: (-_used(candidates[name], structure), name)
     )
-    verdicts = tuple(f"{name} will not do: it needs {why}" for name, why in sorted(refusals.items()))
     if wanted is not None:
         if wanted.type in refusals:
             raise SpecError(
                 _refused(
                     named,
                     "FG402",
-                    f'"{wanted.type}" cannot infer {_block(named)}: it needs {refusals[wanted.type]}',
+                    f'"{wanted.type}" cannot infer {_block(named)}: it needs {refusals.pop(wanted.type)}',
                     accepting,
-                    verdicts,
+                    _verdicts(refusals),
                 )
             )
-        return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), verdicts
+        return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), _verdicts(refusals)
     if not accepting:
-        raise SpecError(_insoluble(named, structure, candidates.values(), verdicts))
+        raise SpecError(_insoluble(named, structure, candidates.values(), _verdicts(refusals)))
     best = accepting[0]
     cls = candidates[best]
-    used = [NEEDS[name] for name in NEEDS if name in cls.uses & structure.has() and name not in ("differentiable", "settled")]
+    known = cls.uses & structure.has()
+    untold = {"differentiable", "settled", *(("bounded",) if "quadratic" in known else ())}  # a part of what is told
+    used = [NEEDS[name] for name in NEEDS if name in known - untold]
     reason = (
         f"uses {_spoken(used)}"
         if used
@@ -139,13 +140,18 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
         if structure.domain != "real"
         else "needs only a gradient"
     )
-    return cls(type=best), reason + _would_do(accepting[1:]), verdicts
+    return cls(type=best), reason + _would_do(accepting[1:]), _verdicts(refusals)
+
+
+def _verdicts(refusals: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name} will not do: it needs {why}" for name, why in sorted(refusals.items()))
 
 
 def _refusal(cls: type[Solver], terms: tuple[Term, ...], structure: Structure) -> str:
     """What the solver lacks, and which term lacks it; empty where it accepts."""
     if structure.domain not in cls.domains:
-        return f"a domain among {', '.join(sorted(cls.domains))}; this one is {structure.domain}"
+        domain = " and ".join(FINITE) if structure.domain == "finite" else structure.domain
+        return f"a domain among {', '.join(sorted(cls.domains - {'finite'}))}; this one is {domain}"
     if too_large := cls.too_large(structure):
         return too_large
     for need, words in NEEDS.items():
@@ -177,7 +183,7 @@ def _refused(named: Named, code: str, message: str, accepting: list[str], verdic
     fix = (
         f"solver: {accepting[0]}"
         if accepting
-        else "keep non-smooth factors on the variable itself, or infer it by an encoder (method: amortized)"
+        else "keep non-smooth factors on the variable itself, one for each, or infer it by an encoder (method: amortized)"
     )
     return issue(code, message, path, notes=verdicts, allowed=", ".join(accepting), fix=fix)
 

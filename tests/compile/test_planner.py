@@ -67,7 +67,7 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
         ({"factors.sparsity": {"type": "log_cosh", "of": "Z"}}, "fista", "gradient", "convex"),
         ({"factors.sparsity": {"type": "student_t", "of": "Z"}}, "lbfgs", "gradient", "bound"),
         ({"factors.sparsity": PRIOR}, "exact", "gram", "quadratic"),
-        ({"factors.sparsity": {**PRIOR, "by": "softmax(guess(Y))"}}, "exact", "grams", "bound"),
+        ({"factors.sparsity": {**PRIOR, "by": "softmax(guess(Y))"}}, "exact", "grams", "fista"),
     ],
 )
 def test_the_solver_that_uses_most_structure_wins(changes: dict[str, object], solver: str, kernel: str, words: str) -> None:
