@@ -209,7 +209,7 @@ def test_a_variable_that_is_given_in_training_only_waits() -> None:
         ("learning: {fit: {batch_size: al}}", "FG311", "al"),
         ("learning: {fit: {players: {one: {tran: [decoder]}}}}", "FG201", "tran"),
         ("learning: {fit: {players: {one: {train: [decodr]}}}}", "FG209", "decodr"),
-        ("learning: {fit: {optimizer: closed_form}}", "FG205", "closed_form"),
+        ("learning: {fit: {optimizer: line_search}}", "FG205", "line_search"),
         ("learning: {fit: {on_dead: resample}}", "FG205", "resample"),
         ("learning: {fit: {labelled: 3}}", "FG205", "labelled"),
         ("learning: {fit: 3}", "FG203", "3"),
@@ -327,7 +327,7 @@ def test_each_key_with_a_slip_is_an_error_on_its_line(file: Path) -> None:
         assert line in [at for _, at in told(text)], f"{word} in line {line}"
 
 
-TYPE = re.compile(r"(?:type|method|source|loss|optimizer|solver|activation|kind|domain|unit_norm|prepare): \[?([a-z]\w+)")
+TYPE = re.compile(r"(?:type|method|source|loss|optimizer|solver|activation|kind|domain|unit_norm|orthonormal|prepare): \[?([a-z]\w+)")
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
