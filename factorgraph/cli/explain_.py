@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import resources
 
 import click
 
 from factorgraph.cli import options
+from factorgraph.errors import SpecError
 
 
 @click.command("explain")
@@ -49,13 +51,31 @@ def _described(it: object) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _neither(subject: str, error: SpecError) -> SpecError:
+    """The error; where there is no such spec, with what was meant among specs and leaves."""
+    from factorgraph.registry import FAMILIES, leaves
+    from factorgraph.spec.suggest import near
+
+    first = error.issues[0]
+    known = [name for family in FAMILIES for name in leaves(family)]
+    meant = near(subject, (*known, *first.allowed.split(", ")))
+    if first.code != "FG218" or meant not in known:
+        return error
+    message = f'there is no spec, code or leaf "{subject}". Did you mean "{meant}"?'
+    fix = "factorgraph list names what there is"
+    return SpecError(replace(first, message=message, allowed="", fix=fix, replacement=meant))
+
+
 def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph import compile as compiler
     from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
     from factorgraph.spec.load import load
 
-    spec = load(subject, changes)
+    try:
+        spec = load(subject, changes)
+    except SpecError as error:
+        raise _neither(subject, error) from None
     graph = resolve(spec)
     plan = compiler.plan(spec, graph)
     blocks = []

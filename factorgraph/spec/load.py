@@ -46,7 +46,8 @@ def of_document(document: Document) -> Spec:
     from factorgraph.spec.changes import change_issues
 
     spec, issues = read_spec(document)
-    issues += change_issues(document, spec, issues)
+    if not any(each.code == "FG201" and len(each.path) == 1 for each in issues):  # addresses begin with the names of blocks
+        issues += change_issues(document, spec, issues)
     if spec is None or any(not each.is_warning for each in issues):
         raise SpecError(ordered(document, [each for each in issues if not each.is_warning]))
     return spec
@@ -80,6 +81,9 @@ def find(path_or_name: str | File) -> File:
     short = [file for name, file in names.items() if name.rsplit("/", 1)[-1] == text]
     if len(short) == 1:
         return short[0]
+    draft = next((file for file in _drafts() if text in (file.stem, file.relative_to(folder()).with_suffix("").as_posix())), None)
+    if draft is not None:
+        raise SpecError(_draft(text, draft))
     meant = near(text, tuple(names))
     hint = f'. Did you mean "{meant}"?' if meant else ""
     message = f'there is no file "{path_or_name}", and no spec that ships has that name{hint}'
@@ -99,6 +103,16 @@ def _shipped() -> Iterator[Listed]:
         name = file.relative_to(root).with_suffix("").as_posix()
         if not name.startswith("drafts/"):
             yield Listed(name, file, "")
+
+
+def _drafts() -> Iterator[File]:
+    return (file for file in folder().glob("drafts/**/*.yaml") if "fragments" not in file.parts)
+
+
+def _draft(name: str, file: File) -> Issue:
+    waiting = ", ".join(f"{kind} ({family})" for family, kind in waits_for(file))
+    message = f'"{name}" is a draft: this version lacks {waiting}'
+    return Issue("FG265", message, fix="factorgraph list specs names those that run")
 
 
 def specs() -> list[Listed]:

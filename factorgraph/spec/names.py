@@ -82,8 +82,7 @@ class Names:
 class Checks:
     """What needs more than one entry to see, and no shapes."""
 
-    def __init__(self, spec: Spec, values: Mapping[str, Any], names: Names, blocks: Sequence[str]):
-        self.blocks = blocks  # the keys that a file may have
+    def __init__(self, spec: Spec, values: Mapping[str, Any], names: Names):
         self.spec = spec
         self.values = values
         self.names = names
@@ -119,11 +118,8 @@ class Checks:
                     yield Issue("FG208", message, (block, name), on="key", fix="rename it")
 
     def minimised(self) -> Iterator[Issue]:
-        if not self.names.factors and not self.names.fragments and not self.misspelt("factors"):
+        if not self.names.factors and not self.names.fragments:
             yield Issue("FG212", "there is nothing to minimise: the spec has no factor", (), fix="add a block factors")
-
-    def misspelt(self, block: str) -> bool:
-        return any(near(key, (block,)) for key in self.values if key not in self.blocks)
 
     # --- expressions
 

@@ -20,6 +20,7 @@ from factorgraph.spec.expressions import kind_of
 from factorgraph.spec.language import NAME, SINGULAR, VERSION
 from factorgraph.spec.problems import Entry, issues_of, unknown_key
 from factorgraph.spec.schema import Data, Fragment, Spec, name_of
+from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError, check_name
 from factorgraph.structure import Leaf
 
@@ -47,7 +48,9 @@ class Reading:
         self.document = document
         self.above = above  # the files that this one is a fragment of
         self.issues: list[Issue] = []
-        self.values = {key: value for key, value in document.values.items() if not (above and key in FRAGMENT_DROPS)}
+        self.misspelt = _misspelt(document.values)
+        written = {self.misspelt.get(key, key): value for key, value in document.values.items()}
+        self.values = {key: value for key, value in written.items() if not (above and key in FRAGMENT_DROPS)}
         self.scales = Scales()
         self.inside: dict[str, names.Names] = {}  # of the fragments
         self.names = names.Names.of({}, {})
@@ -87,19 +90,17 @@ class Reading:
             document=self.document,
         )
         self.names = names.Names.of(self.values, self.inside)
-        self.issues += names.Checks(spec, self.values, self.names, FILE_KEYS).run()
+        self.issues += names.Checks(spec, self.values, self.names).run()
         errors = [each for each in self.issues if not each.is_warning]
         return None if errors else replace(spec, warnings=tuple(self.issues))
 
     # --- the head of the file
 
     def top(self) -> None:
-        for key in self.values:
-            if key not in FILE_KEYS:
-                self.issues.append(unknown_key(key, FILE_KEYS, "a spec", (key,)))
-        misspelt = any(each.replacement == "factorgraph" for each in self.issues)
+        for key in (*self.misspelt, *(key for key in self.values if key not in FILE_KEYS)):
+            self.issues.append(unknown_key(key, FILE_KEYS, "a spec", (key,)))
         version = self.values.get("factorgraph")
-        if version is None and not misspelt:
+        if version is None:
             message = "a spec needs factorgraph: 1, the version of the language"
             self.issues.append(Issue("FG202", message, (), fix="begin with: factorgraph: 1"))
         elif version is not None and (version != VERSION or isinstance(version, bool)):
@@ -280,7 +281,7 @@ class Reading:
     def factors(self) -> dict[str, FactorEntry]:
         found: dict[str, FactorEntry] = {}
         for name, declared in self.leaves("factors").items():
-            written = self.document.values["factors"][name]
+            written = self.values["factors"][name]
             weight = written.get("weight", 1.0) if isinstance(written, Mapping) else 1.0
             if self.weight(declared.path, weight):
                 found[name] = FactorEntry(declared.path, declared, weight)
@@ -371,12 +372,24 @@ class Reading:
         return found
 
 
+def _misspelt(values: Mapping[str, Any]) -> dict[str, str]:
+    """Keys of a file that are not quite a block's: they are told, and read as the block, so that nothing is missed below."""
+    found: dict[str, str] = {}
+    for key in values:
+        meant = None if key in FILE_KEYS else near(key, FILE_KEYS)
+        if meant is not None and meant not in values and meant not in found.values():
+            found[key] = meant
+    return found
+
+
 def read_spec(document: Document, above: tuple[str, ...] = ()) -> tuple[Spec | None, list[Issue]]:
     """The spec, if nothing is wrong, and everything that is."""
     reading = Reading(document, above)
     spec = reading.run()
     unique: dict[tuple[Any, ...], Issue] = {}
-    for each in reading.issues:
+    heads = {meant: key for key, meant in reading.misspelt.items()}
+    for it in reading.issues:
+        each = replace(it, path=(*(heads.get(str(head), head) for head in it.path[:1]), *it.path[1:]))
         unique.setdefault((each.code, each.path, each.on, each.span, each.place), each)
     return spec, list(unique.values())
 

@@ -148,10 +148,12 @@ class TestExplain:
         assert said.code == 0
         assert said.out.startswith(f"{name} (") and "promises: Affine" in said.out
 
-    def test_what_is_neither(self, cli):
-        said = cli("explain", "l11")
+    @pytest.mark.parametrize("word, meant", [("l11", "l1"), ("fistaa", "fista"), ("psdd", "psd"), ("qqqq", "")])
+    def test_what_is_neither_is_answered_by_what_was_meant(self, cli, word, meant):
+        said = cli("explain", word)
         assert said.code == 2
         assert "Traceback" not in said.err
+        assert (f'Did you mean "{meant}"?' in said.err) == bool(meant)
 
 
 class TestList:
