@@ -41,10 +41,10 @@ def test_what_a_draft_waits_for_is_named_by_family_and_type() -> None:
 def test_a_spec_is_found_by_path_and_by_name() -> None:
     assert load("psd") == load(folder() / "psd.yaml")
     assert load("toy/kmeans") == load(folder() / "toy/kmeans.yaml")
-    names = [each.name for each in specs() if each.name]
-    inner = [name for name in names if "/" in name and [each.rsplit("/", 1)[-1] for each in names].count(name.rsplit("/", 1)[-1]) == 1]
-    for name in inner:  # a last part that no other spec has is enough
-        assert load(name.rsplit("/", 1)[-1]) == load(name)
+    short = [each.path.stem for each in specs() if each.name]
+    for each in specs():  # a last part that no other spec has is enough
+        if each.name and short.count(each.path.stem) == 1:
+            assert load(each.path.stem) == load(each.path)
     with pytest.raises(SpecError, match="sparse_coding"):
         load("sparse_codin")
 
