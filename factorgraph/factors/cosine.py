@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from factorgraph.factors._sums import alike, flat
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Positive
 from factorgraph.spec.expressions import Expression
@@ -38,6 +38,7 @@ class Cosine(Factor, Differentiable):
     glyph: ClassVar[Glyph] = Glyph(label="cos", formula="cos({0}, {1})")
 
     def energy(self, *arguments: Tensor) -> Tensor:
-        a, b = (each.reshape(each.shape[0], math.prod(each.shape[1:])) for each in torch.broadcast_tensors(*arguments))
+        a, b = (flat(each) for each in alike(*arguments))
         lengths = torch.linalg.vector_norm(a, dim=1) * torch.linalg.vector_norm(b, dim=1)
-        return (a * b).sum(1) / (lengths + self.epsilon)
+        cosine: Tensor = (a * b).sum(1) / (lengths + self.epsilon)
+        return cosine

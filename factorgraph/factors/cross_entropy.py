@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.factors._sums import per_example
+from factorgraph.factors._sums import flat
 from factorgraph.lazy import torch
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import Differentiable, Factor, Glyph, Normalised, Parameters, Promise, Shape, ShapeError, Smooth
@@ -52,8 +52,7 @@ class CrossEntropy(Factor, Smooth, Normalised):
 
     def energy(self, *arguments: Tensor) -> Tensor:
         target, logits = arguments
-        choices = logits.reshape(logits.shape[0], math.prod(logits.shape[1:]))
-        return -per_example(target.reshape(choices.shape) * torch.log_softmax(choices, 1))
+        return -(flat(target) * torch.log_softmax(flat(logits), 1)).sum(1)
 
     def curvature(self, parameters: Parameters) -> float:
         return 0.5

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from factorgraph.factors._sums import flat
 from factorgraph.factors.functions._spectrum import norm_bound
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import NonNegative
@@ -119,13 +120,12 @@ class Gaussian(Factor, Square, Normalised):
 
     def energy(self, *arguments: Any) -> Tensor:
         values, parameters = (arguments, {}) if self.precision == "unit" else (arguments[:-1], arguments[-1])
-        difference = values[0] if self.between is None else values[0] - values[1]
-        difference = difference.reshape(difference.shape[0], math.prod(difference.shape[1:]))
+        difference = flat(values[0] if self.between is None else values[0] - values[1])
         square, log_det = self._terms(difference, parameters)
         energy: Tensor = (square - log_det + difference.shape[1] * math.log(2 * math.pi)) / 2
         if self.by is None:
             return energy
-        return (energy * values[-1].reshape(energy.shape)).sum(1)
+        return (energy * flat(values[-1])).sum(1)
 
     def _terms(self, difference: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
         """d' L d, (batch,) or (batch, choices), and log det L, () or (choices,)."""
@@ -164,4 +164,5 @@ class Gaussian(Factor, Square, Normalised):
         triangle = self._triangle(parameters).detach().reshape(-1, *parameters["factor"].shape[-2:])
         one = torch.eye(triangle.shape[-1], dtype=triangle.dtype, device=triangle.device).expand_as(triangle)
         whitener = torch.linalg.solve_triangular(triangle, one, upper=False)
-        return torch.stack([norm_bound(each) for each in whitener]).amax().square()
+        largest: Tensor = torch.stack([norm_bound(each) for each in whitener]).amax()
+        return largest.square()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.factors._sums import per_example
-from factorgraph.lazy import torch
+from factorgraph.factors._sums import alike, per_example
 from factorgraph.spec.constants import Power
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import Differentiable, Factor, Glyph, Shape, ShapeError
@@ -46,7 +45,7 @@ class GradientDifference(Factor, Differentiable):
             raise ShapeError("compares edges along two image axes, and has " + " and ".join(str(list(shape)) for shape in shapes))
 
     def energy(self, *arguments: Tensor) -> Tensor:
-        a, b = torch.broadcast_tensors(*arguments)
+        a, b = alike(*arguments)
         return self._along(a, b, -2) + self._along(a, b, -1)
 
     def _along(self, a: Tensor, b: Tensor, axis: int) -> Tensor:
