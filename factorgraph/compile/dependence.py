@@ -75,12 +75,16 @@ def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Gra
 
 
 def _through(node: FunctionNode, value: Application, parts: list[Dependence]) -> Dependence:
-    """Behind a function. Several arguments that stay apart, as of a crop and its mask, keep an affine map affine in the first."""
+    """Behind a function. Several arguments that stay apart, as of a crop and its mask, keep an affine map affine in the first.
+
+    A search moves each row by itself: it has no gradient through a function by which the rows of a batch change each other.
+    """
     plain = value.method in ("forward", "transpose")
     through = reduce(lambda a, b: a + b, (part.through for part in parts))
     through = (*through, node.id if value.method == "forward" else f"{node.id}.{value.method}")
     affine = isinstance(node.leaf, Affine) and plain and all(part.kind is Kind.CONSTANT for part in parts[1:])
-    least = Kind.AFFINE if affine else Kind.DIFFERENTIABLE if isinstance(node.leaf, Differentiable) else Kind.OPAQUE
+    smooth = isinstance(node.leaf, Differentiable) and node.leaf.by_row
+    least = Kind.OPAQUE if not smooth else Kind.AFFINE if affine else Kind.DIFFERENTIABLE
     kind = max(least, *(part.kind for part in parts))
     return Dependence(kind, parts[0].fixed and len(parts) == 1, through, parts[0].chain and len(parts) == 1)
 

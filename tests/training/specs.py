@@ -1,4 +1,4 @@
-"""A small run with everything that a resume must restore: two phases, momentum, a schedule, input noise, a search."""
+"""A small run with all that a resume must restore: phases, momentum, a schedule, noise, a search, batch statistics, dropout."""
 
 RUN = """
 factorgraph: 1
@@ -11,10 +11,12 @@ variables:
 functions:
   decoder: {type: linear, bias: false, unit_norm: columns}
   encoder: {type: linear, activation: shrink}
+  guess:   {type: network, layers: 12fc-bn-0.3drop-fc}
 factors:
   reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
   prediction:     {type: squared_distance, between: [Z, encoder(Y + 0.1 * N)], weight: 0.5}
   sparsity:       {type: l1, of: Z, weight: 0.3}
+  rough:          {type: squared_distance, between: [Z, guess(Y)], weight: 0.1}
 inference:
   optimal: {method: argmin, of: Z, start: encoder(Y), steps: 20}
   fast:    {method: amortized, of: Z, by: encoder(Y)}

@@ -74,7 +74,7 @@ def test_a_finished_run_learns_on_when_told_to(whole: tuple[str, str], tmp_path:
 
 @pytest.mark.parametrize(
     ("broken", "where"),
-    [("moments", "optimizers"), ("position", "position")],
+    [("moments", "optimizers"), ("position", "position"), ("means", "buffers")],
 )
 def test_the_test_sees_what_is_not_restored(
     broken: str, where: str, whole: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +90,9 @@ def test_the_test_sees_what_is_not_restored(
         if broken == "moments":
             checkpoint = replace(checkpoint, state={**checkpoint.state, "optimizers": {}})  # type: ignore[type-var,attr-defined]
         honest(self, checkpoint)  # type: ignore[arg-type]
+        if broken == "means":
+            for each in self.model.buffers():
+                each.zero_()
         if broken == "position":
             self.position = Position(self.position.phase, max(self.position.step - 1, 0), self.position.total)
 

@@ -158,8 +158,8 @@ def test_sizes(layers: str, options: dict[str, Any], given: Any, wanted: Any, re
 
 
 def test_width_multiplies_every_number_that_is_given_and_no_kernel() -> None:
-    shapes = Network(layers="(64)5c2-2p-(3)7x5fc-100fc", width=1 / 8).shapes((1, 16, 16), None)
-    assert shapes == [(1, 16, 16), (8, 8, 8), (8, 4, 4), (1, 7, 5), (12,)]  # 3/8 of a map is one
+    shapes = Network(layers="(64)5c2-2p-(3)7x5fc-110fc", width=1 / 8).shapes((1, 16, 16), None)
+    assert shapes == [(1, 16, 16), (8, 8, 8), (8, 4, 4), (1, 7, 5), (14,)]  # 3/8 of a map is one
 
 
 @pytest.mark.parametrize(
