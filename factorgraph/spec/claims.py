@@ -60,7 +60,10 @@ class ClaimExpression(ParsedText[ClaimNode]):
     """What a claim measures."""
 
     wanted = "a claim"
-    parse = staticmethod(parse_claim)
+
+    @staticmethod
+    def parse(text: str) -> ClaimNode:
+        return parse_claim(text)
 
     def measures(self) -> tuple[Measure, ...]:
         """Every figure that has to be measured, in the order of writing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -88,14 +89,18 @@ def remembered(parse: Callable[[str], Tree]) -> Callable[[str], Tree]:
 
 
 @dataclass(frozen=True)
-class ParsedText(Generic[Tree]):
+class ParsedText(ABC, Generic[Tree]):
     """A small text of a spec, as written, with its tree. A field of such a type takes a text or a number."""
 
     text: str
     root: Tree
 
     wanted: ClassVar[str]  # what is wanted here, in words
-    parse: ClassVar[Callable[[str], Any]]
+
+    @staticmethod
+    @abstractmethod
+    def parse(text: str) -> Any:
+        """The tree of a text. Raises :class:`ExpressionError`."""
 
     @classmethod
     def of(cls, written: object) -> Self:
@@ -143,7 +148,10 @@ class Expression(ParsedText[Node]):
     """A value expression."""
 
     wanted = "an expression"
-    parse = staticmethod(parse_value)
+
+    @staticmethod
+    def parse(text: str) -> Node:
+        return parse_value(text)
 
 
 def walk(root: Node) -> Iterator[Node]:
