@@ -159,10 +159,14 @@ class Gaussian(Factor, Square, Normalised):
     def curvature(self, parameters: Parameters) -> Tensor | float:
         if self.precision == "unit":
             return 1.0
-        if self.precision != "full":
-            return self._log_precision(parameters).detach().exp().amax()
+        if self.precision == "full":
+            return self._steepest(parameters)
+        largest: Tensor = self._log_precision(parameters).detach().exp().amax()
+        return largest
+
+    def _steepest(self, parameters: Parameters) -> Tensor:
+        """A bound of the largest eigenvalue of any choice's L."""
         triangle = self._triangle(parameters).detach().reshape(-1, *parameters["factor"].shape[-2:])
         one = torch.eye(triangle.shape[-1], dtype=triangle.dtype, device=triangle.device).expand_as(triangle)
         whitener = torch.linalg.solve_triangular(triangle, one, upper=False)
-        largest: Tensor = torch.stack([norm_bound(each) for each in whitener]).amax()
-        return largest.square()
+        return torch.stack([norm_bound(each) for each in whitener]).amax().square()
