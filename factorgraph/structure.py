@@ -245,6 +245,10 @@ class Function(Leaf, ABC):
         """The tensors that this function learns, for the shapes that it maps between."""
         return {}
 
+    def counts(self, given: Shape, result: Shape) -> list[tuple[str, int]]:
+        """The parts of which it is made, in their order, with the number of parameters of each; none where it is of one piece."""
+        return []
+
     @abstractmethod
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         """(batch, *given) -> (batch, *result), or flattened to (batch, units): whoever applies it gives it the graph's shape."""

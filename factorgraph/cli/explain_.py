@@ -68,6 +68,7 @@ def _neither(subject: str, error: SpecError) -> SpecError:
 
 def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph import compile as compiler
+    from factorgraph.compile import sizes
     from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
     from factorgraph.spec.load import load
@@ -91,4 +92,5 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
         ]
         lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
         blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    blocks.append(sizes.describe(graph))
+    return "\n\n".join(each for each in blocks if each)

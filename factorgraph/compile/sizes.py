@@ -1,0 +1,44 @@
+"""How many numbers a model learns, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from factorgraph.graph.model import Graph
+from factorgraph.graph.texts import shape_text
+from factorgraph.structure import Parameter
+
+WIDEST = 100  # characters of a line that lists layers
+
+
+def count(parameters: Mapping[str, Parameter]) -> int:
+    """How many numbers are learned: what is kept is not."""
+    return sum(prod(each.shape) for each in parameters.values() if not each.kept)
+
+
+def describe(graph: Graph) -> str:
+    """Every function and factor that learns, with the number of its parameters, as ``explain`` prints it; empty if none does."""
+    lines: list[str] = []
+    for key, node in graph.functions.items():
+        if node.parameters:
+            ends = f"{shape_text(node.given)} -> {shape_text(node.result)}"
+            lines.append(f"  {key:20} {node.leaf.type:14} {ends:34} {count(node.parameters):>14,}")
+            lines += _parts(node.leaf.counts(node.given, node.result))
+    for key, factor in graph.factors.items():
+        if factor.parameters:
+            lines.append(f"  {key:20} {factor.leaf.type:14} {'':34} {count(factor.parameters):>14,}")
+    held = [each.parameters for each in (*graph.functions.values(), *graph.factors.values())]
+    return "\n".join(["parameters".ljust(73) + f"{sum(map(count, held)):>14,}", *lines]) if lines else ""
+
+
+def _parts(counts: list[tuple[str, int]]) -> list[str]:
+    """Layers with their numbers, as many on a line as fit."""
+    lines: list[str] = []
+    for name, number in counts:
+        text = f"{name} {number:,}" if number else name
+        if lines and len(lines[-1]) + len(text) + 3 <= WIDEST:
+            lines[-1] += f" - {text}"
+        else:
+            lines.append(f"    {text}")
+    return lines
