@@ -150,11 +150,12 @@ class Gaussian(Factor, Square, Normalised):
     def _triangle(self, parameters: Parameters) -> Tensor:
         """The lower triangle K with the covariance K K', (..., n, n)."""
         factor = parameters["factor"]
-        triangle = factor.tril(-1) + factor.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+        triangle: Tensor = factor.tril(-1) + factor.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
         if self.floor == 0:
             return triangle
         least = self.floor * torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-        return torch.linalg.cholesky_ex(triangle @ triangle.mT + least)[0]  # unlike cholesky it does not wait for the device
+        triangle, _ = torch.linalg.cholesky_ex(triangle @ triangle.mT + least)  # unlike cholesky it does not wait for the device
+        return triangle
 
     def curvature(self, parameters: Parameters) -> Tensor | float:
         if self.precision == "unit":
