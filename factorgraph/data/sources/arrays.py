@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,6 @@ class Arrays(SourceLeaf):
     type: Literal["arrays"] = "arrays"
     file: str = Field(description="an .npy or .npz file, below the spec's folder or FACTORGRAPH_DATA")
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # it needs a file
     licence: ClassVar[str] = "the file's own"
     where: ClassVar[str] = "a file of the user's"
 
