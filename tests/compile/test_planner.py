@@ -17,7 +17,7 @@ from factorgraph.graph.resolve import resolve
 from factorgraph.spec.expressions import Expression
 from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
-from factorgraph.structure import Factor, Glyph, Proximal
+from factorgraph.structure import Absolute, Factor, Glyph, Proximal
 from tests.compile.specs import FRAMES, PSD, SPARSE, TWO_LATENTS, spec
 
 GUESSED = SPARSE.replace("functions:", "functions:\n  guess: {type: linear, units: code}")
@@ -238,6 +238,21 @@ class Length(Factor, Proximal):
         return v * (1 - t / v.norm(dim=1, keepdim=True)).clamp_min(0)
 
 
+class Apart(Factor, Absolute):
+    """Magnitudes of a difference: of one variable they are shifted."""
+
+    type: str = "apart"
+    between: tuple[Expression, Expression] = Field(description="two values")
+    convex: ClassVar[bool] = True
+    glyph: ClassVar[Glyph] = Glyph(label="apart")
+
+    def energy(self, *arguments: Any) -> Any:
+        return (arguments[0] - arguments[1]).abs().flatten(1).sum(1)
+
+    def prox(self, v: Any, t: Any, *still: Any) -> Any:
+        return v - (v - still[0]).clamp(-t, t)
+
+
 def with_leaf(made: Spec, leaf: Factor) -> Graph:
     graph = resolve(made)
     return replace(graph, factors={**graph.factors, "sparsity": replace(graph.factors["sparsity"], leaf=leaf)})
@@ -249,6 +264,15 @@ def test_groups_are_searched_but_not_where_they_must_be_nonnegative() -> None:
     for domain in ("nonnegative", "simplex"):
         with pytest.raises(SpecError, match=f"length of {domain} values: no proximal map of both together"):
             compiler.plan_procedures(with_leaf(spec(SPARSE, variables__Z__domain=domain), Length(of="Z")))
+
+
+def test_shifted_magnitudes_do_not_add_up() -> None:
+    text = GUESSED.replace("inference:", "  pull: {type: l1, of: Z}\ninference:")
+    made = loads(text).with_changes({"factors.sparsity": PULL, "factors.pull.weight": 0}, "test")
+    assert compiler.plan_procedures(with_leaf(made, Apart(between=("Z", "guess(Y)"))))["optimal"].solver
+    both = made.with_changes({"factors.pull.weight": 1}, "test")
+    with pytest.raises(SpecError, match="l1 beside sparsity"):
+        compiler.plan_procedures(with_leaf(both, Apart(between=("Z", "guess(Y)"))))
 
 
 PULL = {"type": "distance", "between": ["Z", "guess(Y)"], "weight": 0.2}

@@ -196,6 +196,15 @@ def test_sparse_codes_under_any_bowl_meet_their_conditions(options: dict[str, An
     torch.testing.assert_close(slope[z != 0], -0.9 * z.detach()[z != 0].sign(), rtol=1e-5, atol=1e-6)
 
 
+def test_a_number_beside_the_squares_is_no_part_of_a_gap() -> None:
+    """Where noise is small a normaliser is below zero, and so is the energy: no share of it tells how near the minimum is."""
+    model = model_of(factors__likelihood={**LIKELIHOOD, "precision": "scalar"}, factors__prior={"type": "l1", "of": "Z"})
+    with torch.no_grad():
+        dict(model.named_parameters())["factors.likelihood.log_precision"].fill_(4)
+    found = model.infer(Y=0.05 * given(model)["Y"])
+    assert (found.energy < 0).all() and (found.status == 0).all() and (found["Z"] != 0).any()
+
+
 # --- domains -------------------------------------------------------------------------------------------------------------------
 
 
