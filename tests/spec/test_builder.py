@@ -115,7 +115,7 @@ def kmeans() -> Builder:
     prototypes = b.function("prototypes", functions.Linear(bias=False, init="data"))
     b.factor("reconstruction", factors.SquaredDistance(between=(Y, prototypes(Z))))
     b.infer("nearest", methods.Argmin(of=Z))
-    b.learn("fit", optimizer=optimizers.ClosedForm(), epochs=50)
+    b.learn("fit", optimizer=optimizers.ClosedForm(), epochs=50, batch_size="all")
     b.data(sources.Curve(shape="spiral", turns=2, start=0.01), {Y: "point"}, count=2000)
     b.variant("parabola", {"data.shape": "parabola"})
     b.expect("contrast", "twenty prototypes tile the spiral", "auc()", at_least=0.90)

@@ -88,7 +88,8 @@ def filled(draw: st.DrawFn, family: str, kind: str) -> Form:
         if name not in options and draw(st.booleans()):
             more = {**options, name: draw(values[name])}
             options = more if right(write(**more)) else options
-    return write(**options)
+    terms = {"weight": st.sampled_from([0.37, "share"]), "only": SEEN, "without": SEEN} if family == "losses" else {}
+    return write(**options, **{name: draw(values) for name, values in terms.items() if draw(st.booleans())})
 
 
 NO_SHRINKING = (Phase.explicit, Phase.generate)  # a spec of twenty leaves takes minutes to shrink, and its message says enough
