@@ -40,6 +40,7 @@ def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
         graph = resolve(loaded)
         plan = compiler.plan(loaded, graph)
         compiler.check_data(loaded, graph)
+        compiler.check_rows(loaded, graph, plan)
     except SpecError as error:
         return list(error.issues), ""
     latent = sum(len(each.block) for each in plan.procedures.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.closed import plan_closed_forms
@@ -76,6 +76,19 @@ def check_data(spec: Spec, graph: Graph) -> None:
     found = check(spec.data.blocks, graph.sample_shapes) if spec.data is not None else []
     if found:
         raise SpecError(spec.document.located(found))
+
+
+def check_rows(spec: Spec, graph: Graph, plan_: Plan, lacked: Collection[str] | None = None) -> None:
+    """Raise :class:`SpecError` FG543 or FG545 where something needs a variable that some rows lack.
+
+    ``lacked``: these variables, once the data are read; else what the spec tells of them.
+    """
+    from factorgraph.compile.lacking import check_lacking
+    from factorgraph.data.pool import lacked as told
+
+    missing = lacked if lacked is not None else told(spec.data.blocks) if spec.data is not None else ()
+    if missing:
+        check_lacking(graph, {key: resolve(each) for key, each in phase_specs(spec)}, plan_, missing)
 
 
 def inferences(graph: Graph, program: Program, plans: Mapping[str, ProcedurePlan]) -> dict[str, Inference]:

@@ -13,7 +13,7 @@ from factorgraph.data.chain import Chain
 from factorgraph.data.fingerprint import SOURCE, fingerprint, joined, verify
 from factorgraph.data.model import Request, Rows, SourceLeaf, Splits, Table
 from factorgraph.data.order import batch, epochs
-from factorgraph.data.pool import SPLITS, Blocks, Pool, columns, keep_labels, pooled, relocated
+from factorgraph.data.pool import SPLITS, Blocks, Pool, columns, keep_labels, pooled, relocated, unnamed
 from factorgraph.data.preparation import Preparation, check_binding, check_data, preparation_of, stored_chains
 from factorgraph.data.prepared import Prepared, prepare
 from factorgraph.errors import DataError, issue
@@ -116,7 +116,7 @@ def _load(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], stored:
     written = {name: fingerprint(spec.seed, block, parts[name]) for name, block in blocks.items()}
     if stored is not None:
         verify(joined(written), stored[0])
-    _, known = columns(blocks)
+    bind, known = columns(blocks)
     pool = pooled(parts, known)
     sources: list[Any] = [block.source for block in blocks.values()]
     chains = None if stored is None else stored_chains(stored[1], known)
@@ -126,8 +126,12 @@ def _load(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], stored:
         for split in SPLITS:
             written[name][split]["prepared_rows"] = int((origin[split] == number).sum())
     has = {split: {name: each[ready.rows[split]] for name, each in pool.has[split].items()} for split in SPLITS}
+    for split in SPLITS:
+        has[split] |= unnamed(ready.fields[split], [bind[v] for v in bind if len(shapes.get(v, ())) == 1])
     has["train"] |= keep_labels(spec.seed, blocks, known, ready.fields["train"], has["train"], origin["train"])
-    return _dataset(spec.seed, preparation_of(blocks, shapes, ready.chains), pool, ready, has, joined(written))
+    lacks = sorted({v for v, name in bind.items() if any(name in each for each in has.values())})
+    about = joined(written) | ({"lacks": lacks} if lacks else {})
+    return _dataset(spec.seed, preparation_of(blocks, shapes, ready.chains), pool, ready, has, about)
 
 
 def _dataset(

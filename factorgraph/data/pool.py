@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,16 +180,23 @@ def keep_labels(
         if not labels:
             why = "labelled says how many rows keep their labels, and no variable is bound to a label"
             raise DataError(issue("FG544", why, at, fix="bind a variable to a label, or take labelled out"))
-        if block.labelled > len(own):
-            why = f"{block.labelled} rows are to keep their labels, and there are {len(own)} training rows"
-            raise DataError(issue("FG544", why, at, fix=f"at most {len(own)}"))
-        keep = own[balanced(fields[labels[0].name][own], block.labelled, seed, name)]
+        named = own[has[labels[0].name][own]] if labels[0].name in has else own
+        if block.labelled > len(named):
+            why = f"{block.labelled} rows are to keep their labels, and {len(named)} training rows have one"
+            raise DataError(issue("FG544", why, at, fix=f"at most {len(named)}"))
+        keep = named[balanced(fields[labels[0].name][named], block.labelled, seed, name)]
         for column in labels:
             there = found.get(column.name, has.get(column.name, np.ones(len(origin), dtype=bool))).copy()
             there[own] = False
             there[keep] = True
             found[column.name] = there
     return found
+
+
+def unnamed(fields: Mapping[str, Array], classes: Collection[str]) -> dict[str, Array]:
+    """Which rows have a label, (rows,) bool, of those columns in ``classes`` where some have none: it is -1 there."""
+    labels = {name: fields[name] for name in classes if fields[name].dtype.kind == "i" and fields[name].ndim == 1}
+    return {name: each != NO_LABEL for name, each in labels.items() if (each == NO_LABEL).any()}
 
 
 def balanced(labels: Array, count: int, seed: int, purpose: str) -> Array:

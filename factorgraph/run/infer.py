@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factorgraph.compile.lacking import touched_by
 from factorgraph.data import images
 from factorgraph.data.inputs import Input, read_input
 from factorgraph.errors import DataError, issue
@@ -70,20 +71,25 @@ def reconstructions(graph: Graph) -> dict[str, Id]:
 
 def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarray]:
     model, made = run.model, reconstructions(run.model.graph)
+    lacking = run.lacked - given.variables.keys()  # rows without them were learned from: factors that touch them do not count
+    seen = [key for key in model.graph.factors if not touched_by(model.graph, key, lacking)]
     parts: dict[str, list[Any]] = {}
     for begin in range(0, given.rows, ROWS_AT_ONCE):
         values = {
             name: torch.from_numpy(np.ascontiguousarray(each[begin : begin + ROWS_AT_ONCE])).to(run.device)
             for name, each in given.variables.items()
         }
+        like = next(iter(values.values()))
+        nothing = {name: like.new_zeros(len(like), *model.graph.sample_shapes[name]) for name in lacking}
         with torch.no_grad():
-            solution = model.infer(procedure=procedure, **values)
+            solution = model.infer(procedure=procedure, **values, **nothing)
             shown = model.evaluate(tuple(made.values()), **solution.variables)
-        found = {f"variable/{key}": each for key, each in solution.variables.items()}
+        shares = {key: solution.shares[key] for key in seen if key in solution.shares}
+        found = {f"variable/{key}": each for key, each in solution.variables.items() if key not in lacking}
         found |= {f"reconstruction/{name}": shown[key] for name, key in made.items()}
-        found |= {f"share/{key}": each for key, each in solution.shares.items()}
+        found |= {f"share/{key}": each for key, each in shares.items()}
         found |= {
-            "energy": solution.energy,
+            "energy": torch.stack(list(shares.values())).sum(0) if lacking else solution.energy,
             "status": solution.status,
             "steps": solution.steps,
             "certificate": solution.certificate,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from factorgraph.compile.lacking import counted
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
@@ -95,7 +96,7 @@ class Measured:
         """What a procedure (the first, if ``None``) infers for the split. Inferred once, then kept."""
         name = self._name(procedure)
         if name not in self._solved:
-            self._solved[name] = self.inferred(name, self.given)
+            self._solved[name] = self._rated(self.inferred(name, self.given))
         return self._solved[name]
 
     def background(self, procedure: str | None = None) -> Solved:
@@ -126,6 +127,14 @@ class Measured:
             status=torch.cat([part.status for part in parts]),
             steps=torch.cat([part.steps for part in parts]),
         )
+
+    def _rated(self, solved: Solved) -> Solved:
+        """The split's energies where rows lack variables: a factor that touches one averages over the rows that have it."""
+        present = {name: torch.as_tensor(each) for name, each in self.dataset.present[self.split].items()}
+        if not present:
+            return solved
+        shares = counted(self.graph, solved.shares, present)
+        return replace(solved, shares=shares, energy=torch.stack(list(shares.values())).sum(0))
 
     def _part(self, procedure: str, batch: Mapping[str, np.ndarray]) -> Solved:
         with torch.no_grad():

@@ -70,6 +70,12 @@ class Run:
         return stored_preparation(self.spec, self.model.graph.sample_shapes, tensors)
 
     @property
+    def lacked(self) -> frozenset[str]:
+        """The variables that some rows of the run's data lack."""
+        found = self.folder.read_json("data.json").get("lacks", [])
+        return frozenset(found) & frozenset(self.model.graph.sample_shapes)
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that the run's data may lie in: this one, those that were named, and the spec's, if the run lies below it.
 

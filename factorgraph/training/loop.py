@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset
@@ -81,7 +82,7 @@ class Trainer:
 
     def __init__(self, folder: RunFolder, model: Model, data: Dataset, options: Options, stop: StopRequest):
         self.folder, self.model, self.data, self.options, self.stop = folder, model, data, options, stop
-        self.stretches = stretches(model, data.rows("train"))
+        self.stretches = stretches(model, data.rows("train"), data)
         self.position = Position()
         self.sides: tuple[Side, ...] = ()
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
@@ -144,20 +145,20 @@ class Trainer:
 
     def _stretch(self, stretch: Stretch) -> bool:
         def make(step: int) -> Rows:
-            return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole)
+            return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole, stretch.among)
 
         for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
-            self._step(stretch, self._given(rows.values))
+            self._step(stretch, self._given(rows.values), self._given(rows.present))
             if self.stop.requested or self.position.total == self.options.stop_after:
                 return False
         return True
 
-    def _step(self, stretch: Stretch, values: Mapping[str, Tensor]) -> None:
+    def _step(self, stretch: Stretch, values: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
         where = self.position
         epoch = stretch.epoch(where.step)
         for side in self.sides:
             for repeat in range(side.player.steps):
-                numbers = self._round(stretch, side, values, repeat)
+                numbers = self._round(stretch, side, values, present, repeat)
             row = {"step": where.total + 1, "epoch": epoch, "phase": stretch.id, "player": side.plan.player, "split": "train"}
             self.pending.append((row, numbers))
         self.position = replace(where, step=where.step + 1, total=where.total + 1, measured=False)
@@ -167,13 +168,15 @@ class Trainer:
             self._show(stretch)
             self._on_the_clock()
 
-    def _round(self, stretch: Stretch, side: Side, values: Mapping[str, Tensor], repeat: int) -> Tensor:
+    def _round(
+        self, stretch: Stretch, side: Side, values: Mapping[str, Tensor], present: Mapping[str, Tensor], repeat: int
+    ) -> Tensor:
         seed = self.model.spec.seed
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
         given = self.model.with_noise(self.model.assign(values), torch_generator(seed, *purpose))
         with self._precision():
             learning = Learning(seed, purpose[1:], stretch.learned)
-            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given, learning)
+            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given, learning, present)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
@@ -194,15 +197,16 @@ class Trainer:
 
     def _measure(self, stretch: Stretch) -> None:
         """A row for the held-out split, with the first procedure."""
-        totals: dict[str, float] = {}
-        rows = self.data.rows("test")
-        for begin in range(0, rows, TEST_ROWS):
+        parts: dict[str, list[Tensor]] = {}
+        for begin in range(0, self.data.rows("test"), TEST_ROWS):
             values = self._given(self.data.batch(slice(begin, begin + TEST_ROWS), "test"))
             with torch.no_grad():
                 solution = self.model.infer(None, **values)
             for key, share in solution.shares.items():
-                totals[key] = totals.get(key, 0.0) + float(share.double().sum())
-        shares = {key: value / rows for key, value in totals.items()}
+                parts.setdefault(key, []).append(share.double())
+        every = {key: torch.cat(each) for key, each in parts.items()}
+        rated = counted(self.model.graph, every, self._given(self.data.present["test"]))
+        shares = {key: float(each.mean()) for key, each in rated.items()}
         row = {"step": self.position.total, "epoch": None, "phase": stretch.id, "player": None, "split": "test"}
         self.folder.metrics.append({**row, "energy": sum(shares.values()), "shares": shares})
 

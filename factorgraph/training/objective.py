@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import loss_factors
@@ -47,6 +48,7 @@ class Batch:
     factors: tuple[str, ...] = ()
     shares: dict[str, Tensor] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)  # of each variable that rows lack, which have it: (batch,)
 
     def inferred(self) -> dict[Id, Tensor]:
         """The batch with its latent variables, as the phase's procedures infer them."""
@@ -63,8 +65,10 @@ class Batch:
         return {variable: code for key in keys for variable, code in self.found[key].values.items()}
 
     def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
-        """(batch,): the sum of the visible factors' shares, which are kept for the log."""
-        self.shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
+        """(batch,): the sum of the visible factors' shares, which are kept for the log. Its mean is what counts where rows lack
+        a variable: a factor that touches it averages over the others."""
+        shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
+        self.shares = counted(self.view.graph, shares, self.present)
         return sum(self.shares.values(), self.zero().expand(self.size))
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
@@ -101,9 +105,10 @@ def evaluate(
     procedures: tuple[str, ...],
     given: Mapping[Id, Tensor],
     learning: Learning | None = None,
+    present: Mapping[str, Tensor] | None = None,
 ) -> Outcome:
     """The side's loss on a batch, differentiable by what it trains, and what the log says of it."""
-    batch = Batch(view, given, procedures, learning)
+    batch = Batch(view, given, procedures, learning, present=present or {})
     loss = batch.zero()
     shares: dict[str, Tensor] = {}
     for term in side.loss.values():

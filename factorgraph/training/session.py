@@ -79,6 +79,7 @@ def train(
     dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))
     if not dataset.rows("test"):
         raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
+    compiler.check_rows(spec, graph, plan, dataset.lacked)
     model = compiler.build(spec, plan, dataset.known()).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)

@@ -12,17 +12,22 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
+from factorgraph.compile.lacking import wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, owner_of, phases, sequence
 from factorgraph.compile.plan import Closed, PhasePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.order import epoch_of, steps_of
+from factorgraph.errors import DataError, issue
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import optimizer_from_named, optimizer_to_named
 from factorgraph.structure import Schedule, Square
 from factorgraph.training.objective import Batch, View
 
 if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from factorgraph.data.dataset import Dataset
     from factorgraph.spec.blocks import Phase, Player
     from factorgraph.training.optimizers._minimum import Minimum
 
@@ -128,7 +133,8 @@ class Stretch:
     steps: int
     procedures: tuple[str, ...]
     plans: tuple[PhasePlan, ...]
-    rows: int  # of the training data
+    rows: int  # of the training data that are drawn
+    among: ndarray | None = None  # which these are; all, if none is left out
 
     @property
     def whole(self) -> bool:
@@ -166,17 +172,25 @@ class Stretch:
         return tuple(kind(each, players[each.player], self.view, self.phase.schedule) for kind, each in made)
 
 
-def stretches(model: Model, rows: int) -> list[Stretch]:
-    """Every phase of the model's spec in order, as its plan says. ``rows``: how many training samples there are."""
+def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stretch]:
+    """Every phase of the model's spec in order, as its plan says. ``rows``: how many training samples there are.
+
+    Rows of ``data`` that no factor of a phase can use are not drawn. Raises DataError FG543 where none is left.
+    """
     views = {key: _view(model, spec, key) for key, spec in compiler.phase_specs(model.spec)}
     found = []
-    for key, _, phase in phases(model.spec):
+    for key, name, phase in phases(model.spec):
         view = views.get(key) or View(model, model.program, model.inferences)
         procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
         whole = any(each.closed for each in plans)
-        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, rows, phase.batch_size, whole)
-        found.append(Stretch(key, phase, view, steps, procedures, plans, rows))
+        among = None if data is None else data.usable(wanted_by(view.graph, phase, data.lacked))
+        drawn = rows if among is None else len(among)
+        if not drawn:
+            what = f'no training row has all that a factor of phase "{key}" reads'
+            raise DataError(model.spec.document.locate(issue("FG543", what, ("learning", name), fix="give some rows all of it")))
+        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, drawn, phase.batch_size, whole)
+        found.append(Stretch(key, phase, view, steps, procedures, plans, drawn, among))
     return found
 
 

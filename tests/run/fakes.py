@@ -163,7 +163,8 @@ def dataset(test, train=None, chain=None, field=None):
     test = np.asarray(test, dtype=np.float32)
     chain = chain or NoSteps(field or test.shape[1:])
     preparation = SimpleNamespace(bind={"Y": "field"}, chain_of=lambda variable: chain)
-    return SimpleNamespace(test={"Y": test}, train={"Y": test if train is None else np.asarray(train)}, preparation=preparation)
+    rows = {"test": {"Y": test}, "train": {"Y": test if train is None else np.asarray(train)}}
+    return SimpleNamespace(**rows, preparation=preparation, present={"train": {}, "test": {}})
 
 
 def gabor(side, *, angle=0.6, frequency=0.22, width=1.6, length=2.2, centre=None, phase=0.4):
