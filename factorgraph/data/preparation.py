@@ -106,7 +106,7 @@ def preparation_of(blocks: Blocks, shapes: Mapping[str, Shape], fitted: Mapping[
 def _geometry(sources: Mapping[str, Any], known: Mapping[str, Column]) -> Geometry | None:
     """How pictures become samples: as for the first source that cuts them for a column."""
     for name, source in sources.items():
-        geometry = source.geometry()
+        geometry: Geometry | None = source.geometry()
         for column in known.values():
             if geometry is not None and column.fields.get(name) == geometry.field:
                 return replace(geometry, field=column.name)
