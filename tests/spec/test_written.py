@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import factorgraph as fg
@@ -27,6 +27,7 @@ CONTEXT = {"constants": Constants(DIMS, {}, None, ("t",))}
 A, B, C, g, t = Value("A"), Value("B"), Value("C"), FunctionName("g"), Value("t")
 EXPRESSIONS = [A, B, C, g(B), g.transpose(A), 0.37 * A - (B - C), -g(-A), C[t - 1] + 1, "A * g(B)", "C[2]"]
 NUMBERS = [1, 2, 5, 0.37, 0.5, 1e-7, "d", "d - 1", "1.5 / d", "share", "sizes[1]"]
+TRIES = 30  # draws of what a leaf needs; most of its values are right
 SEEN = st.sampled_from(["first", ["first"], []])
 NAMED = {  # fields that hold names of the spec
     **{("methods", "of"): st.sampled_from([B, "B", [B, "C"]]), ("methods", "only"): SEEN, ("methods", "without"): SEEN},
@@ -78,12 +79,14 @@ def filled(draw: st.DrawFn, family: str, kind: str) -> Form:
     """A leaf with what it needs, and any of its other options that go together."""
     write, cls = form(family, kind), leaves(family)[kind]
     fields = {name: info for name, info in cls.model_fields.items() if name != "type"}
-    options = dict(draw(st.sampled_from(cls.examples or ({},))))
     values = {name: NAMED.get((family, name)) or option(info.annotation, tuple(info.metadata)) for name, info in fields.items()}
-    for name, info in fields.items():
-        if info.is_required() and name not in options:
-            options[name] = draw(values[name])
-    assume(right(write(**options)))
+    needed = [name for name, info in fields.items() if info.is_required()]
+    for one_more in ((), *((name,) for name in fields), *((),) * TRIES):  # of two options that have defaults one may be needed
+        options = dict(draw(st.sampled_from(cls.examples or ({},))))
+        options |= {name: draw(values[name]) for name in (*needed, *one_more) if name not in options}
+        if right(write(**options)):
+            break
+    assert right(write(**options)), f"{family} {kind}: give it examples that are right"
     for name in fields:
         if name not in options and draw(st.booleans()):
             more = {**options, name: draw(values[name])}
