@@ -146,12 +146,12 @@ class Gaussian(FactorForm):
     ``of`` is compared with 0. With ``by`` every choice has a precision L of its own, and E is the sum of what they say, weighted
     by the units of ``by``: of a one-hot value, what the chosen one says.
 
-    L is positive for any value of the parameters. *scalar* and *diagonal* learn c with variances exp(-c) + floor. *full* learns a
-    lower triangle R, its diagonal by the logarithm, with the covariance inv(R R') + floor times 1, so that no direction has a
-    variance below the floor.
+    L is positive for any value of the parameters. *scalar* and *diagonal* learn c, with variances exp(-c) + floor. *full* learns
+    a lower triangle C, its diagonal by the logarithm, with the covariance C C' + floor times 1: no direction has a variance
+    below the floor.
 
     Promises: quadratic and convex in a and b while ``by`` stands still, whose choice then is another Hessian for each sample;
-              a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a, with weight 1.
+              a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
     Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
               the number of choices before each. All start at a precision of 1, before the floor.
     Units:    nats; L in the inverse square of the arguments' unit.

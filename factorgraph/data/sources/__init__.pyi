@@ -74,7 +74,7 @@ class Curve(SourceForm):
     ) -> None: ...
 
 class Digits(SourceForm):
-    r"""Handwritten digits of 43 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
+    r"""Handwritten digits of 13 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
 
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.
@@ -86,6 +86,32 @@ class Digits(SourceForm):
     """
 
     def __init__(self) -> None: ...
+
+class Images(SourceForm):
+    r"""Whole pictures of a folder at one size, with values from 0 (black) to 1 (white), and the names of its folders as labels.
+
+    The shorter side of a picture becomes ``size``, and the middle square is taken. Where the folder has folders of pictures, a
+    picture's label is the number, from 0, of the folder that it lies in, in the order of their names; the names are written to
+    data.json. Equal files count once, and no picture is on both sides of the split. Without ``folder`` there are the two
+    photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion, CC BY 2.0.
+
+    Shapes:  image (size, size) or, in colour, (3, size, size); label ().
+    Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
+    Errors:  FG504 where there is no picture, FG541 where some lie in folders and some beside them, FG512 to FG514 of files.
+
+    Options:
+        size: pixels along a side
+        colors: 1 for grey, 3 for red, green, blue
+        folder: of pictures, or of folders of them (none: the two of scikit-learn)
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Number = 12,
+        colors: Number = 1,
+        folder: Name | None = None,
+    ) -> None: ...
 
 class Mnist(SourceForm):
     r"""Handwritten digits, 28 x 28 pixels, from 0 (paper) to 1 (ink): 60,000 to learn from and 10,000 to test.
@@ -193,4 +219,39 @@ class Svhn(SourceForm):
         self,
         *,
         folds: Number = 1,
+    ) -> None: ...
+
+class Video(SourceForm):
+    r"""Clips of films, some frames of the past and some of the future, with values from 0 (black) to 1 (white).
+
+    A film is a video file (read by PyAV), a folder of frame pictures, or a file of numpy: an .npy, or an .npz with an array
+    ``frames``, (frames, height, width) or (frames, height, width, 3), and perhaps ``start`` or ``shot_start``, the first frames
+    of its shots. The shorter side of a frame becomes ``size``, and the middle square is taken. A clip begins at every frame from
+    which it stays within one shot. With ten shots or more whole ones are held out; with fewer, the last part of each: no frame is
+    on both sides.
+
+    Shapes:  past (past, size, size), future (future, size, size), frames (past + future, size, size); in colour (past, 3, size,
+             size) and so on.
+    Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
+    Errors:  FG546 where there are no frames, FG547 where there are too many or too large ones, FG548 without PyAV, FG549 where
+             all shots are too short.
+
+    Options:
+        size: pixels along a side of a frame
+        past: frames of a clip that are given
+        future: frames that follow
+        colors: 1 for grey, 3 for red, green, blue
+        file: a film: a video file, an .npz or an .npy; or folder
+        folder: of frame pictures, or of films and folders of frame pictures; or file
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Number = 32,
+        past: Number = 4,
+        future: Number = 1,
+        colors: Number = 1,
+        file: Name | None = None,
+        folder: Name | None = None,
     ) -> None: ...

@@ -12,7 +12,7 @@ class Abs(FunctionForm):
 
     Promises: differentiable but at 0, where the gradient is taken as 0.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, section 2.1, the rectification layer.
+    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, the rectification layer.
     """
 
     def __init__(self) -> None: ...
@@ -24,7 +24,7 @@ class DoubleTanh(FunctionForm):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), learned, starts at 1; its sign is free.
-    Source:   Gregor & LeCun, ICML 2010, section 4, the baseline encoder D(tanh(x + u) + tanh(x - u)).
+    Source:   Gregor & LeCun, ICML 2010, the baseline encoder D(tanh(x + u) + tanh(x - u)).
     """
 
     def __init__(self) -> None: ...
@@ -60,7 +60,7 @@ class LeakyRelu(FunctionForm):
 
     Promises: differentiable but at 0, where the slope is taken as a.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Maas, Hannun & Ng, ICML workshop 2013, section 2; a = 0.2 after Radford, Metz & Chintala, arXiv:1511.06434.
+    Source:   Maas, Hannun & Ng, ICML workshop 2013; a = 0.2 after Radford, Metz & Chintala, arXiv:1511.06434.
 
     Options:
         slope: the share a of a negative value that passes
@@ -116,6 +116,50 @@ class Linear(FunctionForm):
         hollow: bool = False,
     ) -> None: ...
 
+class Network(FunctionForm):
+    r"""Passes its argument through a chain of layers, written as papers write it: ``(64)3c-2p-10fc``.
+
+    .. math:: f(x) = l_n(\dots l_2(l_1(x)) \dots), \qquad l_i(x) = s_i(W_i * x + b_i)
+
+    Layers are joined by hyphens. ``(64)3c`` convolves to 64 maps with kernels of 3x3, ``(64)5c2`` in steps of 2, ``(64)5d2`` is
+    a transposed convolution; ``4p`` takes the largest of 4x4, ``2a`` their average, ``2u`` repeats each unit 2x2 times;
+    ``10fc`` connects all to 10 units, ``(64)8x8fc`` to 64 maps of 8x8. The number of the last of c, d and fc may be left out.
+    ``bn`` normalises each unit, or map, over the batch; behind a layer it comes before the activation, and its shift takes the
+    bias's place. ``0.5drop`` silences half of the units.
+
+    Promises: differentiable. While learning, bn uses the batch and drop draws; after it, bn uses running means and drop rests.
+    Needs:    while learning, bn needs two samples. Sides are covered without a rest: a padding or stride that leaves one is told.
+    Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result).
+              Padding *same*: a side over the stride; *valid*: only whole kernels; *full*: all that touch.
+              Of layer n: matrix_n (outputs, inputs, rows, columns), of fc (*result, inputs); bias_n; of bn gain_n, shift_n and,
+              kept, mean_n and variance_n.
+    Source:   the notation of Zhao, Mathieu, Goroshin & LeCun, arXiv:1506.02351; Ioffe & Szegedy, arXiv:1502.03167, algorithm 1;
+              Srivastava et al., JMLR 15, 2014, section 4; starts after He et al., arXiv:1502.01852, equation 10.
+
+    Options:
+        layers: the layers, joined by hyphens; a list of such strings is read per slot
+        mirror: instead of layers: a network, whose layers are reversed and transposed
+        activation: the type of the function behind each c, d and fc but the last
+        last: the type of the function behind the last of them
+        padding: what c and d do at the border
+        width: multiplies every number of maps or units that is given
+        init: how the matrices start: a deviation; auto keeps the size of a signal
+        rate: times the learning rate
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: object | None = None,
+        mirror: Name | None = None,
+        activation: Name = 'relu',
+        last: Name = 'identity',
+        padding: Literal['same', 'valid', 'full'] = 'same',
+        width: Number = 1.0,
+        init: Literal['auto'] | Number = 'auto',
+        rate: Number = 1.0,
+    ) -> None: ...
+
 class Normalise(FunctionForm):
     r"""Keeps a sample's direction and forgets its length: the norm over all its units becomes 1.
 
@@ -138,7 +182,7 @@ class Normalise(FunctionForm):
     ) -> None: ...
 
 class Offset(FunctionForm):
-    r"""Moves every unit by a learned number of its own: what a transposed function, which has no bias, is given back by.
+    r"""Moves every unit by a learned number of its own: what a transposed function lacks, which has no bias.
 
     .. math:: f(x)_i = g_i x_i + b_i, \qquad f'(y)_i = g_i y_i
 
@@ -175,7 +219,7 @@ class SaturatedLinear(FunctionForm):
 
     Promises: differentiable but at -1 and 1, where the slope is taken as 1.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Goroshin & LeCun, arXiv:1301.3577, section 2, the saturated linear unit.
+    Source:   Goroshin & LeCun, arXiv:1301.3577, the saturated linear unit.
     """
 
     def __init__(self) -> None: ...
@@ -199,7 +243,7 @@ class Sigmoid(FunctionForm):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   an elementary function; as the code of an auto-encoder, Rifai et al., ICML 2011, section 3.
+    Source:   an elementary function; as the code of an auto-encoder, Rifai et al., ICML 2011.
     """
 
     def __init__(self) -> None: ...
@@ -215,7 +259,7 @@ class SmoothShrink(FunctionForm):
     Promises: differentiable everywhere, at 0 as well.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), or (maps, 1, 1) where the
               shape is (maps, height, width): one for each map. Kept at s >= 0.01 and b >= 0.
-    Source:   Kavukcuoglu et al., NIPS 2010, equation 4, with the last term inside the bracket: as printed it is not odd.
+    Source:   Kavukcuoglu et al., NIPS 2010, equation 5, with the last term inside the bracket: as printed it is not odd.
     """
 
     def __init__(self) -> None: ...
@@ -239,7 +283,22 @@ class Softplus(FunctionForm):
 
     Promises: differentiable.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
-    Source:   Dugas et al., NIPS 2000, equation 5.
+    Source:   Dugas, Bengio, Belisle, Nadeau & Garcia, NIPS 2000.
+    """
+
+    def __init__(self) -> None: ...
+
+class Standardise(FunctionForm):
+    r"""Subtracts each unit's mean over the batch and divides by its deviation: its own, or those of a second argument.
+
+    .. math:: f(x, y)_i = \frac{x_i - \langle y_i \rangle}{\sqrt{\langle (y_i - \langle y_i \rangle)^2 \rangle + 10^{-8}}},
+              \qquad f(x) = f(x, x)
+
+    Promises: differentiable; the rows of a batch change each other, also after learning, so that no search goes through it.
+    Needs:    while learning, two samples.
+    Shapes:   x, y (batch, *shape) -> (batch, *shape); the averages run over the batch alone.
+    Units:    the result has none.
+    Source:   Rasmus, Valpola, Honkala, Berglund & Raiko, arXiv:1507.02672, section 3, without the learned scale and shift.
     """
 
     def __init__(self) -> None: ...

@@ -90,13 +90,15 @@ class Lbfgs(SolverForm):
               H_{k+1} = (1 - \rho s y') H_k (1 - \rho y s') + \rho s s', \quad \rho = \frac{1}{y.s}, \;
               s = z_{k+1} - z_k, \; y = \nabla f(z_{k+1}) - \nabla f(z_k)
 
-    H is never formed: two sweeps over the remembered pairs give its product with the gradient. A step that does not lower the
-    energy by 1e-4 of what the gradient promises is refused and shortened, to the minimum of the parabola through what was seen;
-    it counts as a step. A pair along which the energy bends down is not remembered, and the next step is twice as long.
+    H is never formed: the remembered pairs (s, y) give its product with the gradient. A step that does not lower the energy by
+    1e-4 of what the gradient promises is refused and shortened, to the minimum of the parabola through what was seen; it counts
+    as a step. A pair along which the energy bends down is not remembered, and the next step is twice as long.
 
     Needs:    smooth terms with a gradient, and nothing else; at most 16384 units. Not convex: a stationary point.
     Shapes:   z (batch, *shape); each row remembers 20 codes of its own.
-    Source:   Liu & Nocedal, Math. Programming 45, 1989, algorithm 2.1; which pairs: Li & Fukushima, SIAM J. Optim. 11, 2001.
+    Source:   Liu & Nocedal, Math. Programming 45, 1989, algorithm 2.1; as triangular systems: Byrd, Nocedal & Schnabel, Math.
+              Programming 63, 1994, theorem 2.2; which pairs: Li & Fukushima, SIAM J. Optim. 11, 2001; steps that energies are
+              too coarse to judge: Hager & Zhang, SIAM J. Optim. 16, 2005, equation 4.1.
     """
 
     def __init__(self) -> None: ...
