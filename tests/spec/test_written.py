@@ -63,15 +63,14 @@ def option(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy
     return simple.get(annotation, st.none())
 
 
-def right(made: Form) -> bool:
-    """Whether a leaf takes these options."""
+def leaf(made: Form) -> Any:
+    """The leaf with these options; nothing if it does not take them."""
     written = dict(Builder()._plain(made.written(), ()))
     written["type"] = written.pop(made.main)
     try:
-        checked(leaves(made.family)[made.kind], written, CONTEXT)
+        return checked(leaves(made.family)[made.kind], written, CONTEXT)
     except Mistakes:
-        return False
-    return True
+        return None
 
 
 @st.composite
@@ -84,13 +83,13 @@ def filled(draw: st.DrawFn, family: str, kind: str) -> Form:
     for one_more in ((), *((name,) for name in fields), *((),) * TRIES):  # of two options that have defaults one may be needed
         options = dict(draw(st.sampled_from(cls.examples or ({},))))
         options |= {name: draw(values[name]) for name in (*needed, *one_more) if name not in options}
-        if right(write(**options)):
+        if leaf(write(**options)):
             break
-    assert right(write(**options)), f"{family} {kind}: give it examples that are right"
+    assert leaf(write(**options)), f"{family} {kind}: give it examples that are right"
     for name in fields:
         if name not in options and draw(st.booleans()):
             more = {**options, name: draw(values[name])}
-            options = more if right(write(**more)) else options
+            options = more if leaf(write(**more)) else options
     terms = {"weight": st.sampled_from([0.37, "share"]), "only": SEEN, "without": SEEN} if family == "losses" else {}
     return write(**options, **{name: draw(values) for name, values in terms.items() if draw(st.booleans())})
 
@@ -138,7 +137,7 @@ def add(draw: st.DrawFn, b: Builder, name: str, made: Form) -> None:
     elif made.family == "schedules":
         b.learn(name, schedule=made, epochs=3, set={"factors.first.weight": draw(st.sampled_from([2, "share"]))}, per=per)
     elif made.family == "data":
-        b.data(made, {A: next(iter(leaves("data")[made.kind].model_construct(**made.given).fields() or ["x"]))}, name=name)
+        b.data(made, {A: next(iter(leaf(made).fields() or ["x"]))}, name=name)
     else:
         where = "prepare" if made.family == "steps" else "augment"
         b.data("curve", {A: "point"}, **{where: [made, made]}, name=name)
