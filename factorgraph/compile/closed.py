@@ -62,9 +62,10 @@ class _Asked:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Ids of the functions that are trained; what is no parameter of a function is told elsewhere."""
-        owners = dict.fromkeys(owner_of(each) for each in self.plan.parameters)
-        return tuple(each.split(".", 1)[1] for each in owners if each.startswith("functions."))
+        """Ids of the linear functions that are trained; whatever else is trained is told by :meth:`misfits`."""
+        owners = {owner_of(each) for each in self.plan.parameters}
+        functions = self.graph.functions.items()
+        return tuple(key for key, node in functions if f"functions.{key}" in owners and isinstance(node.leaf, Dense))
 
     def misfits(self) -> Iterator[Issue]:
         """What is wrong with the phase, whatever its factors are."""
