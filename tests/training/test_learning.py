@@ -124,6 +124,13 @@ def test_random_numbers_belong_to_the_step_and_the_application_alone() -> None:
         assert not torch.allclose(first, values(model, "encoder(Y)", y, other))
 
 
+def test_two_applications_to_the_same_values_are_silent_in_different_places() -> None:
+    model = compiler.build(loads(TEXT.replace("encoder(Y)]", "encoder(Y) + encoder(Y + 0)]")))
+    y, step = rows(), learning()
+    assert not torch.allclose(values(model, "encoder(Y)", y, step), values(model, "encoder(Y + 0)", y, step))
+    torch.testing.assert_close(values(model, "encoder(Y)", y, None), values(model, "encoder(Y + 0)", y, None))
+
+
 def test_no_gradient_reaches_what_is_kept_in_a_step() -> None:
     model, y = compiler.build(spec()), rows()
     for stretch in stretches(model, rows=40):
