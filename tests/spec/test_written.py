@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any
 
 import pytest
@@ -49,7 +49,7 @@ def option(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy
     if annotation is Expression:
         return st.sampled_from(EXPRESSIONS)
     if origin in (typing.Union, UnionType):
-        return st.one_of(*(option(each) for each in arguments))
+        return st.one_of(*(option(each) for each in arguments if each is not NoneType))
     if origin is typing.Literal:
         return st.sampled_from(list(arguments))
     if origin is tuple:
