@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,9 @@ class Learning:
         first = value.id not in self._saw
         if first:
             self._saw[value.id] = {**parameters, **self.kept.get(owner, {})}
+        learn: Callable[..., tuple[Tensor, Parameters]] = node.leaf.learn
         try:
-            result, kept = node.leaf.learn(*arguments, self._saw[value.id], self._random(value.id, arguments[0]))
+            result, kept = learn(*arguments, self._saw[value.id], self._random(value.id, arguments[0]))
         except ShapeError as error:
             found = issue("FG338", f"{node.spelled} {error}", node.written.path, fix="a larger batch_size of the phase")
             raise RunError(graph.spec.document.locate(found)) from None

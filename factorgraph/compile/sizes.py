@@ -28,8 +28,9 @@ def describe(graph: Graph) -> str:
     for key, factor in graph.factors.items():
         if factor.parameters:
             lines.append(f"  {key:20} {factor.leaf.type:14} {'':34} {count(factor.parameters):>14,}")
-    held = [each.parameters for each in (*graph.functions.values(), *graph.factors.values())]
-    return "\n".join(["parameters".ljust(73) + f"{sum(map(count, held)):>14,}", *lines]) if lines else ""
+    total = sum(count(node.parameters) for node in graph.functions.values())
+    total += sum(count(factor.parameters) for factor in graph.factors.values())
+    return "\n".join(["parameters".ljust(73) + f"{total:>14,}", *lines]) if lines else ""
 
 
 def _parts(counts: list[tuple[str, int]]) -> list[str]:

@@ -103,9 +103,10 @@ def test_an_application_counts_once_and_several_come_one_after_another() -> None
 def test_what_stands_in_the_batchs_place_has_numbers_of_its_own() -> None:
     model, y = compiler.build(spec()), rows()
     view = View(model, model.program, model.inferences)
-    batch = Batch(view, {"Y": y}, ("fast",), learning())
+    step = learning()
+    batch = Batch(view, {"Y": y}, ("fast",), step)
     other, again = {"Y": y.clone()}, {"Y": y.clone()}
-    assert batch.learning_of({"Y": y, "Z": y}) is batch.learning
+    assert batch.learning_of({"Y": y, "Z": y}) is step
     assert batch.learning_of(other) is batch.learning_of(other) is not batch.learning_of(again)
     found = [batch.values(("encoder(Y)",), each)["encoder(Y)"] for each in ({"Y": y}, other, again, other)]
     assert torch.equal(found[1], found[3])
@@ -113,7 +114,7 @@ def test_what_stands_in_the_batchs_place_has_numbers_of_its_own() -> None:
     once = learning()
     values(model, "encoder(Y)", y, once)
     mean = once.kept["functions.encoder"]["mean_2"]
-    torch.testing.assert_close(batch.learning.kept["functions.encoder"]["mean_2"], mean * (1 + 0.9 + 0.81))
+    torch.testing.assert_close(step.kept["functions.encoder"]["mean_2"], mean * (1 + 0.9 + 0.81))
 
 
 def test_random_numbers_belong_to_the_step_and_the_application_alone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from factorgraph.lazy import torch
 from factorgraph.structure import Differentiable, Function, Parameters, Shape, ShapeError
@@ -46,15 +46,13 @@ class Standardise(Function, Differentiable):
             raise ShapeError(f"takes the mean and the deviation of {list(second)}, which do not fit {list(first)}")
         return first if first is not None else second
 
-    def forward(self, x: Tensor, *rest: Tensor | Parameters) -> Tensor:  # type: ignore[override]  # arguments stay apart
-        of = rest[0] if len(rest) > 1 else x
-        assert not isinstance(of, dict), "the parameters come last"
-        mean = of.mean(0)  # type: ignore[union-attr]
+    def forward(self, x: Tensor, *rest: Any) -> Tensor:
+        of: Tensor = rest[0] if len(rest) > 1 else x  # the parameters come last
+        mean = of.mean(0)
         variance = (of - mean).square().mean(0)
-        result: Tensor = (x - mean) / torch.sqrt(variance + FLOOR)
-        return result
+        return (x - mean) / torch.sqrt(variance + FLOOR)
 
-    def learn(self, x: Tensor, *rest: Tensor | Parameters | torch.Generator) -> tuple[Tensor, Parameters]:  # type: ignore[override]
+    def learn(self, x: Tensor, *rest: Any) -> tuple[Tensor, Parameters]:
         if x.shape[0] < 2:
             raise ShapeError("standardises over the batch, and one sample has no deviation from itself")
-        return self.forward(x, *rest[:-1]), {}  # type: ignore[arg-type]
+        return self.forward(x, *rest[:-1]), {}
