@@ -131,7 +131,7 @@ def ridge(shape: tuple[int, ...], batch: int = 4, bounded: bool = True, dtype: t
     return problem(linear, constant, torch.zeros(batch, *shape, dtype=dtype)), known
 
 
-def given(domain: str, batch: int = 5):
+def given(domain: str, form: str = "", batch: int = 5):
     """|D z - y|^2 / 2 + 0.37 |z|^2 / 2 over 6 units of a domain, with its minimum by another's hand."""
     source = torch.Generator().manual_seed(8)
     d, y = torch.randn(9, 6, generator=source).double(), 2 * torch.randn(batch, 9, generator=source).double()
@@ -143,7 +143,15 @@ def given(domain: str, batch: int = 5):
             smooth=lambda z: (z * (z @ hessian / 2 + linear)).sum(1),
             gradient=lambda z: z @ hessian + linear,
             bound=torch.linalg.matrix_norm(hessian, 2),
-            rest=Rest(lambda z: z.new_zeros(len(z)), lambda v, t: domains.project(domain, v)) if domain in MINIMA else None,
+            rest=Rest(
+                lambda z: z.new_zeros(len(z)),
+                lambda v, t: domains.project(domain, v),
+                l1=start.new_zeros(6) if domain == "nonnegative" else None,
+                nonnegative=domain == "nonnegative",
+            )
+            if domain in MINIMA
+            else None,
+            quadratic=Quadratic(hessian, linear, linear.new_zeros(len(linear))) if form == "quadratic" else None,
             choices=domains.choices(PARTS[domain], start, 6) if domain in PARTS else None,
             take=lambda rows: problem(linear[rows], start[rows]),
         )
@@ -229,7 +237,7 @@ DOMAINS = [(name, domain) for name, cls in SOLVERS.items() for domain in sorted(
 
 @pytest.mark.parametrize(("name", "domain"), DOMAINS)
 def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
-    problem, known = given(domain)
+    problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
     for steps in (0, 1, 3, 30):
         assert INSIDE[domain](solve(SOLVERS[name](), problem, steps, 0).z).all()
     found = solve(SOLVERS[name](), problem, 5000, 1e-10)
@@ -239,7 +247,7 @@ def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
 
 @pytest.mark.parametrize(("name", "domain"), DOMAINS)
 def test_a_certificate_is_small_only_near_the_minimum(name, domain):
-    problem, known = given(domain)
+    problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
     for steps in (1, 3, 10, 40):
         found = solve(SOLVERS[name](), problem, steps, 0)
         off = (found.z - known.double()).norm(dim=1) / known.double().norm(dim=1).clamp_min(1e-6)

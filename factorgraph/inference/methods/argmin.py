@@ -30,7 +30,7 @@ class Argmin(Method):
     searches: ClassVar[bool] = True
 
     start: Expression | dict[str, Expression] | None = Field(
-        default=None, description="where the search begins; zero, if left out"
+        default=None, description="where the search begins; zero, if left out; then the nearest that the domain allows"
     )
     solver: SolverChoice | None = Field(
         default=None, description="the rule that minimises; chosen from the structure, if left out"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NOISE = 4.0  # times sqrt(units) and the precision of the Hessian: eigenvalues below are rounding
 
 
+TILT = 1e-3  # of a slope: what lies along directions without curvature is no rounding, and the energy falls forever
 APART = 128  # units where each row has a Hessian of its own: 64 KiB of float32 a row
 AT_ONCE = 2**24  # numbers of such Hessians that are held in double precision, 128 MiB
 
@@ -25,7 +26,8 @@ class Exact(Direct):
 
     .. math:: z = -H^{+} b, \qquad E(z) = z' H z / 2 + b' z + c
 
-    In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors.
+    In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors. A sample whose energy falls forever,
+    as by a linear term along a direction without curvature, has no code that is a number.
 
     Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
               as where an observed value multiplies the variable.
@@ -49,16 +51,17 @@ class Exact(Direct):
         quadratic = problem.quadratic
         assert quadratic is not None, "the exact solver needs the quadratic form"
         linear, hessian = quadratic.linear, quadratic.hessian
+        tilt = torch.inf if problem.squares else TILT  # squares have a minimum, however their slopes are rounded
         if not quadratic.apart:
-            z = _minimum(hessian[None], linear[None])[0]
+            z = _minimum(hessian[None], linear[None], tilt)[0]
         else:
             size = max(1, AT_ONCE // hessian[0].numel())
-            pieces = zip(hessian.split(size), linear.split(size), strict=True)
-            z = torch.cat([_minimum(h, b[:, None])[:, 0] for h, b in pieces])
+            pieces = zip(torch.split(hessian, size), torch.split(linear, size), strict=True)
+            z = torch.cat([_minimum(h, b[:, None], tilt)[:, 0] for h, b in pieces])
         return z.to(problem.start.dtype).view(problem.start.shape)
 
 
-def _minimum(given: Tensor, linear: Tensor) -> Tensor:
+def _minimum(given: Tensor, linear: Tensor, tilt: float) -> Tensor:
     """(some, units, units) and (some, rows, units) -> (some, rows, units): the minima of the rows that have one Hessian."""
     identity = torch.eye(given.shape[-1], dtype=torch.float64, device=given.device)
     whole = finite(given)
@@ -66,23 +69,25 @@ def _minimum(given: Tensor, linear: Tensor) -> Tensor:
     hessian = choose(whole, given.double(), identity)
     pull = torch.where(sound[:, :, None], -linear.double(), 0)
     noise = NOISE * given.shape[-1] ** 0.5 * torch.finfo(given.dtype).eps
-    return torch.where(sound[:, :, None], _solution(hessian, pull, noise), torch.nan)
+    return torch.where(sound[:, :, None], _solution(hessian, pull, noise, tilt), torch.nan)
 
 
-def _solution(hessian: Tensor, pull: Tensor, noise: float) -> Tensor:
+def _solution(hessian: Tensor, pull: Tensor, noise: float, tilt: float) -> Tensor:
     """(some, rows, units): of ``H z = pull`` with the smallest norm."""
     factor, failed = torch.linalg.cholesky_ex(hessian)
     pivots = factor.diagonal(dim1=1, dim2=2).square()
     singular = (failed > 0) | (pivots.amin(1) <= noise * pivots.amax(1))
     solution = torch.cholesky_solve(pull.mT, factor).mT
     if readable(singular) and bool(singular.any()):
-        solution = solution.masked_scatter(singular[:, None, None], _nearest(hessian[singular], pull[singular], noise))
+        solution = solution.masked_scatter(singular[:, None, None], _nearest(hessian[singular], pull[singular], noise, tilt))
     return solution
 
 
-def _nearest(hessian: Tensor, pull: Tensor, noise: float) -> Tensor:
-    """As :func:`_solution`, by eigenvectors: along those without curvature nothing moves."""
+def _nearest(hessian: Tensor, pull: Tensor, noise: float, tilt: float) -> Tensor:
+    """As :func:`_solution`, by eigenvectors: along those without curvature nothing moves; no number where there is no minimum."""
     values, vectors = torch.linalg.eigh(hessian)
-    inverse = torch.where(values > noise * values[:, -1:], 1 / values, 0)
-    nearest: Tensor = (pull @ vectors * inverse[:, None]) @ vectors.mT
-    return nearest
+    curved = (values > noise * values[:, -1:])[:, None]
+    along = pull @ vectors
+    lost = torch.linalg.vector_norm(along.masked_fill(curved, 0), dim=2, keepdim=True)
+    nearest: Tensor = torch.where(curved, along / values[:, None], 0) @ vectors.mT
+    return torch.where(lost > tilt * torch.linalg.vector_norm(pull, dim=2, keepdim=True), torch.nan, nearest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -126,3 +128,24 @@ def test_hessians_of_their_own_pass_without_values():
     assert solve(Exact(), problem, 1, 0).z.shape == (4, 3)
     taken = form.take(torch.tensor([1, 2], device="meta"))
     assert taken.hessian.shape == (2, 3, 3)
+
+
+def test_an_energy_that_falls_forever_has_no_minimum_and_says_so():
+    hessian = torch.diag(torch.tensor([2.0, 0.0, 1.0]))
+    linear = torch.tensor([[1.0, 0.0, -1.0], [1.0, 0.1, -1.0], [0.0, 0.0, 0.0]])
+    for form in (Quadratic(hessian, linear, torch.zeros(3)), Quadratic(hessian.expand(3, 3, 3), linear, torch.zeros(3))):
+        found = solve(Exact(), Problem(torch.zeros(3, 3), form.value, form.gradient, quadratic=form), 1, 0)
+        assert found.status.tolist() == [CONVERGED, NOT_FINITE, CONVERGED]
+        torch.testing.assert_close(found.z[[0, 2]], torch.tensor([[-0.5, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+
+
+def test_a_signal_that_no_code_explains_has_a_code_of_rounding():
+    """Its slope is rounding alone, which is no reason to call the energy falling: a sum of squares never is."""
+    source = torch.Generator().manual_seed(5)
+    d = torch.randn(12, 4, generator=source).double() @ torch.randn(4, 9, generator=source).double()
+    y = torch.randn(3, 12, generator=source).double()
+    y = y - y @ torch.linalg.pinv(d).T @ d.T
+    problem = replace(least_squares(d.float(), y.float()), squares=True)
+    assert problem.quadratic.linear.abs().max() > 0
+    found = solve(Exact(), problem, 1, 0)
+    assert (found.status == CONVERGED).all() and found.z.abs().max() < 1e-5
