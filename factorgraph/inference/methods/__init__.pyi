@@ -44,7 +44,7 @@ class Argmin(MethodForm):
         of: the variables that are inferred
         only: the factors that count; all, if left out
         without: factors that do not count
-        start: where the search begins; zero, if left out
+        start: where the search begins; zero, if left out; then the nearest that the domain allows
         solver: the rule that minimises; chosen from the structure, if left out
         steps: steps at most
         tolerance: relative duality gap, or fixed-point residual, at which a sample stops

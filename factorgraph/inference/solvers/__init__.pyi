@@ -1,6 +1,43 @@
 # Made by tools/stubs.py from the classes of the leaves: what Python may write of them. See factorgraph/spec/forms.py.
+from typing import Literal
 
 from factorgraph.spec.forms import SolverForm
+
+class Admm(SolverForm):
+    r"""
+    """
+
+    def __init__(self) -> None: ...
+
+class CoordinateDescent(SolverForm):
+    r"""Moves one unit of each example to where it costs least, the others held, and then another.
+
+    .. math:: \bar z_j = \operatorname{shrink}(z_j - g_j / h_{jj}, \; w_j / h_{jj}), \qquad
+              z_k \leftarrow \bar z_k, \quad g \leftarrow g + (\bar z_k - z_k) h_k
+
+    with g = H z + b the gradient of the quadratic part, h_k a column of H and w the weights of magnitudes; for nonnegative units
+    negative results become 0. *greedy* takes the unit that lowers the quadratic part by most as it moves, by
+    h_kk (zbar_k - z_k)^2 / 2: with unit columns the one that moves farthest. *cyclic* takes them in their order.
+
+    A step is one unit of each example, a hundredth of a sweep where there are a hundred: it costs a column of H, not a product
+    with H, so that ``steps`` must be larger than for solvers that move all units at once. Greedy steps are few where codes are
+    sparse.
+
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; beside it magnitudes alone,
+              as of l1, or nothing.
+    Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own unit.
+    Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, algorithm 2, for unit columns; Gregor & LeCun, ICML 2010,
+              section 3.2; other columns: Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
+
+    Options:
+        order: which unit of an example moves next
+    """
+
+    def __init__(
+        self,
+        *,
+        order: Literal['greedy', 'cyclic'] = 'greedy',
+    ) -> None: ...
 
 class Enumerate(SolverForm):
     r"""Tries every value that a finite domain allows and takes the best; of equals the first.
@@ -21,7 +58,8 @@ class Exact(SolverForm):
 
     .. math:: z = -H^{+} b, \qquad E(z) = z' H z / 2 + b' z + c
 
-    In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors.
+    In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors. A sample whose energy falls forever,
+    as by a linear term along a direction without curvature, has no code that is a number.
 
     Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
               as where an observed value multiplies the variable.
