@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
 from scipy.optimize import minimize
 from sklearn.linear_model import Lasso
 
 import factorgraph as fg
+from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
+from factorgraph.compile.program import Program
+from factorgraph.graph.resolve import resolve
+from factorgraph.spec.expressions import Expression
 from factorgraph.spec.load import loads
+from factorgraph.structure import Factor, Glyph, Proximal
 from tests.compile.test_model import array, rows
 
 BATCH = 7
@@ -172,6 +179,41 @@ def test_a_pull_by_magnitude_towards_what_stands_still(order: list[str], domain:
     moved = z > 1e-9 if domain == "nonnegative" else np.full(z.shape, True)
     assert (high >= -1e-5).all() and (low <= 1e-5)[moved].all()
     assert (z >= 0).all() or domain == "real"
+
+
+class Doubled(Factor, Proximal):
+    """A factor whose arguments are not alike: the second is pulled towards twice the first."""
+
+    type: str = "doubled"
+    between: tuple[Expression, Expression] = Field(description="two values")
+    convex: ClassVar[bool] = True
+    glyph: ClassVar[Glyph] = Glyph(label="doubled")
+
+    def energy(self, *arguments: Any) -> Any:
+        return (arguments[1] - 2 * arguments[0]).abs().flatten(1).sum(1)
+
+    def prox(self, v: Any, t: Any, *still: Any) -> Any:
+        return v - torch.minimum(torch.maximum(v - 2 * still[0], -t), t)
+
+
+def test_arguments_keep_their_order_and_their_rows() -> None:
+    spec = loads(TEXT).with_changes({"factors.prior": {"type": "distance", "between": ["guess(Y)", "Z"], "weight": 0.7}}, "test")
+    graph = resolve(spec)
+    prior = replace(graph.factors["prior"], leaf=Doubled(between=("guess(Y)", "Z")))
+    graph = replace(graph, factors={**graph.factors, "prior": prior})
+    model = fg.build(spec).double()
+    block = compiler.inferences(graph, Program(graph), compiler.plan_procedures(graph))["optimal"].block
+    problem = block.problem(torch.zeros(BATCH, 4).double(), given(model), model.tensors())
+    guess = model.evaluate(("guess(Y)",), **given(model))["guess(Y)"].detach()
+    assert problem.rest is not None and problem.take is not None
+    v, t = rows(BATCH, 4, seed=3), torch.linspace(0.1, 2, BATCH).double()[:, None]
+    torch.testing.assert_close(problem.rest.value(v), 0.7 * (v - 2 * guess).abs().sum(1))
+    torch.testing.assert_close(problem.rest.prox(v, t), v - (v - 2 * guess).clamp(-0.7 * t, 0.7 * t))
+    some = torch.tensor([5, 1])
+    rest = problem.take(some).rest
+    assert rest is not None
+    torch.testing.assert_close(rest.value(v[some]), problem.rest.value(v)[some])
+    torch.testing.assert_close(rest.prox(v[some], t[some]), problem.rest.prox(v, t)[some])
 
 
 def test_two_magnitudes_weigh_as_much_as_their_sum() -> None:
