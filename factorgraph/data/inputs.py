@@ -55,7 +55,7 @@ class Input:
         raw = chain.undo(values.reshape(len(values), *chain.prepared_shape), self.kept[variable])
         if raw is None:
             why = f"a reconstruction of {variable} cannot be shown: one of {', '.join(chain.names)} cannot be undone"
-            raise DataError(issue("FG522", why, ("data", "prepare"), fix="save it as an array instead: -o out.npy"))
+            raise DataError(issue("FG522", why, ("data", "prepare"), fix="save it as an array instead: -o out.npz"))
         return raw
 
     def assemble(self, variable: str, values: Array) -> tuple[Array, ...]:

@@ -36,8 +36,10 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
         raise DataError(issue("FG677", f"there is no sample in {source}"))
     arrays = _inferred(run, given, procedure)
     made = reconstructions(run.model.graph)
-    pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in made if given.pictures}
-    if output.suffix.lower() == ".npz":
+    only_arrays = output.suffix.lower() == ".npz"
+    shown = made if given.pictures and not only_arrays else {}
+    pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in shown}
+    if only_arrays:
         _save_arrays(output, arrays)
     elif output.suffix.lower() == ".png":
         _save_only_picture(output, pictures, given)

@@ -78,7 +78,8 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("methods", "amortized"): ("gradient",),
     ("solvers", "gradient"): ("step_size", "optimizer"),
     ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),
-    ("data", "natural_patches"): ("colors", "folder", "shifts"),
+    ("data", "natural_patches"): ("shifts",),
+    ("data", "images"): ("shifts",),
     ("factors", "*"): ("active_fraction",),
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
