@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from factorgraph.compile.dependence import origin
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import loss_factors, owner_of, phases
 from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
-from factorgraph.compile.problems import origin
 from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.losses._loss import LossLeaf
@@ -84,7 +84,7 @@ class _Asked:
     def _options(self) -> Iterator[Issue]:
         """A rate of learning that would be read and not obeyed."""
         given = self.phase if not self.phase.players else self.phase.players[self.plan.player]
-        told = {"learning_rate": given.learning_rate}
+        told: dict[str, object] = {"learning_rate": given.learning_rate}
         told |= {"schedule": given.schedule.type} if isinstance(given, Phase) else {"steps": given.steps}
         usual = {"learning_rate": Phase.model_fields["learning_rate"].default, "schedule": "constant", "steps": 1}
         for key, value in told.items():

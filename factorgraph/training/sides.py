@@ -80,7 +80,7 @@ class Side:
 class ClosedSide(Side):
     """A side that goes to the minimum at once, at the end of each pass through the data."""
 
-    optimizer: Minimum | None  # type: ignore[assignment]
+    optimizer: Minimum | None
 
     def _groups(self) -> list[dict[str, Any]]:
         groups = []
