@@ -151,6 +151,7 @@ class Factor(Leaf, ABC):
     """One term of the energy: a number per example, summed over units, never averaged and never halved."""
 
     convex: ClassVar[bool] = False
+    usual: ClassVar[Shape | None] = None  # the shape of arguments that nothing else sizes
     additive: ClassVar[bool] = True  # a sum over units: twice the units, twice the energy
     glyph: ClassVar[Glyph]
 

@@ -32,6 +32,7 @@ class Value(Factor, Linear):
 
     convex: ClassVar[bool] = True
     additive: ClassVar[bool] = False
+    usual: ClassVar[Shape | None] = (1,)
     glyph: ClassVar[Glyph] = Glyph(label="E", formula="{0}")
 
     def check(self, *shapes: Shape) -> None:

@@ -186,7 +186,8 @@ def _shapeless(variable: Variable) -> Issue:
 def _sizeless(value: Application, node: Node, shapes: Shapes) -> Issue:
     what = "the result of" if value.method == "forward" else "the input of"
     message = f"the size of {what} {node.spelled} is not known: nothing that {value.id} is compared with has one"
-    fix = f"write it where the function is declared: functions.{node.spelled}.units; or the shape of what it is compared with"
+    option = next((each for each in ("units", "maps", "layers") if each in type(node.leaf).model_fields), "units")
+    fix = f"write it where the function is declared: functions.{node.spelled}.{option}; or the shape of what it is compared with"
     return issue("FG322", message, value.written.path, span=value.written.span, notes=(chain(value.id, shapes),), fix=fix)
 
 
@@ -215,5 +216,3 @@ def too_large(owners: Owners, variables: Iterable[Variable]) -> Iterator[Issue]:
 
 def _times(shape: Shape) -> str:
     return " x ".join(f"{each:,}" for each in shape) or "1"
-
-

@@ -37,7 +37,7 @@ class Shapes:
             if value_id in self.draft.values:
                 self.of[value_id] = shape
         self._forward()
-        while self._lend() or self._lend_within_functions() or self._lend_between_slots():
+        while self._lend() or self._lend_within_functions() or self._lend_usual() or self._lend_between_slots():
             self._forward()
 
     def given(self, node: Node) -> Shape | None:
@@ -191,6 +191,16 @@ class Shapes:
     def _one_argument(self, node: Node) -> list[Application]:
         both_ways = (each for each in self._applications[node.id] if each.method in ("forward", "transpose"))
         return [each for each in both_ways if len(each.arguments) == 1]
+
+    def _lend_usual(self) -> bool:
+        """A factor may know what its arguments are where nothing else does: a value that is an energy has one unit."""
+        taken = False
+        for name, factor in self.draft.factors.items():
+            usual = factor.first.usual
+            if usual is not None:
+                lent = [self._take(each, usual, name) for each in factor.arguments]
+                taken |= any(lent)
+        return taken
 
     def _lend_between_slots(self) -> bool:
         """A number that begins a recursion has the shape of the next slot; failing that, it stays a number."""

@@ -349,3 +349,14 @@ def test_pieces_of_a_string() -> None:
         ("drop", None, 1, 1, None, 0.25),
         ("fc", None, 1, 1, None, 0),
     ]
+
+
+def test_an_energy_has_one_unit_where_nothing_else_sizes_it() -> None:
+    text = "factorgraph: 1\nvariables: {Y: {kind: observed, shape: [2]}}\n"
+    text += "functions: {critic: {type: network, layers: 8fc-fc}}\nfactors: "
+    graph = resolve(loads(text + "{realism: {type: value, of: critic(2 * Y)}}"))
+    assert graph.functions["critic"].result == (1,)
+    graph = resolve(loads(text + "{realism: {type: value, of: critic(Y)}, fit: {type: l1, of: critic(Y) - 0.5}}"))
+    assert graph.functions["critic"].result == (1,)
+    with pytest.raises(SpecError, match=r"functions\.critic\.layers"):
+        resolve(loads(text + "{size: {type: l1, of: critic(Y)}}"))
