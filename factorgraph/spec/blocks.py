@@ -255,7 +255,7 @@ def several_sources(value: Any) -> bool:
     """Whether a data block is a map of named sources, not one source."""
     from factorgraph.spec.suggest import near
 
-    if not isinstance(value, Mapping) or not value or set(value) & set(keys_of(DataBlock)):
+    if not isinstance(value, Mapping) or not value or {"source", "bind"} & set(value):
         return False
     return all(isinstance(each, Mapping) and any(near(key, ("source",)) for key in each) for each in value.values())
 

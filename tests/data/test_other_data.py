@@ -85,11 +85,25 @@ def test_it_learns_from_other_data(home, changes):
 
 
 def test_addresses_lead_into_named_sources(home):
-    two = "data={one: {source: digits, bind: {Y: image}}, two: {source: arrays, file: mine.npy, bind: {Y: array}}}"
-    spec = checked(home, two, "data.one.count=70", "data.two.test=0.37")
-    assert spec.data.blocks["one"].count == 70 and spec.data.blocks["two"].test == 0.37
+    two = "data={labelled: {source: digits, bind: {Y: image}}, two: {source: arrays, file: mine.npy, bind: {Y: array}}}"
+    spec = checked(home, two, "data.labelled.count=70", "data.two.test=0.37")
+    assert spec.data.blocks["labelled"].count == 70 and spec.data.blocks["two"].test == 0.37
     with pytest.raises(SpecError, match="FG201"):
         checked(home, two, "data.two={source: digits, sise: 4, bind: {Y: image}}")
     with pytest.raises(SpecError) as error:
         checked(home, two, "data.two.source=digits")
     assert '--set "data.two={source: digits' in str(error.value)
+
+
+def test_the_schema_of_editors_knows_one_source_and_several(home):
+    from jsonschema import Draft202012Validator
+
+    from factorgraph.spec.describe import json_schema
+
+    schema = Draft202012Validator(json_schema())
+    values = dict(checked(home).document.values)
+    one = {"source": "digits", "augment": ["mirror", {"shift": 2}, {"crop": {"size": 6}}], "bind": {"Y": "image"}}
+    for good in (one, {"labelled": one, "more": {"source": "arrays", "file": "a.npy", "bind": {"Y": "array"}}}):
+        assert schema.is_valid({**values, "data": good})
+    for bad in ({**one, "augment": [3]}, {**one, "sise": 3}, {"few": {"source": "digits"}}):
+        assert not schema.is_valid({**values, "data": bad})
