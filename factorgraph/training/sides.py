@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
-from factorgraph.compile.lacking import wanted_by
+from factorgraph.compile.lacking import counted, wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, owner_of, phases, sequence
 from factorgraph.compile.plan import Closed, PhasePlan
@@ -102,16 +102,19 @@ class ClosedSide(Side):
         self.optimizer.zero_grad(set_to_none=True)
 
 
-def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor | float]]:
-    """What a function was applied to, (batch, *shape) each, and how much the energy is curved there."""
+def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
+    """What a function was applied to, (batch, *shape) each, and how much the energy is curved there, (batch,)."""
     graph, tensors = batch.view.graph, batch.view.model.tensors()
     with torch.no_grad():
         known = batch.values(tuple(dict.fromkeys(each.input for each in closed.terms)), batch.inferred())
     found = []
+    ones = next(iter(known.values())).new_ones(batch.size)
+    rows = counted(graph, {each.factor: ones for each in closed.terms}, batch.present)  # where some lack a variable, others count
     for each in closed.terms:
         leaf = graph.factors[each.factor].leaf
         assert isinstance(leaf, Square), "the planner solves only behind squares"
-        found.append((known[each.input].detach(), each.weight * leaf.curvature(tensors.get(f"factors.{each.factor}", {}))))
+        curvature = leaf.curvature(tensors.get(f"factors.{each.factor}", {}))
+        found.append((known[each.input].detach(), rows[each.factor] * (each.weight * curvature)))
     return found
 
 

@@ -215,7 +215,7 @@ def test_sums_that_are_no_numbers_make_parameters_that_are_none(directions: bool
     matrix = torch.nn.Parameter(torch.eye(2))
     optimizer = Minimum([{"params": [matrix], "directions": directions}])
     matrix.grad = torch.zeros(2, 2)
-    optimizer.gather(optimizer.param_groups[0], [(torch.tensor([[1.0, torch.nan]]), 2.0)], rows=1)
+    optimizer.gather(optimizer.param_groups[0], [(torch.tensor([[1.0, torch.nan]]), torch.tensor([2.0]))], rows=1)
     optimizer.step()
     assert matrix.isnan().all()
 

@@ -25,10 +25,10 @@ class Minimum(torch.optim.Optimizer):
                 self.state[each]["gradient"] = torch.zeros_like(each, dtype=torch.float64)
 
     @torch.no_grad()
-    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor | float]], rows: int) -> None:
+    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor]], rows: int) -> None:
         """Add a batch: the gradients that its parameters hold, which are means over ``rows``, and the function's inputs.
 
-        ``inputs``: (rows, units) each, with its weight.
+        ``inputs``: (rows, units) each, with the weight of each row, (rows,).
         """
         matrix, *bias = group["params"]
         for each in group["params"]:
@@ -37,7 +37,7 @@ class Minimum(torch.optim.Optimizer):
         for x, weight in inputs:
             seen = x.double().reshape(x.shape[0], matrix.shape[1])
             seen = torch.cat([seen, seen.new_ones(seen.shape[0], 1)], 1) if bias else seen
-            self.state[matrix]["gram"] += weight * (seen.T @ seen)
+            self.state[matrix]["gram"] += (seen * weight.double()[:, None]).T @ seen
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
