@@ -24,7 +24,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     ),
     "solvers": (
         *("exact", "enumerate", "ista", "fista", "coordinate_descent", "half_quadratic", "gradient", "block_coordinate"),
-        *("lbfgs", "grid", "gibbs", "hmc"),
+        *("lbfgs", "admm", "grid", "gibbs", "hmc"),
     ),
     "methods": ("argmin", "unrolled", "amortized", "marginal", "sample"),
     "losses": (

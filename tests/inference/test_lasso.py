@@ -9,6 +9,8 @@ from factorgraph.factors.l1 import L1
 from factorgraph.inference.certificate import duality_gap
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Problem, Quadratic, Rest
+from factorgraph.inference.solvers.admm import Admm
+from factorgraph.inference.solvers.coordinate_descent import CoordinateDescent
 from factorgraph.inference.solvers.fista import Fista
 from factorgraph.inference.solvers.ista import Ista
 
@@ -57,6 +59,9 @@ CASES = [
     (Ista(), "quadratic"),
     (Ista(), "bounded"),
     (Ista(), "backtracking"),
+    (Admm(), "quadratic"),
+    (CoordinateDescent(), "quadratic"),
+    (CoordinateDescent(order="cyclic"), "quadratic"),
 ]
 TIGHT = {"quadratic": 1e-10, "bounded": 1e-10, "backtracking": 1e-9}
 each = pytest.mark.parametrize(("solver", "form"), CASES, ids=lambda it: it if isinstance(it, str) else str(it).replace("'", ""))

@@ -1,0 +1,90 @@
+"""Descent along one unit at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from factorgraph.inference.problem import Problem, Quadratic
+from factorgraph.inference.rows import flat
+from factorgraph.inference.solvers._kinds import Iterative, State
+from factorgraph.inference.solvers._steps import GENTLE, step_length
+from factorgraph.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CoordinateDescent(Iterative):
+    r"""Moves one unit of each example to where it costs least, the others held, and then another.
+
+    .. math:: \bar z_j = \operatorname{shrink}(z_j - g_j / h_{jj}, \; w_j / h_{jj}), \qquad
+              z_k \leftarrow \bar z_k, \quad g \leftarrow g + (\bar z_k - z_k) h_k
+
+    with g = H z + b the gradient of the quadratic part, h_k a column of H and w the weights of magnitudes; for nonnegative units
+    negative results become 0. *greedy* takes the unit that lowers the quadratic part by most as it moves, by
+    h_kk (zbar_k - z_k)^2 / 2: with unit columns the one that moves farthest. *cyclic* takes them in their order.
+
+    A step is one unit of each example: it costs a column of H, not a product with H, and ``steps: 100`` moves a hundred units,
+    however many there are. Greedy steps are few where codes are sparse; give some for each unit that will be active.
+
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; beside it magnitudes alone,
+              as of l1, or nothing.
+    Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own unit.
+    Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, algorithm 2, for unit columns; Gregor & LeCun, ICML 2010,
+              section 3.2; other columns: Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
+    """
+
+    type: Literal["coordinate_descent"] = "coordinate_descent"
+    order: Literal["greedy", "cyclic"] = Field(default="greedy", description="which unit of an example moves next")
+
+    needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "quadratic", "shared", "settled"})
+    uses: ClassVar[frozenset[str]] = frozenset({"proximal"})
+    domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative"})
+    largest: ClassVar[int | None] = 4096
+
+    def begin(self, problem: Problem) -> State:
+        z = problem.start.clone(memory_format=torch.contiguous_format)
+        gradient = _form(problem).gradient(flat(z))
+        return (z, gradient) if self.order == "greedy" else (z, gradient, torch.zeros_like(gradient[:, :1], dtype=torch.int64))
+
+    def stepper(self, problem: Problem) -> Callable[[State], State]:
+        hessian = _form(problem).hessian
+        curvature = hessian.diagonal().clamp_min(GENTLE)
+        least, shortening = _least(problem, curvature), curvature.sqrt()
+        units = len(curvature)
+
+        def step(state: State) -> State:
+            code, gradient, *turn = state
+            z = flat(code)
+            wanted = least(torch.addcdiv(z, gradient, curvature, value=-1))
+            unit = turn[0] if turn else ((wanted - z) * shortening).abs_().argmax(1, keepdim=True)
+            value = wanted.gather(1, unit)
+            moved = value - z.gather(1, unit)
+            gradient = gradient.addcmul_(moved, hessian.index_select(0, unit.squeeze(1)))
+            z = z.scatter_(1, unit, value)
+            return (z.view(code.shape), gradient, *((each + 1) % units for each in turn))
+
+        return step
+
+    def inverse_step(self, problem: Problem, state: State) -> Tensor:
+        return 1 / step_length(problem)
+
+
+def _form(problem: Problem) -> Quadratic:
+    assert problem.quadratic is not None and not problem.quadratic.apart, "one unit moves along a column of one Hessian"
+    return problem.quadratic
+
+
+def _least(problem: Problem, curvature: Tensor) -> Callable[[Tensor], Tensor]:
+    """Where each unit costs least, (batch, units), from where its square alone would."""
+    rest = problem.rest
+    if rest is None:
+        return lambda v: v
+    assert rest.l1 is not None, "beside magnitudes nothing is minimised unit by unit here"
+    threshold = flat(rest.l1.expand_as(problem.start)) / curvature
+    if rest.nonnegative:
+        return lambda v: (v - threshold).clamp_min_(0)
+    return lambda v: v - torch.minimum(torch.maximum(v, -threshold), threshold)
