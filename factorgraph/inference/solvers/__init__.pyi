@@ -10,8 +10,7 @@ class Admm(SolverForm):
               z &\leftarrow \operatorname{prox}_{E/\rho}(\hat x + u), \qquad u \leftarrow u + \hat x - z
 
     The inverse is made once, from Cholesky's factors in double precision, so that a step is one product with a matrix, as one
-    of FISTA is; badly conditioned Hessians take far fewer of them. The code is z, whose zeros are exact and which keeps to its
-    domain.
+    of FISTA is, and about half as many are needed. The code is z, whose zeros are exact and which keeps to its domain.
 
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
     equally long that is the mean of H's eigenvalues. It stays as it is.
@@ -30,8 +29,8 @@ class CoordinateDescent(SolverForm):
               z_k \leftarrow \bar z_k, \quad g \leftarrow g + (\bar z_k - z_k) h_k
 
     with g = H z + b the gradient of the quadratic part, h_k a column of H and w the weights of magnitudes; for nonnegative units
-    negative results become 0. *greedy* takes the unit that lowers the quadratic part by most as it moves, by
-    h_kk (zbar_k - z_k)^2 / 2: with unit columns the one that moves farthest. *cyclic* takes them in their order.
+    negative results become 0. *greedy* takes the unit with the largest h_kk (zbar_k - z_k)^2 / 2, by which the energy falls at
+    least: with unit columns the one that moves farthest. *cyclic* takes them in their order.
 
     A step is one unit of each example: it costs a column of H, not a product with H, and ``steps: 100`` moves a hundred units,
     however many there are. Greedy steps are few where codes are sparse; give some for each unit that will be active.
@@ -39,8 +38,8 @@ class CoordinateDescent(SolverForm):
     Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; beside it magnitudes alone,
               as of l1, or nothing.
     Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own unit.
-    Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, algorithm 2, for unit columns; Gregor & LeCun, ICML 2010,
-              section 3.2; other columns: Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
+    Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, for unit columns, as in Gregor & LeCun, ICML 2010; other columns:
+              Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
 
     Options:
         order: which unit of an example moves next

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RELAXATION = 1.6  # of the way to the quadratic half's minimum: Boyd et al., section 3.4.3, say 1.5 to 1.8
-SHARE = 0.6  # of a typical curvature: within a third of the best in steps for dictionaries of unit columns, over and undercomplete
+SHARE = 0.6  # of a typical curvature: at most half more steps than by the best price, for dictionaries of few and of many units
 
 
 class Admm(Iterative):
@@ -25,8 +25,7 @@ class Admm(Iterative):
               z &\leftarrow \operatorname{prox}_{E/\rho}(\hat x + u), \qquad u \leftarrow u + \hat x - z
 
     The inverse is made once, from Cholesky's factors in double precision, so that a step is one product with a matrix, as one
-    of FISTA is; badly conditioned Hessians take far fewer of them. The code is z, whose zeros are exact and which keeps to its
-    domain.
+    of FISTA is, and about half as many are needed. The code is z, whose zeros are exact and which keeps to its domain.
 
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
     equally long that is the mean of H's eigenvalues. It stays as it is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,8 +10,9 @@ from pydantic import Field
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import column, flat
-from factorgraph.inference.solvers._kinds import Iterative, State
-from factorgraph.inference.solvers._steps import backward, forward, step_length
+from factorgraph.inference.solvers._kinds import State
+from factorgraph.inference.solvers._steps import GENTLE, backward, forward, step_length
+from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 1000  # steps of momentum without a restart that are told apart; it has reached 0.997 by then
 
 
-class Fista(Iterative):
+class Fista(Unrollable):
     r"""Descends by proximal steps of fixed length with momentum, which each example drops when it carries uphill.
 
     .. math:: z_k = \operatorname{prox}_{E/L}(y_k - \nabla f(y_k) / L), \quad
@@ -63,6 +64,22 @@ class Fista(Iterative):
 
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         return 1 / step_length(problem)
+
+    def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
+        return 1 / bound.clamp_min(GENTLE)
+
+    def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
+        momenta = torch.tensor(_momenta(), dtype=start.dtype, device=start.device)
+        z = y = start
+        age = torch.zeros(len(start), dtype=torch.int64, device=start.device)
+        for layer in layers:
+            before, z = z, layer.shrink(layer.reach(y))
+            moved = z - before
+            if self.restart:
+                age = age.masked_fill(((y - z) * moved).sum(1) > 0, 0)
+            y = torch.addcmul(z, moved, column(momenta.index_select(0, age), z))
+            age = (age + 1).clamp_max(LONGEST - 1)
+        return z
 
 
 @cache

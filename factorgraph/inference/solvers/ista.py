@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, column, dot
-from factorgraph.inference.solvers._kinds import Iterative, State
-from factorgraph.inference.solvers._steps import backward, forward, measured_curvature, slack, step_length
+from factorgraph.inference.solvers._kinds import State
+from factorgraph.inference.solvers._steps import GENTLE, backward, forward, measured_curvature, slack, step_length
+from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 GROWTH = 1.5  # of an example's curvature when a step is refused; Kavukcuoglu's value
 
 
-class Ista(Iterative):
+class Ista(Unrollable):
     r"""Descends by proximal steps: as long as the bound of the curvature allows, or found by backtracking where none is known.
 
     .. math:: z_{k+1} = \operatorname{prox}_{E/L}(z_k - \nabla f(z_k) / L)
@@ -48,6 +49,15 @@ class Ista(Iterative):
 
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         return state[3] if problem.bound is None else 1 / step_length(problem)
+
+    def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
+        return 1 / bound.clamp_min(GENTLE)
+
+    def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
+        z = start
+        for layer in layers:
+            z = layer.shrink(layer.reach(z))
+        return z
 
 
 def _fixed(problem: Problem) -> Callable[[State], State]:
