@@ -82,8 +82,8 @@ def _through(node: FunctionNode, value: Application, parts: list[Dependence]) ->
     plain = value.method in ("forward", "transpose")
     through = reduce(lambda a, b: a + b, (part.through for part in parts))
     through = (*through, node.id if value.method == "forward" else f"{node.id}.{value.method}")
-    affine = isinstance(node.leaf, Affine) and plain and all(part.kind is Kind.CONSTANT for part in parts[1:])
-    smooth = isinstance(node.leaf, Differentiable) and node.leaf.by_row
+    affine = node.leaf.keeps(Affine) and plain and all(part.kind is Kind.CONSTANT for part in parts[1:])
+    smooth = node.leaf.keeps(Differentiable) and node.leaf.by_row
     least = Kind.OPAQUE if not smooth else Kind.AFFINE if affine else Kind.DIFFERENTIABLE
     kind = max(least, *(part.kind for part in parts))
     return Dependence(kind, parts[0].fixed and len(parts) == 1, through, parts[0].chain and len(parts) == 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference
@@ -16,6 +17,7 @@ from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import NOT_FINITE, SENTENCES
+from factorgraph.inference.rows import readable
 from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
@@ -87,12 +89,15 @@ class Model(nn.Module):
         self.plan = plan
         self.program = Program(graph)
         self.inferences = dict(inferences)
-        for top in ("functions", "factors"):
+        for top in ("functions", "factors", "inference"):
             self._modules[top] = Node()
         self.owners = tuple(start)
+        self.taken: set[str] = set()  # owners of solvers' matrices that are parameters of their own; others follow the solver
         for owner, tensors in start.items():
             for name, value in tensors.items():
                 self._node(owner).put(name, value, declared(graph, f"{owner}.{name}").kept)
+        self.register_load_state_dict_post_hook(lambda model, _: model.recall())
+        self.recall()
 
     @property
     def spec(self) -> Spec:
@@ -101,6 +106,7 @@ class Model(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         start = {owner: {name: each.detach().clone() for name, each in found.items()} for owner, found in self.tensors().items()}
         copy = Model(self.graph, self.plan, self.inferences, start)
+        copy.taken = set(self.taken)
         copy.train(self.training)
         for (_, mine), (_, theirs) in zip(self.named_parameters(), copy.named_parameters(), strict=True):
             theirs.requires_grad_(mine.requires_grad)
@@ -111,12 +117,35 @@ class Model(nn.Module):
         """Parameters by owner and local name."""
         return {owner: self._node(owner).tensors() for owner in self.owners}
 
-    def project(self, graph: Graph | None = None) -> None:
-        """Put every parameter back on its constraints, in place. ``graph``: one whose constraints hold for a phase's time."""
+    def in_use(self) -> Tensors:
+        """The same without the matrices that follow their solver."""
+        return {owner: each for owner, each in self.tensors().items() if TAKEN not in each or owner in self.taken}
+
+    def recall(self) -> None:
+        """Learn from the parameters which matrices are their own: after they were read from somewhere."""
+        taken = {owner: each[TAKEN] for owner, each in self.tensors().items() if TAKEN in each}
+        self.taken = {owner for owner, each in taken.items() if readable(each) and bool(each)}
+
+    def take(self, procedure: str, inferences: Mapping[str, Inference] | None = None) -> None:
+        """Make a solver's matrices, as they are now, parameters of their own, and keep them on their constraints from now on."""
+        owner = f"inference.{procedure}"
+        inference = (inferences or self.inferences)[procedure]
+        assert inference.network is not None, "only what is unrolled has matrices"
+        tensors = self.tensors()[owner]
+        values = inference.network.own(tensors, next(iter(self.parameters())), self.in_use())
+        self.keep({owner: {**{name: each for name, each in values.items() if name in tensors}, TAKEN: torch.ones(())}})
+        self.taken.add(owner)
+        self.project(inferences=inferences)
+
+    def project(self, graph: Graph | None = None, inferences: Mapping[str, Inference] | None = None) -> None:
+        """Put every parameter back on its constraints, in place, or on those that hold for a phase's time."""
         tensors = self.tensors()
         for key, node in (graph or self.graph).functions.items():
             if node.parameters:
                 node.leaf.project(tensors[f"functions.{key}"])
+        for key, inference in (inferences or self.inferences).items():
+            if f"inference.{key}" in self.taken:
+                constrain(inference.method, tensors[f"inference.{key}"])
 
     def keep(self, values: Mapping[str, Parameters]) -> None:
         """Write new values of kept parameters, by owner, in place."""
@@ -178,11 +207,11 @@ class Model(nn.Module):
         learning: Learning | None = None,
     ) -> dict[str, Found]:
         """What each procedure finds, each one seeing what those before it found. ``learning``: the step that it is part of."""
-        known = dict(given)
+        known, tensors = dict(given), self.in_use()
         found: dict[str, Found] = {}
         for name in names:
             try:
-                found[name] = inferences[name](known, self.tensors(), learning)
+                found[name] = inferences[name](known, tensors, learning)
             except MissingError as missing:
                 raise self._not_given(missing) from None
             known.update(found[name].values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from factorgraph.compile.freed import freed, made_of, reads_through
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.plan import PhasePlan, ProcedurePlan
 from factorgraph.compile.planner import visible
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id
+from factorgraph.inference.methods._matrix import Layered
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.structure import Parameter
 
@@ -37,17 +39,19 @@ def plan_phases(
     """
     found: list[PhasePlan] = []
     wrong: list[Issue] = []
+    taken: set[str] = set()  # owners of solvers' matrices that are parameters of their own by then
     for key, name, phase in phases(base.spec):
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase)
         wrong += _uninferred(graph, procedures, name, phase, used)
         for player, side in phase.sides().items():
-            plan = _side(graph, procedures, key, phase, player, side, used)
+            plan = _side(graph, procedures, key, phase, player, side, used, taken)
             if not plan.parameters and 0 not in (phase.steps, phase.epochs):
                 what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
                 fix = "train something that its loss reaches, or leave train out"
                 wrong.append(issue("FG405", what, ("learning", name), fix=fix))
             found.append(plan)
+            taken |= {owner_of(each) for each in plan.parameters}
     if wrong:
         raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
     return tuple(found)
@@ -81,7 +85,10 @@ def shape_of(graph: Graph, address: str) -> tuple[int, ...]:
 def declared(graph: Graph, address: str) -> Parameter:
     """What a graph says of the parameter at an address."""
     block, key = owner_of(address).split(".", 1)
-    found = graph.functions[key].parameters if block == "functions" else graph.factors[key].parameters
+    if block == "inference":
+        found = freed(graph)[owner_of(address)]
+    else:
+        found = graph.functions[key].parameters if block == "functions" else graph.factors[key].parameters
     return found[address.rsplit(".", 1)[1]]
 
 
@@ -129,8 +136,9 @@ def _side(
     player: str,
     side: Player,
     used: tuple[str, ...],
+    taken: Collection[str],
 ) -> PhasePlan:
-    reached = _reached(graph, procedures, phase, side, used)
+    reached = _reached(graph, procedures, phase, side, used, taken)
     wanted = reached if side.train is None else [each for each in reached if _trained(graph, each, side.train)]
     taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
     needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
@@ -138,7 +146,12 @@ def _side(
 
 
 def _reached(
-    graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase, side: Player, used: tuple[str, ...]
+    graph: Graph,
+    procedures: Mapping[str, ProcedurePlan],
+    phase: Phase,
+    side: Player,
+    used: tuple[str, ...],
+    taken: Collection[str],
 ) -> list[str]:
     """Addresses of the parameters that the losses of a side can move, in the order of the graph: none that is kept."""
     named = named_procedures(graph)
@@ -149,6 +162,11 @@ def _reached(
         passes = used if leaf.sees_energy else _named(procedures, leaf.students())
         for key in passes:
             values |= _ancestors(graph, reads(graph, named[key]).get("by", {}).values())
+            if isinstance(named[key].method, Layered):
+                owner = f"inference.{key}"
+                own = owner in taken or side.train is None or _trained(graph, owner + ".", side.train)
+                values |= _ancestors(graph, reads_through(graph, named[key], own))
+                owners |= {owner} | made_of(graph, named[key], own)
         if leaf.sees_energy:
             factors = loss_factors(graph, phase, term)
             owners |= {f"factors.{key}" for key in factors if graph.factors[key].weight != 0}
@@ -162,7 +180,8 @@ def _reached(
 def addresses(graph: Graph) -> list[str]:
     """Every parameter of a graph by its owner and name."""
     functions = [f"functions.{key}.{name}" for key, node in graph.functions.items() for name in node.parameters]
-    return functions + [f"factors.{key}.{name}" for key, factor in graph.factors.items() for name in factor.parameters]
+    factors = [f"factors.{key}.{name}" for key, factor in graph.factors.items() for name in factor.parameters]
+    return [*functions, *factors, *(f"{owner}.{name}" for owner, own in freed(graph).items() for name in own)]
 
 
 def _ancestors(graph: Graph, ids: Iterable[Id]) -> set[Id]:
@@ -174,6 +193,9 @@ def _trained(graph: Graph, address: str, names: tuple[str, ...]) -> bool:
     block, key = owner.split(".", 1)
     if block == "factors":
         return any(name in (key, graph.factors[key].name) for name in names)
+    if block == "inference":
+        within = key.split("[")[0]
+        return any(name.replace(" ", "") in (key, within) or within.startswith(f"{name}.") for name in names)
     spelled = graph.functions[key].spelled
     return any(
         name in (key, spelled) or spelled.startswith(name + ".") or key.startswith(name.replace(" ", "") + ".") for name in names

@@ -12,6 +12,7 @@ from math import prod
 
 from factorgraph import registry
 from factorgraph.compile.dependence import Dependence, Kind, dependences
+from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
 from factorgraph.compile.terms import structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
@@ -62,7 +63,7 @@ def _stands_for(name: str, factor: FactorNode) -> bool:
 
 
 def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:
-    """The plan of one procedure. Raises :class:`SpecError` FG401, FG402, FG420 or FG421 where no solver can do it."""
+    """The plan of one procedure. Raises :class:`SpecError` FG401, FG402, FG420, FG421 or FG445 to FG447 where no solver can."""
     units = sum(prod(each.shape) for each in named.block)
     block = tuple(each.id for each in named.block)
     plan = ProcedurePlan(named.id, named.name, dict(named.slots), named.method.type, block, named.factors, units)
@@ -72,6 +73,7 @@ def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:
     known = dependences(graph, frozenset(block))
     terms = terms_of(graph, named.factors, known, named.block)
     structure = structure_of(terms, named.block, units)
+    check(graph, named, terms, structure, known)
     solver, reason, others = _choose(named, terms, structure)
     return replace(
         plan,
@@ -100,7 +102,7 @@ def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
     solvers = registry.leaves("solvers")
     kind = str((plan.solver or {}).get("type"))
     cls = solvers.get(kind)
-    if cls is None or not issubclass(cls, Solver):
+    if cls is None or not issubclass(cls, named.method.runs):
         return f'"{named.id}" has no solver "{kind}"'
     if (plan.terms, plan.domain) != (terms, structure.domain) or (refusal := _refusal(cls, terms, structure)):
         return f'"{kind}" cannot infer "{named.id}"' + (f": it needs {refusal}" if plan.terms == terms else "")
@@ -109,7 +111,7 @@ def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
 
 def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tuple[Solver, str, tuple[str, ...]]:
     wanted: Solver | None = getattr(named.method, "solver", None)
-    candidates = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, Solver)}
+    candidates = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, named.method.runs)}
     refusals = {name: refusal for name, cls in candidates.items() if (refusal := _refusal(cls, terms, structure))}
     accepting = sorted(
         (name for name in candidates if name not in refusals), key=lambda name: (-_used(candidates[name], structure), name)

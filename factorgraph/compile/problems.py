@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -60,12 +60,7 @@ class Block:
     @cached_property
     def still(self) -> tuple[Id, ...]:
         """Values beside the block that its energy reads: computed once, however long the search."""
-        graph = self.program.graph
-        known = self.dependences
-        counted = {key for name in self.searched for each in graph.factors[name].arguments for key in graph.ancestors(each)}
-        read = {each for key in counted if known[key].kind is not Kind.CONSTANT for each in graph.values[key].arguments}
-        read |= {each for name in self.searched for each in graph.factors[name].arguments}
-        return tuple(key for key in graph.values if key in read and known[key].kind is Kind.CONSTANT)
+        return still_values(self.program.graph, self.dependences, self.searched)
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
@@ -79,14 +74,14 @@ class Block:
         """The minimisation over the block for these tensors. Nothing in it carries gradients to parameters."""
         detached = {key: each.detach() for key, each in given.items() if key not in self.plan.block}
         like = {**detached, "": start}  # the batch's size and type, also where nothing else is read
-        still = {key: self._batched(each, start) for key, each in self._still_values(like, tensors, learning).items()}
+        still = {key: self.batched(each, start) for key, each in self._still_values(like, tensors, learning).items()}
         return self._build(start, still, tensors, self._hessian(start, still, tensors))
 
     def _still_values(self, given: Assignment, tensors: Tensors, learning: Learning | None) -> dict[Id, Tensor]:
         known = self.program.values(self.still, given, tensors, learning)
         return {key: known[key].detach() for key in self.still}
 
-    def _batched(self, value: Tensor, start: Tensor) -> Tensor:
+    def batched(self, value: Tensor, start: Tensor) -> Tensor:
         return value.expand(start.shape[0], *value.shape[1:]) if value.dim() and value.shape[0] != start.shape[0] else value
 
     def project(self, values: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
@@ -94,11 +89,11 @@ class Block:
         return {each.id: domains.project(each.domain, values[each.id]) for each in self.variables}
 
     def _build(self, start: Tensor, still: Assignment, tensors: Tensors, hessian: Tensor | None) -> Problem:
-        bound = eigenvalue_bound(hessian) if hessian is not None and hessian.dim() == 2 else self._bound(tensors, start)
+        bound = eigenvalue_bound(hessian) if hessian is not None and hessian.dim() == 2 else self.bound(tensors, start)
         if hessian is None:
             return self._problem(start, still, tensors, bound, None)
-        smooth, zero = self._smooth(still, tensors), torch.zeros_like(start)
-        return self._problem(start, still, tensors, bound, Quadratic(hessian, _gradient(smooth)(zero), smooth(zero)))
+        smooth, zero = self.smooth_of(still, tensors), torch.zeros_like(start)
+        return self._problem(start, still, tensors, bound, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)))
 
     def _problem(
         self, start: Tensor, still: Assignment, tensors: Tensors, bound: Tensor | None, quadratic: Quadratic | None
@@ -107,13 +102,13 @@ class Block:
             fewer = {key: each[rows] if each.dim() else each for key, each in still.items()}
             return self._problem(start[rows], fewer, tensors, bound, quadratic.take(rows) if quadratic is not None else None)
 
-        smooth = self._smooth(still, tensors)
+        smooth = self.smooth_of(still, tensors)
         return Problem(
             start=start,
             smooth=smooth if quadratic is None else quadratic.value,
-            gradient=_gradient(smooth) if quadratic is None else quadratic.gradient,
+            gradient=gradient_of(smooth) if quadratic is None else quadratic.gradient,
             bound=bound,
-            rest=self._rest(start, still),
+            rest=self.rest_of(start, still),
             quadratic=quadratic,
             squares=self.squares,
             choices=self._choices(start, still),
@@ -128,7 +123,7 @@ class Block:
         squares = all(sums_squares(each, moving_in(each, self.dependences)) for each in factors)
         return squares and all(term.convex and term.quadratic for term in terms)
 
-    def _smooth(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
+    def smooth_of(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
         def smooth(z: Tensor) -> Tensor:
             given = {**self.split(z), **still}
             total = z.new_zeros(z.shape[0])
@@ -141,25 +136,25 @@ class Block:
     def _hessian(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor | None:
         """The Hessian, (units, units) or (batch, units, units), where the plan wants it formed."""
         if self.plan.kernel == "gram":
-            return self._shared_hessian(start, still, tensors)
+            return self.shared_hessian(start, still, tensors)
         return self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else None
 
-    def _shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
-        """Column by column in one batch: gradients at unit vectors less the one at zero.
+    def shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors, through: bool = False) -> Tensor:
+        """Column by column in one batch: gradients at unit vectors less the one at zero. ``through``: as for ``gradient_of``.
 
         No sample changes it, so that what depends on samples may be zero.
         """
         units = sum(self.sizes)
         graph = self.program.graph
-        blank = {key: each.new_zeros(units, *each.shape[1:]) if _varies(graph, key) else each for key, each in still.items()}
-        gradient = _gradient(self._smooth(blank, tensors))
+        blank = {key: each.new_zeros(units, *each.shape[1:]) if varies(graph, key) else each for key, each in still.items()}
+        gradient = gradient_of(self.smooth_of(blank, tensors), through)
         unit = torch.eye(units, dtype=start.dtype, device=start.device)
         hessian = gradient(unit) - gradient(torch.zeros_like(unit))
         return (hessian + hessian.T) / 2
 
     def _own_hessians(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
         """Row by row of all samples' Hessians: the gradient differentiated, which loses no digits to what is not quadratic."""
-        smooth = self._smooth(still, tensors)
+        smooth = self.smooth_of(still, tensors)
         with torch.enable_grad():
             point = torch.zeros_like(start).requires_grad_()
             (slope,) = torch.autograd.grad(smooth(point).sum(), point, create_graph=True)
@@ -170,11 +165,11 @@ class Block:
         hessian = torch.stack(rows, 1)
         return (hessian + hessian.mT) / 2
 
-    def _rest(self, start: Tensor, still: Assignment) -> Rest | None:
+    def rest_of(self, start: Tensor, still: Assignment) -> Rest | None:
         kept = {each.id: each.domain for each in self.variables if each.domain in ("nonnegative", "simplex")}
         if not self.rest and not kept:
             return None
-        shares = [self._share(term, still) for term in self.rest]
+        shares = self.shares(still)
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
@@ -196,6 +191,10 @@ class Block:
         gap = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
         gap = gap and self.squares and all(term.convex for term in self.plan.terms)
         return Rest(value, prox, self._l1(shares, start) if gap else None, gap and bool(kept))
+
+    def shares(self, still: Assignment) -> list[Share]:
+        """The rest of the energy, term by term."""
+        return [self._share(term, still) for term in self.rest]
 
     def _share(self, term: Term, still: Assignment) -> Share:
         factor = self.program.graph.factors[term.factor]
@@ -225,7 +224,7 @@ class Block:
         width = sum(self.sizes) + sum(prod(each.shape[1:]) for each in still.values())
         return domains.choices([(each.domain, size) for each, size in self._sized()], start, width)
 
-    def _bound(self, tensors: Tensors, start: Tensor) -> Tensor | None:
+    def bound(self, tensors: Tensors, start: Tensor) -> Tensor | None:
         if not all(term.bounded for term in self.plan.terms if term.part != "rest"):
             return None
         graph = self.program.graph
@@ -291,7 +290,16 @@ class Norms:
         return Program(self.graph).values((key,), {"": self.one}, self.tensors)[key].abs()
 
 
-def _varies(graph: Graph, key: Id) -> bool:
+def still_values(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[str]) -> tuple[Id, ...]:
+    """What some factors read beside a block: values that do not move with it, from which what moves is computed."""
+    counted = {key for name in factors for each in graph.factors[name].arguments for key in graph.ancestors(each)}
+    read = {each for key in counted if known[key].kind is not Kind.CONSTANT for each in graph.values[key].arguments}
+    read |= {each for name in factors for each in graph.factors[name].arguments}
+    return tuple(key for key in graph.values if key in read and known[key].kind is Kind.CONSTANT)
+
+
+def varies(graph: Graph, key: Id) -> bool:
+    """Whether a value changes from sample to sample."""
     return any(isinstance(graph.values[each], Variable) for each in graph.ancestors(key))
 
 
@@ -300,11 +308,13 @@ def _shaped(t: Tensor, like: Tensor) -> Tensor:
     return t if t.dim() == 0 else t.reshape(t.shape[0], *(1,) * (like.dim() - 1))
 
 
-def _gradient(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def gradient_of(function: Callable[[Tensor], Tensor], through: bool = False) -> Callable[[Tensor], Tensor]:
+    """The gradient of a sum over rows. ``through``: it can be differentiated by all that the function was made of."""
+
     def gradient(z: Tensor) -> Tensor:
         with torch.enable_grad():
             point = z.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(function(point).sum(), point)
+            (slope,) = torch.autograd.grad(function(point).sum(), point, create_graph=through)
         return slope
 
     return gradient

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from factorgraph import registry
+from factorgraph.compile.freed import thinned
+from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.problems import Block
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.graph.model import Id
 from factorgraph.inference.loop import solve
+from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.methods._method import Method
+from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -41,6 +45,8 @@ class Inference:
         self.reads = reads  # field ("start", "by") -> variable -> the value that it is given
         self.block = Block(program, plan)
         self.solver = _solver(plan)
+        layered = isinstance(method, Layered) and isinstance(self.solver, Unrollable)
+        self.network = Network(self.block, self.solver) if layered else None
 
     def __deepcopy__(self, memo: object) -> Inference:
         return self
@@ -67,15 +73,24 @@ class Procedure:
         block, solver = self.inference.block, self.inference.solver
         assert solver is not None, "the planner gives a solver to every procedure that searches"
         with torch.no_grad():
-            minimum = solve(solver, block.problem(self._start(), self.given, self.tensors, self.learning), steps, tolerance)
+            problem = block.problem(self._start().detach(), self.given, self.tensors, self.learning)
+            minimum = solve(solver, problem, steps, tolerance)
         return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
+
+    def unroll(self, method: Layered) -> Found:
+        """The block's variables after some steps of the plan's solver, with gradients through all of them."""
+        network, owner = self.inference.network, f"inference.{self.inference.plan.id}"
+        assert network is not None, "the planner gives such a method a solver that has layers"
+        own = thinned(method, self.tensors.get(owner, {}))
+        z = network(self._start(), self.given, self.tensors, own, method.steps, method.share == "none", self.learning)
+        return Found(self.inference.block.split(z))
 
     def _start(self) -> Tensor:
         like = next(iter(self.given.values()))
         block = self.inference.block
         zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
         found = self._read(self.inference.reads.get("start", {}))
-        return block.join(block.project({**zeros, **found})).detach()
+        return block.join(block.project({**zeros, **found}))
 
     def _read(self, wanted: Mapping[Id, Id]) -> dict[Id, Tensor]:
         known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors, self.learning)

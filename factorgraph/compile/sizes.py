@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from factorgraph.compile.freed import freed
 from factorgraph.graph.model import Graph
 from factorgraph.graph.texts import shape_text
 from factorgraph.structure import Parameter
@@ -28,8 +29,13 @@ def describe(graph: Graph) -> str:
     for key, factor in graph.factors.items():
         if factor.parameters:
             lines.append(f"  {key:20} {factor.leaf.type:14} {'':34} {count(factor.parameters):>14,}")
+    matrices = freed(graph)
+    for owner, own in matrices.items():
+        shapes = ", ".join(f"{name} {shape_text(each.shape)}" for name, each in own.items() if not each.kept)
+        lines.append(f"  {owner.removeprefix('inference.'):20} {shapes:49} {count(own):>14,}")
     total = sum(count(node.parameters) for node in graph.functions.values())
     total += sum(count(factor.parameters) for factor in graph.factors.values())
+    total += sum(map(count, matrices.values()))
     return "\n".join(["parameters".ljust(73) + f"{total:>14,}", *lines]) if lines else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
+from factorgraph.compile.freed import freed
 from factorgraph.data.order import order, torch_generator
 from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Graph
@@ -32,6 +33,8 @@ def start(graph: Graph, data: Mapping[str, ndarray] | None) -> dict[str, dict[st
         if factor.parameters:
             owner = f"factors.{key}"
             found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in factor.parameters.items()}
+    for owner, declared in freed(graph).items():  # zeros until a phase first trains them: till then they follow the solver
+        found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in declared.items()}
     return found
 
 

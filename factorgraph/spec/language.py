@@ -84,6 +84,7 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("methods", "argmin", "gradient"): ("unroll", "implicit"),
+    ("methods", "unrolled", "gradient"): ("stop", "implicit"),
     ("learning", "phase", "on_dead"): ("resample",),
 }
 

@@ -136,6 +136,8 @@ class Trainer:
             self.save(name="start")
         while self.position.phase < len(self.stretches):
             stretch = self.stretches[self.position.phase]
+            if self.position.step == 0:
+                stretch.begin()
             self.sides = self.sides or stretch.sides()
             if not self._stretch(stretch):
                 self.save()
@@ -180,7 +182,7 @@ class Trainer:
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
-            self.model.project(stretch.view.graph)
+            self.model.project(stretch.view.graph, stretch.view.inferences)
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
         return outcome.numbers
 
@@ -288,6 +290,7 @@ def load_parameters(model: Model, checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         for key, parameter in known.items():
             parameter.copy_(stored[key])
+    model.recall()
 
 
 def graph_hash(graph: Graph) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
+from factorgraph.compile.freed import remove
 from factorgraph.compile.lacking import counted, wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, owner_of, phases, sequence
@@ -166,6 +167,17 @@ class Stretch:
         """Owners of parameters none of which a gradient reaches."""
         functions = self.view.graph.functions.items()
         return frozenset(f"functions.{key}" for key, node in functions if all(each.kept for each in node.parameters.values()))
+
+    def begin(self) -> None:
+        """What changes at its first step: matrices that it trains stop to follow their solver, small entries are removed."""
+        model, inferences = self.view.model, self.view.inferences
+        trained = {owner_of(address) for plan in self.plans for address in plan.parameters}
+        for key, inference in inferences.items():
+            owner = f"inference.{key}"
+            if owner in trained and owner not in model.taken:
+                model.take(key, inferences)
+            if owner in model.taken:
+                remove(inference.method, model.tensors()[owner])
 
     def sides(self) -> tuple[Side, ...]:
         """Its players with fresh optimizers."""

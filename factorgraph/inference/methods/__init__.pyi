@@ -63,3 +63,52 @@ class Argmin(MethodForm):
         tolerance: Number = 0.0001,
         gradient: Literal['stop'] = 'stop',
     ) -> None: ...
+
+class Unrolled(MethodForm):
+    r"""The code of a sample is where a few steps of a solver lead: a recurrent network, whose matrices can be learned.
+
+    .. math:: z_{k+1} = \operatorname{shrink}_b(W y + S z_k), \qquad W y = -c(y)/L, \quad S = I - H/L, \quad b = w/L
+
+    where H z + c(y) is the gradient of the quadratic part of the energy, w the weight of each unit's magnitude and L the solver's
+    bound. *filter* is W, over all that the quadratic part reads side by side, with a bias if c has a part that no sample changes;
+    *inhibition* is S, *threshold* b, at least 0. What is not freed is made of the functions of the energy, and gradients flow on
+    to them; L counts as a constant, and so do fista's momentum and restarts.
+
+    Freed matrices are the solver's own until a phase first trains them, so that an untrained network is the solver, and follow
+    what their functions learn; from then on they are parameters of their own. With *keep* below 1 the smallest entries are
+    removed when a phase begins, for good: those that are zero get no gradient.
+
+    ``ista`` becomes LISTA, ``fista`` learned FISTA. ``steps`` counts shrinkages, from zero: LISTA(T) of the paper has T + 1.
+
+    Promises: learning sees through all steps. Before it is trained, the result of as many steps of the solver.
+    Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes.
+    Shapes:   filter (units, inputs), inhibition (units, units), threshold and bias (units,); with ``share: none`` one of each for
+              every step, along a first axis. Memory in learning grows with the steps.
+    Source:   Gregor & LeCun, Learning Fast Approximations of Sparse Coding, ICML 2010, section 3; bounds and rates: Rolfe &
+              LeCun, Discriminative Recurrent Sparse Auto-Encoders, ICLR 2013, section 2.
+
+    Options:
+        of: the variables that are inferred
+        only: the factors that count; all, if left out
+        without: factors that do not count
+        steps: applications of the shrinkage
+        free: which of filter, inhibition, threshold are learned: names, or a map with their options
+        share: whether all steps have the same matrices, or none do
+        start: where the steps begin; zero, if left out; then the nearest that the domain allows
+        solver: whose steps; chosen from the structure, if left out
+        gradient: how learning sees the code: through all steps
+    """
+
+    def __init__(
+        self,
+        *,
+        of: Expressed | Sequence[Expressed],
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+        steps: Number = 100,
+        free: Mapping[str, object] = ...,
+        share: Literal['steps', 'none'] = 'steps',
+        start: Expressed | Mapping[str, Expressed] | None = None,
+        solver: SolverForm | str | None = None,
+        gradient: Literal['unroll'] = 'unroll',
+    ) -> None: ...

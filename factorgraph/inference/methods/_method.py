@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from factorgraph.spec.lists import Names, Values
-from factorgraph.structure import Leaf
+from factorgraph.structure import Leaf, Solver
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -18,6 +18,7 @@ class Method(Leaf, ABC):
     """A way to fill in latent variables, apart from the model that gives them meaning."""
 
     searches: ClassVar[bool] = False  # minimises an energy, and so needs a solver from the planner
+    runs: ClassVar[type[Solver]] = Solver  # the kind of solver that it can use
 
     of: Values = Field(description="the variables that are inferred")
     only: Names | None = Field(default=None, description="the factors that count; all, if left out")

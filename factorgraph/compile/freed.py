@@ -1,0 +1,116 @@
+"""The matrices of solvers that are parameters: what is declared of them, and how they stay on their constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING
+
+from factorgraph.compile.dependence import Dependence, dependences
+from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.network import MATRICES, has_bias, inputs
+from factorgraph.compile.planner import Named
+from factorgraph.compile.problems import still_values
+from factorgraph.compile.terms import terms_of
+from factorgraph.factors.functions._affine import COLUMNS, ROWS, bound_
+from factorgraph.graph.model import Graph, Id
+from factorgraph.inference.methods._matrix import Layered, Matrix
+from factorgraph.inference.methods._method import Method
+from factorgraph.lazy import torch
+from factorgraph.structure import Parameter, Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TAKEN = "taken"  # a number that is not 0 once the matrices are parameters of their own
+
+
+def freed(graph: Graph) -> dict[str, dict[str, Parameter]]:
+    """The parameters of every procedure that has some, by owner ``inference.NAME`` and local name."""
+    found = {}
+    for key, named in named_procedures(graph).items():
+        if isinstance(named.method, Layered) and named.method.free:
+            found[f"inference.{key}"] = _parameters(graph, named, named.method)
+    return found
+
+
+def smooth_part(graph: Graph, named: Named) -> tuple[Mapping[Id, Dependence], tuple[str, ...]]:
+    """How values move with a procedure's block, and the ids of the factors in the smooth part of its energy."""
+    known = dependences(graph, frozenset(each.id for each in named.block))
+    terms = terms_of(graph, named.factors, known, named.block)
+    return known, tuple(each.factor for each in terms if each.part == "smooth")
+
+
+def _parameters(graph: Graph, named: Named, method: Layered) -> dict[str, Parameter]:
+    known, smooth = smooth_part(graph, named)
+    units = sum(prod(each.shape) for each in named.block)
+    read = sum(prod(graph.values[key].shape) for key in inputs(graph, known, smooth))
+    shapes = {"filter": (units, read), "inhibition": (units, units), "threshold": (units,)}
+    copies = (method.steps,) if method.share == "none" else ()
+    names = [name for name in MATRICES if name in method.free]
+    found = {name: Parameter((*copies, *shapes[name]), "constant", 0.0, method.free[name].rate) for name in names}
+    if "filter" in method.free and has_bias(graph, known, smooth):
+        found["bias"] = Parameter((*copies, units), "constant", 0.0, method.free["filter"].rate)
+    return {**found, TAKEN: Parameter((), "constant", 0.0, kept=True)}
+
+
+def reads_through(graph: Graph, named: Named, own: bool) -> set[Id]:
+    """The values through which a gradient goes on from the steps of a procedure. ``own``: its freed matrices are parameters."""
+    known, smooth = smooth_part(graph, named)
+    ids = set(still_values(graph, known, named.factors)) | set(reads(graph, named).get("start", {}).values())
+    if _needs_energy(named, own):
+        ids |= {each for key in smooth for each in graph.factors[key].arguments}
+    return ids
+
+
+def made_of(graph: Graph, named: Named, own: bool) -> set[str]:
+    """Owners of the factors' parameters that its matrices are made of."""
+    return {f"factors.{key}" for key in smooth_part(graph, named)[1]} if _needs_energy(named, own) else set()
+
+
+def _needs_energy(named: Named, own: bool) -> bool:
+    assert isinstance(named.method, Layered), "asked only of what has steps"
+    return not (own and {"filter", "inhibition"} <= named.method.free.keys())
+
+
+def constrain(method: Method, parameters: Parameters) -> None:
+    """Put a procedure's matrices back on their constraints, in place; thresholds never fall below 0."""
+    assert isinstance(method, Layered), "no other way to infer has parameters"
+    with torch.no_grad():
+        for name, options in method.free.items():
+            if name == "threshold":
+                parameters[name].clamp_min_(0)
+            else:
+                for matrix in _each(parameters[name]):
+                    _bound(matrix, options)
+
+
+def remove(method: Method, parameters: Parameters) -> None:
+    """Make the smallest entries of matrices zero, in place, so that no more stay than their options say."""
+    assert isinstance(method, Layered), "no other way to infer has parameters"
+    with torch.no_grad():
+        for name, share in method.removing().items():
+            for matrix in _each(parameters[name]):
+                flat = matrix.flatten()
+                largest = flat.abs().topk(round(share * flat.numel())).indices
+                matrix.copy_(torch.zeros_like(flat).index_copy(0, largest, flat[largest]).reshape(matrix.shape))
+
+
+def thinned(method: Layered, parameters: Parameters) -> dict[str, Tensor]:
+    """A procedure's matrices as its steps see them: no gradient reaches what was removed, so that nothing can bring it back."""
+    found = {name: each for name, each in parameters.items() if name != TAKEN}
+    for name in method.removing():
+        found[name] = found[name] * (found[name] != 0).to(found[name].dtype)
+    return found
+
+
+def _each(tensor: Tensor) -> tuple[Tensor, ...]:
+    """A matrix, or each step's own."""
+    return tensor.unbind() if tensor.dim() == 3 else (tensor,)
+
+
+def _bound(matrix: Tensor, options: Matrix) -> None:
+    if options.max_row_norm is not None:
+        bound_(matrix, ROWS, options.max_row_norm)
+    if options.max_column_norm is not None:
+        bound_(matrix, COLUMNS, options.max_column_norm)

@@ -1,0 +1,247 @@
+"""A solver's steps over a block as layers of a network, whose matrices are those of the energy or learned ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+from factorgraph import registry
+from factorgraph.compile.dependence import Dependence, Kind, moving_in
+from factorgraph.compile.plan import Term
+from factorgraph.compile.problems import Block, gradient_of, still_values, varies
+from factorgraph.compile.program import Assignment, Tensors
+from factorgraph.errors import SpecError, issue
+from factorgraph.factors.functions._spectrum import eigenvalue_bound
+from factorgraph.graph.model import Application, Graph, Id, Operation
+from factorgraph.inference import domains
+from factorgraph.inference.methods._matrix import Layered
+from factorgraph.inference.solvers._unrolled import Layer, Unrollable
+from factorgraph.lazy import torch
+from factorgraph.structure import Linear, Proximal, Structure
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.compile.learning import Learning
+    from factorgraph.compile.planner import Named
+
+LARGEST = 4096  # units: an inhibition of 64 MiB of float32
+MATRICES = ("filter", "inhibition", "threshold")
+
+
+def check(graph: Graph, named: Named, terms: tuple[Term, ...], structure: Structure, known: Mapping[Id, Dependence]) -> None:
+    """Raise :class:`SpecError` FG445, FG446 or FG447 where a procedure's solver, energy or matrices have no such form."""
+    method = named.method
+    if not isinstance(method, Layered):
+        return
+    path = ("inference", named.name)
+    can = ", ".join(name for name, cls in registry.leaves("solvers").items() if issubclass(cls, Unrollable))
+    wanted = getattr(method, "solver", None)
+    if wanted is not None and not isinstance(wanted, Unrollable):
+        what = f'"{wanted.type}" cannot be unrolled: its steps are not made of a filter, an inhibition and a threshold'
+        raise SpecError(issue("FG445", what, (*path, "solver"), allowed=can, fix="name one of these, or infer by method: argmin"))
+    why = _no_matrices(graph, terms, structure, known)
+    if why:
+        what = f"the steps towards {' and '.join(each.id for each in named.block)} have no matrices: {why}"
+        raise SpecError(issue("FG446", what, path, fix="infer it by method: argmin, or leave such factors out with without"))
+    smooth = tuple(each.factor for each in terms if each.part == "smooth")
+    rest = [graph.factors[each.factor].leaf for each in terms if each.part == "rest"]
+    lacks = {
+        "filter": not inputs(graph, known, smooth) and "its quadratic part reads nothing that samples change",
+        "threshold": not (rest and all(isinstance(each, Proximal) and each.separable for each in rest))
+        and "no factor shrinks each unit by itself, as l1 does",
+    }
+    for name in method.free:
+        if told := lacks.get(name):
+            have = ", ".join(each for each in MATRICES if not lacks.get(each))
+            raise SpecError(issue("FG447", f"there is no {name} to be learned: {told}", (*path, "free"), allowed=have))
+
+
+def _no_matrices(graph: Graph, terms: tuple[Term, ...], structure: Structure, known: Mapping[Id, Dependence]) -> str:
+    """Why the gradient of the smooth part is not H z + c with one H for all samples and c affine; empty where it is."""
+    for term in terms:
+        factor = graph.factors[term.factor]
+        bent = not all(known[each].fixed for each in factor.arguments)
+        if term.part == "smooth" and (not term.quadratic or term.own or bent):
+            return f"{term.factor} is {term.promise}, and a quadratic part with one Hessian for all samples is needed"
+    return f"at most {LARGEST} units have one; these are {structure.size}" if structure.size > LARGEST else ""
+
+
+def inputs(graph: Graph, known: Mapping[Id, Dependence], smooth: Collection[str]) -> tuple[Id, ...]:
+    """What a filter reads: the values beside the block in its quadratic part that change from sample to sample."""
+    return tuple(key for key in still_values(graph, known, smooth) if varies(graph, key))
+
+
+def has_bias(graph: Graph, known: Mapping[Id, Dependence], smooth: Collection[str]) -> bool:
+    """Whether the quadratic part may pull at a code of zeros also where all that a filter reads is zero."""
+    counted = {key for name in smooth for each in graph.factors[name].arguments for key in graph.ancestors(each)}
+    moving = [graph.values[key] for key in counted if known[key].kind is not Kind.CONSTANT]
+    shifts = any("bias" in graph.functions[each.function].parameters for each in moving if isinstance(each, Application))
+    added = {
+        key
+        for each in moving
+        if not (isinstance(each, Operation) and each.operator == "*")
+        for key in each.arguments
+        if known[key].kind is Kind.CONSTANT and not varies(graph, key)
+    }
+    factors = [graph.factors[name] for name in smooth]
+    compared = any(not varies(graph, key) and known[key].kind is Kind.CONSTANT for each in factors for key in each.arguments)
+    return shifts or bool(added) or compared or any(each.leaf.keeps(Linear, moving_in(each, known)) for each in factors)
+
+
+class Network:
+    """The layers of one procedure. Every tensor carries gradients to what it was made of, unless gradients are off."""
+
+    def __init__(self, block: Block, solver: Unrollable):
+        self.block, self.solver = block, solver
+        self.graph = block.program.graph
+        self.smooth = tuple(term.factor for term in block.plan.terms if term.part == "smooth")
+        self.units = sum(block.sizes)
+
+    @cached_property
+    def inputs(self) -> tuple[Id, ...]:
+        return inputs(self.graph, self.block.dependences, self.smooth)
+
+    def __call__(
+        self,
+        start: Tensor,
+        given: Assignment,
+        tensors: Tensors,
+        own: Mapping[str, Tensor],
+        steps: int,
+        apart: bool,
+        learning: Learning | None,
+    ) -> Tensor:
+        """(batch, units): the code after some steps. ``own``: learned matrices; with ``apart`` one for each step along axis 0."""
+        like = {**{key: each for key, each in given.items() if key not in self.block.plan.block}, "": start}
+        known = self.block.program.values(self.block.still, like, tensors, learning)
+        still = {key: self.block.batched(known[key], start) for key in self.block.still}
+        made = Made(self, start[:1].detach(), tensors)
+        drive = None
+        if "filter" in own:
+            read = torch.cat([still[key].flatten(1) for key in self.inputs], 1)
+        else:
+            drive = made.drive(still, start)
+
+        def layer(mine: Mapping[str, Tensor]) -> Layer:
+            driven = torch.nn.functional.linear(read, mine["filter"], mine.get("bias")) if drive is None else drive
+            inhibition = mine["inhibition"] if "inhibition" in mine else made.inhibition  # noqa: SIM401  it costs to be read
+            return Layer(driven, inhibition, self._shrink(made, mine.get("threshold"), still, start))
+
+        if apart:
+            layers = [layer({name: each[step] for name, each in own.items()}) for step in range(steps)]
+        else:
+            layers = [layer(own)] * steps
+        return self.solver.unroll(start, layers)
+
+    def _shrink(self, made: Made, threshold: Tensor | None, still: Assignment, start: Tensor) -> Callable[[Tensor], Tensor]:
+        if not self.separable:
+            rest = self.block.rest_of(start, still)
+            return (lambda v: v) if rest is None else lambda v: rest.prox(v, made.lengths)
+        at = self.block.split((threshold if threshold is not None else made.threshold)[None])
+        shares = {share.variable: share for share in self.block.shares(still)}  # of several on one, magnitudes all, any will do
+        domain = {each.id: each.domain for each in self.block.variables}
+
+        def shrink(v: Tensor) -> Tensor:
+            parts = self.block.split(v)
+            for key, share in shares.items():
+                leaf = share.factor.leaf
+                assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
+                if domain[key] != "simplex":  # there, what the planner lets stand is constant
+                    parts[key] = leaf.prox(parts[key], at[key], *share.before, *share.after)
+            for key, kind in domain.items():
+                if kind != "real":
+                    parts[key] = domains.project(kind, parts[key])
+            return self.block.join(parts)
+
+        return shrink
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether each unit is shrunk by itself, so that it can have a threshold of its own."""
+        leaves = [self.graph.factors[term.factor].leaf for term in self.block.rest]
+        return all(isinstance(each, Proximal) and each.separable for each in leaves)
+
+    def own(self, names: Collection[str], like: Tensor, tensors: Tensors) -> dict[str, Tensor]:
+        """The matrices of the energy, as parameters begin: some of ``MATRICES``, and the bias with the filter."""
+        with torch.no_grad():
+            made = Made(self, like.new_zeros(1, self.units), tensors)
+            found = {name: getattr(made, name) for name in MATRICES if name in names}
+            if "filter" in names:
+                found["bias"] = made.bias
+        return found
+
+
+class Made:
+    """The matrices as the energy gives them for some parameters, each computed when it is read."""
+
+    def __init__(self, network: Network, like: Tensor, tensors: Tensors):
+        self.network, self.like, self.tensors = network, like, tensors
+        self.block = network.block
+
+    @cached_property
+    def hessian(self) -> Tensor:
+        return self.block.shared_hessian(self.like, self._blank(1), self.tensors, torch.is_grad_enabled())
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        gram = self.block.plan.kernel == "gram"
+        bound = eigenvalue_bound(self.hessian) if gram else self.block.bound(self.tensors, self.like)
+        assert bound is not None, "the planner unrolls only what is bounded"
+        return self.network.solver.lengths(self.hessian.detach(), bound.detach())
+
+    @cached_property
+    def inhibition(self) -> Tensor:
+        identity = torch.eye(self.network.units, dtype=self.like.dtype, device=self.like.device)
+        return identity - _rows(self.lengths) * self.hessian
+
+    @cached_property
+    def threshold(self) -> Tensor:
+        weights = dict.fromkeys(self.block.plan.block, 0.0)
+        for share in self.block.shares(self._blank(1)):
+            weights[share.variable] += share.factor.weight
+        sizes = zip(self.block.variables, self.block.sizes, strict=True)
+        pieces = [self.like.new_full((size,), weights[each.id]) for each, size in sizes]
+        return torch.cat(pieces) * self.lengths
+
+    @cached_property
+    def filter(self) -> Tensor:
+        return -_rows(self.lengths) * (self._slopes[1:] - self._slopes[0]).T
+
+    @cached_property
+    def bias(self) -> Tensor:
+        return -self.lengths * self._slopes[0]
+
+    @cached_property
+    def _slopes(self) -> Tensor:
+        """(1 + inputs, units): the gradient at a code of zeros, for zeros and for each input at 1 and all others at 0."""
+        keys = self.network.inputs
+        sizes = [prod(self.network.graph.values[key].shape) for key in keys]
+        total = sum(sizes)
+        unit = torch.eye(total, dtype=self.like.dtype, device=self.like.device)
+        probes = torch.split(torch.cat([unit.new_zeros(1, total), unit]), sizes, dim=1)
+        still = self._blank(1 + total)
+        for key, probe in zip(keys, probes, strict=True):
+            still[key] = probe.reshape(1 + total, *self.network.graph.values[key].shape)
+        return self._gradient(still, self.like.new_zeros(1 + total, self.network.units))
+
+    def drive(self, still: Assignment, start: Tensor) -> Tensor:
+        """(batch, units): what the filter would make of a batch."""
+        return -self.lengths * self._gradient(still, torch.zeros_like(start))
+
+    def _gradient(self, still: Assignment, at: Tensor) -> Tensor:
+        return gradient_of(self.block.smooth_of(still, self.tensors), torch.is_grad_enabled())(at)
+
+    def _blank(self, rows: int) -> dict[Id, Tensor]:
+        """All that the energy reads beside the block: zeros where samples change it."""
+        graph = self.network.graph
+        fixed = tuple(key for key in self.block.still if not varies(graph, key))
+        known = self.block.program.values(fixed, {"": self.like}, self.tensors)
+        blank = {key: self.like.new_zeros(rows, *graph.values[key].shape) for key in self.block.still}
+        return blank | {key: known[key].expand(rows, *known[key].shape[1:]) if known[key].dim() else known[key] for key in fixed}
+
+
+def _rows(lengths: Tensor) -> Tensor:
+    return lengths if lengths.dim() == 0 else lengths[:, None]

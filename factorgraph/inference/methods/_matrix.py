@@ -1,0 +1,60 @@
+"""Ways to infer by steps of a solver whose matrices may be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from factorgraph.inference.methods._method import Method
+from factorgraph.inference.solvers._unrolled import Unrollable
+from factorgraph.spec.constants import Count, Positive, Share
+from factorgraph.spec.lists import listed
+from factorgraph.structure import Solver
+
+Name = Literal["filter", "inhibition", "threshold"]
+
+
+class Matrix(BaseModel):
+    """How a matrix of a solver is kept while it learns. A row is what one unit receives, a column what one input sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_row_norm: Positive | None = Field(default=None, description="keeps the norm of each row at or below this")
+    max_column_norm: Positive | None = Field(default=None, description="keeps the norm of each column at or below this")
+    keep: Share = Field(default=1.0, description="share of entries, the largest, that are not zero and stay free")
+    rate: Positive = Field(default=1.0, description="times the learning rate")
+
+
+def _with_options(value: Any) -> Any:
+    """A name, or several, without options."""
+    named = value if isinstance(value, Mapping) else dict.fromkeys(listed(value))
+    return {name: {} if each is None else each for name, each in named.items()}
+
+
+Matrices = Annotated[dict[Name, Matrix], BeforeValidator(_with_options)]
+
+
+class Layered(Method):
+    """A way to infer whose parameters are matrices of its solver, one of each, or one for each step."""
+
+    searches: ClassVar[bool] = True
+    runs: ClassVar[type[Solver]] = Unrollable
+
+    steps: Count = Field(default=100, description="applications of the shrinkage")
+    free: Matrices = Field(
+        default={}, description="which of filter, inhibition, threshold are learned: names, or a map with their options"
+    )
+    share: Literal["steps", "none"] = Field(default="steps", description="whether all steps have the same matrices, or none do")
+
+    @model_validator(mode="after")
+    def _threshold_is_no_matrix(self) -> Layered:
+        told = self.free.get("threshold", Matrix()).model_fields_set - {"rate"}
+        if told:
+            raise ValueError(f"a threshold is one number a unit: of {' and '.join(sorted(told))} it has none, only a rate")
+        return self
+
+    def removing(self) -> Mapping[str, float]:
+        """The matrices that lose entries, with the share that stays."""
+        return {name: each.keep for name, each in self.free.items() if each.keep < 1}

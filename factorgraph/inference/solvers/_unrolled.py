@@ -1,0 +1,42 @@
+"""Solvers whose steps are layers: all that a step knows of the energy is in three matrices, which can be learned."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from factorgraph.inference.solvers._kinds import Iterative
+from factorgraph.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step: ``shrink(drive + inhibition z)`` is where each unit costs least, as far as the solver sees.
+
+    For a smooth part with the gradient H z + c and step lengths t the drive is -t c, the inhibition I - t H.
+    """
+
+    drive: Tensor  # (batch, units)
+    inhibition: Tensor  # (units, units), a row is what one unit receives
+    shrink: Callable[[Tensor], Tensor]  # (batch, units) -> (batch, units), in memory of its own
+
+    def reach(self, z: Tensor) -> Tensor:
+        """(batch, units): what is shrunk."""
+        return torch.addmm(self.drive, z, self.inhibition.T)
+
+
+class Unrollable(Iterative):
+    """A solver that can be cut after some steps and trained as a network."""
+
+    @abstractmethod
+    def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
+        """() or (units,): how far each unit moves along its gradient. ``hessian`` (units, units), ``bound`` as of a problem."""
+
+    @abstractmethod
+    def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
+        """(batch, units): the code after one step for each layer, the same as ``stepper`` gives, with gradients through all."""
