@@ -32,7 +32,10 @@ FAMILIES = {
     "metrics": "factorgraph.metrics",
     "figures": "factorgraph.run.figures",
 }
-_PROMISES = ("Dense", "Affine", "Linear", "Square", "Quadratic", "Smooth", "Differentiable", "Proximal", "Absolute", "Normalised")
+_PROMISES = (
+    *("Dense", "Affine", "Grouping", "Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
+    *("Proximal", "Absolute", "Normalised"),
+)
 _broken: dict[str, str] = {}
 
 

@@ -144,6 +144,14 @@ class Dense(Affine):
         """Which kinds of constraint ``project`` keeps the matrix on, by name. Where it is none, any matrix will do."""
 
 
+class Grouping(Differentiable):
+    """A function that is the length of each group of units, where every unit is in one group: the l1 of it is a group norm."""
+
+    @abstractmethod
+    def spread(self, y: Tensor) -> Tensor:
+        """The number of each group at each of its units, (batch, *result) -> (batch, *given)."""
+
+
 # --- families ------------------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +217,10 @@ class Function(Leaf, ABC):
     methods: ClassVar[tuple[str, ...]] = ()  # other maps ``(*arguments, parameters)`` of that name, beside the transpose
     stages: ClassVar[tuple[str, ...]] = ()  # its options, of activation and gain, that are functions of their own behind it
     joins: ClassVar[bool] = True  # False: arguments stay apart, ``forward(*arguments, parameters)``, sized by ``method_shape``
+
+    def keeps(self, promise: Promise) -> bool:
+        """Whether a promise holds with these options. The class line lists all that may be kept."""
+        return isinstance(self, promise)
 
     def template(self) -> str | None:
         """The function of the spec that this one is made from, as a mirror is: see :meth:`made_from`."""

@@ -18,7 +18,7 @@ from factorgraph.spec.expressions import Binary, Call, Negate, Number, Read
 from factorgraph.spec.expressions import Node as Tree
 from factorgraph.spec.names import unknown
 from factorgraph.spec.syntax import ExpressionError
-from factorgraph.structure import Function, ShapeError
+from factorgraph.structure import Affine, Function, ShapeError
 
 Slots = Mapping[str, int]
 Key = tuple[str, tuple[int, ...]]  # a variable and its slots, in the order of the spec's indices
@@ -224,6 +224,9 @@ class Unroller:
         joined = self.draft.values[given[0]]
         if not apart and isinstance(joined, Operation) and joined.operator == "join":
             shown = ", ".join(joined.arguments)
+        if target.method == "transpose" and not chain[0].leaf.keeps(Affine):
+            message = f"{target.name} is not affine as its options stand, and has no transpose"
+            raise SpecError(issue("FG324", message, path, span=node.span, fix="declare a linear function for the way back"))
         if target.method != "forward":
             value_id = f"{chain[0].id}.{target.method}({shown})"
             return self.draft.add(Application(value_id, chain[0].id, target.method, given, (), written))

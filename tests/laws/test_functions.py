@@ -11,7 +11,7 @@ from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.spec.language import UNDECLARED
-from factorgraph.structure import Affine, Dense, Differentiable, Function
+from factorgraph.structure import Affine, Dense, Differentiable, Function, Grouping
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -68,7 +68,8 @@ def apply(function: Function, x: torch.Tensor, with_: dict[str, torch.Tensor]) -
 
 each = pytest.mark.parametrize("function", cases(), ids=title)
 unit_by_unit = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, UnitByUnit)], ids=title)
-affine = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Affine)], ids=title)
+affine = pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Affine)], ids=title)
+grouping = pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Grouping)], ids=title)
 learned = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, AffineFunction)], ids=title)
 
 
@@ -141,7 +142,7 @@ def test_shapes_pass_without_values(function):
     with_ = {name: value.to("meta") for name, value in parameters(function).items()}
     assert apply(function, data().to("meta"), with_).shape == (3, *result(function))
     function.project(with_)
-    if isinstance(function, Affine):
+    if function.keeps(Affine):
         assert function.transpose(data(3, result(function)).to("meta"), with_).shape[0] == 3
         assert function.norm_bound(with_).shape == ()
 
@@ -237,6 +238,17 @@ def test_the_norm_bound_is_one_and_not_ten_times_too_large(function, scale):
     bound = function.norm_bound(with_)
     assert norm <= bound * (1 + 1e-12)
     assert bound <= 10 * norm
+
+
+@grouping
+def test_a_grouping_is_the_lengths_of_groups_that_share_no_unit_and_leave_none_out(function):
+    """Scaled group by group the lengths are scaled, and what all units have is what all groups have."""
+    x, scale = data(), data(3, result(function), seed=2)
+    lengths = apply(function, x, {})
+    torch.testing.assert_close(lengths.square().flatten(1).sum(1), x.square().flatten(1).sum(1))
+    scaled = x * function.spread(scale).reshape(x.shape)
+    torch.testing.assert_close(apply(function, scaled, {}), lengths * scale.abs())
+    assert (apply(function, torch.zeros_like(x), {}) == 0).all()
 
 
 @learned

@@ -200,6 +200,46 @@ class Offset(FunctionForm):
         gain: bool = False,
     ) -> None: ...
 
+class Pool(FunctionForm):
+    r"""Sums up each window of neighbouring units by one number: the largest, the average, or the length of the whole.
+
+    .. math:: \max_k x_k, \qquad \frac{1}{n} \sum_k w_k x_k, \qquad \sqrt{\epsilon + \sum_k w_k x_k^2}, \qquad
+              \frac{1}{n} \sum_k w_k = 1
+
+    for *max*, *average* and *l2*, with k over the n units of a window. The weights are all 1, or fall off from its middle as
+    a Gaussian whose deviation is a quarter of the window, along each axis.
+
+    One number for the window means the last two axes of three, and else all; a list means that many axes, the last ones.
+    Windows begin every ``stride`` units and lie inside the shape, which they cover without a rest; with ``wrap`` the shape is
+    a ring, or a torus, and as many windows begin in it as it has strides.
+
+    Promises: differentiable, also where a length is 0: there its gradient is taken as 0. *average*: affine; the bound of its norm
+              is exact for a list of uniform windows that do not overlap, and that of one axis for one number. *l2* with uniform
+              weights, without epsilon and overlap: a grouping, so that the l1 of it is a group norm.
+    Shapes:   x (batch, *shape) -> (batch, *windows).
+    Units:    those of x; epsilon has their square.
+    Source:   an elementary function; l2 with weights on a torus: Kavukcuoglu, Ranzato, Fergus & LeCun, CVPR 2009.
+
+    Options:
+        window: units along each axis of a window, a number or a list
+        kind: what a window is summed up by
+        stride: units from one window to the next; left out, the window's
+        wrap: joins the ends of each axis, so that windows reach over them
+        weights: what the units of a window count
+        epsilon: of l2: added to the sum of squares
+    """
+
+    def __init__(
+        self,
+        *,
+        window: Number | Sequence[Number],
+        kind: Literal['max', 'average', 'l2'] = 'max',
+        stride: Number | Sequence[Number] | None = None,
+        wrap: bool = False,
+        weights: Literal['uniform', 'gaussian'] = 'uniform',
+        epsilon: Number = 0.0,
+    ) -> None: ...
+
 class Relu(FunctionForm):
     r"""Passes what is positive and silences the rest.
 
