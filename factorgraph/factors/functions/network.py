@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOMENTUM = 0.1  # of the newest batch in the running means
 EPSILON = 1e-5  # added to variances
-RECTIFIERS = ("relu", "leaky_relu")  # half of the units are silent: twice the variance keeps the signal's size
+GAINS = {"relu": 2.0, "leaky_relu": 2.0, "tanh": 25 / 9}  # times the variance: rectifiers silence half the units, tanh flattens
 
 
 class LayerString(str):
@@ -255,7 +255,7 @@ class Network(Function, Differentiable):
         return {"matrix": matrix} | ({} if link.shifted else bias)
 
     def _matrix(self, shape: Shape, link: Link, inputs: float) -> Parameter:
-        gain = 2.0 if link.behind in RECTIFIERS else 1.0
+        gain = GAINS.get(link.behind, 1.0)
         return Parameter(shape, "normal", (gain / inputs) ** 0.5 if self.init == "auto" else self.init, self.rate)
 
     # --- mathematics -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-START = 0.1  # of every threshold: codes start sparse, and few units of standardised data start silent
+START = 0.0  # of every threshold: however small the data, no unit starts silent, and a silent one never learns
 
 
 class Shrink(UnitByUnit, Differentiable):
