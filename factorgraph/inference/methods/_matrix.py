@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from factorgraph.inference.methods._method import Method
 from factorgraph.inference.solvers._unrolled import Unrollable
+from factorgraph.spec.choices import Mistake, Mistakes, checked
 from factorgraph.spec.constants import Count, Positive, Share
 from factorgraph.spec.lists import listed
 from factorgraph.structure import Solver
@@ -27,10 +28,20 @@ class Matrix(BaseModel):
     rate: Positive = Field(default=1.0, description="times the learning rate")
 
 
-def _with_options(value: Any) -> Any:
-    """A name, or several, without options."""
+def _with_options(value: Any, info: ValidationInfo) -> Any:
+    """A name, or several, without options; what is wrong with options is told at its own place."""
     named = value if isinstance(value, Mapping) else dict.fromkeys(listed(value))
-    return {name: {} if each is None else each for name, each in named.items()}
+    made: dict[Any, Any] = {}
+    wrong: list[Mistake] = []
+    for name, options in named.items():
+        try:
+            whole = options is None or isinstance(options, Mapping)
+            made[name] = checked(Matrix, options or {}, info.context, ("methods", "unrolled")) if whole else options
+        except Mistakes as mistakes:
+            wrong += [each.within(name) for each in mistakes.found]
+    if wrong:
+        raise Mistakes(wrong).for_pydantic()
+    return made
 
 
 Matrices = Annotated[dict[Name, Matrix], BeforeValidator(_with_options)]
@@ -50,9 +61,10 @@ class Layered(Method):
 
     @model_validator(mode="after")
     def _threshold_is_no_matrix(self) -> Layered:
-        told = self.free.get("threshold", Matrix()).model_fields_set - {"rate"}
+        threshold, usual = self.free.get("threshold", Matrix()), Matrix()
+        told = [name for name in Matrix.model_fields if name != "rate" and getattr(threshold, name) != getattr(usual, name)]
         if told:
-            raise ValueError(f"a threshold is one number a unit: of {' and '.join(sorted(told))} it has none, only a rate")
+            raise ValueError(f"a threshold is one number a unit: of {' and '.join(told)} it has none, only a rate")
         return self
 
     def removing(self) -> Mapping[str, float]:
