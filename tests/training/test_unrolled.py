@@ -37,7 +37,7 @@ inference:
   bounded: {method: unrolled, of: Z, solver: fista, steps: 3, share: none, free: {filter: {max_row_norm: 0.4}, threshold: {}}}
 learning:
   dictionary: {loss: energy, train: [decoder], steps: 4, batch_size: 16}
-  dense: {loss: {type: imitation, teacher: optimal, student: [lista, bounded]}, steps: 6, batch_size: 16}
+  dense: {loss: {type: imitation, teacher: optimal, student: [lista, bounded]}, train: [lista, bounded], steps: 6, batch_size: 16}
   thin:
     per: p
     loss: {type: imitation, teacher: optimal, student: lista}
