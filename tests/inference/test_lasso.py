@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,6 +44,7 @@ def lasso(d, y, *, weight=WEIGHT, nonnegative=False, form="quadratic", bound=1.0
         bound=None if form == "backtracking" else bound * torch.linalg.matrix_norm(d, 2) ** 2,
         rest=Rest(lambda z: weight * z.abs().sum(1), prox, weights if l1 else None, nonnegative),
         quadratic=Quadratic(d.T @ d, -y @ d, y.square().sum(1) / 2) if form == "quadratic" else None,
+        squares=form == "quadratic",
         take=lambda rows: lasso(d, y[rows], weight=weight, nonnegative=nonnegative, form=form, bound=bound, l1=l1),
     )
 
@@ -205,7 +208,7 @@ def test_without_take_rows_freeze_all_the_same():
     d, y = dictionary(), signals()
     y[:4] *= 1e-3
     problem = lasso(d, y)
-    fixed = Problem(problem.start, problem.smooth, problem.gradient, problem.bound, problem.rest, problem.quadratic)
+    fixed = replace(problem, take=None)
     found, other = solve(Fista(), fixed, 2000, 1e-8), solve(Fista(), problem, 2000, 1e-8)
     torch.testing.assert_close(found.z, other.z, rtol=1e-9, atol=1e-11)
     assert torch.equal(found.steps, other.steps) and torch.equal(found.status, other.status)

@@ -27,7 +27,7 @@ def lasso(d, y, weight=WEIGHT, nonnegative=False):
     form = Quadratic(d.T @ d, -y @ d, y.square().sum(1) / 2)
     bound = torch.linalg.matrix_norm(d, 2) ** 2
     rest = Rest(lambda z: (weights * z.abs()).sum(1), prox, weights, nonnegative)
-    return Problem(torch.zeros(len(y), d.shape[1], dtype=d.dtype), form.value, form.gradient, bound, rest, form)
+    return Problem(torch.zeros(len(y), d.shape[1], dtype=d.dtype), form.value, form.gradient, bound, rest, form, squares=True)
 
 
 def dictionary(lengths=None):
