@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
-from factorgraph.compile.procedures import Found, Inference
+from factorgraph.compile.procedures import Found, Inference, Procedure
 from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import NOT_FINITE, SENTENCES
 from factorgraph.inference.rows import readable
+from factorgraph.inference.solvers._kinds import Iterative
 from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
@@ -216,6 +217,16 @@ class Model(nn.Module):
                 raise self._not_given(missing) from None
             known.update(found[name].values)
         return found
+
+    def approach(self, procedure: str, **values: Tensor) -> Iterator[dict[Id, Tensor]]:
+        """The code after 0, 1, 2, ... steps of a procedure's solver, without end. Raises :class:`RunError` FG620 if it has none."""
+        inference = self.inferences.get(procedure)
+        if inference is None or not isinstance(inference.solver, Iterative):
+            stepwise = [key for key, each in self.inferences.items() if isinstance(each.solver, Iterative)]
+            what = f'there is no procedure "{procedure}" that goes step by step'
+            raise RunError(issue("FG620", what, allowed=", ".join(stepwise) or "none here"))
+        given = self.with_noise(self.assign(values))
+        return Procedure(inference, given, self.in_use()).approach()
 
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""

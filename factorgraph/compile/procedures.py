@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from factorgraph.graph.model import Id
 from factorgraph.inference.loop import solve
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.methods._method import Method
+from factorgraph.inference.solvers._kinds import Iterative
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
@@ -76,6 +77,18 @@ class Procedure:
             problem = block.problem(self._start().detach(), self.given, self.tensors, self.learning)
             minimum = solve(solver, problem, steps, tolerance)
         return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
+
+    def approach(self) -> Iterator[dict[Id, Tensor]]:
+        """The block's variables where the plan's solver starts, and after each of its steps, without end: read before the next."""
+        solver = self.inference.solver
+        assert isinstance(solver, Iterative), "only what goes step by step can be watched"
+        with torch.no_grad():
+            problem = self.inference.block.problem(self._start().detach(), self.given, self.tensors, self.learning)
+            state, step = solver.begin(problem), solver.stepper(problem)
+        while True:
+            yield self.inference.block.split(state[0])
+            with torch.no_grad():
+                state = step(state)
 
     def unroll(self, method: Layered) -> Found:
         """The block's variables after some steps of the plan's solver, with gradients through all of them."""

@@ -110,6 +110,16 @@ class Measured:
         """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""
         return _seconds(self.model, procedure, self._tensors({key: each[:TIMED_ROWS] for key, each in self.given.items()}))
 
+    def steps(self, procedure: str) -> int:
+        """How many steps a procedure's search takes at most."""
+        return int(getattr(self.model.inferences[procedure].method, "steps", 1))
+
+    def approach(self, procedure: str) -> Iterator[dict[str, Tensor]]:
+        """The split's latents, (rows, *shape) by id, after 0, 1, 2, ... steps of a procedure's solver, without end."""
+        parts = [self.model.approach(procedure, **self._tensors(batch)) for batch in _batches(self.given)]
+        for found in zip(*parts, strict=True):
+            yield {key: torch.cat([each[key].detach().cpu() for each in found]) for key in found[0]}
+
     def _name(self, procedure: str | None) -> str:
         if procedure is not None:
             return procedure
