@@ -219,7 +219,7 @@ class Model(nn.Module):
         return found
 
     def approach(self, procedure: str, **values: Tensor) -> Iterator[dict[Id, Tensor]]:
-        """The code after 0, 1, 2, ... steps of a procedure's solver, without end. Raises :class:`RunError` FG620 if it has none."""
+        """The code after 0, 1, 2, ... steps of a procedure, without end. Raises :class:`RunError` FG620 where it has no steps."""
         inference = self.inferences.get(procedure)
         if inference is None or not isinstance(inference.solver, Iterative):
             stepwise = [key for key, each in self.inferences.items() if isinstance(each.solver, Iterative)]

@@ -79,7 +79,7 @@ class Procedure:
         return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
 
     def approach(self) -> Iterator[dict[Id, Tensor]]:
-        """The block's variables where the plan's solver starts, and after each of its steps, without end: read before the next."""
+        """The block's variables at the start and after each step of the plan's solver, without end: read before the next."""
         solver = self.inference.solver
         assert isinstance(solver, Iterative), "only what goes step by step can be watched"
         with torch.no_grad():
