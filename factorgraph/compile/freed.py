@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import Dependence, dependences
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.network import MATRICES, has_bias, inputs
+from factorgraph.compile.network import LENGTHS, MATRICES, has_bias, inputs
 from factorgraph.compile.planner import Named
 from factorgraph.compile.problems import still_values
 from factorgraph.compile.terms import terms_of
@@ -16,6 +16,7 @@ from factorgraph.factors.functions._affine import COLUMNS, ROWS, bound_
 from factorgraph.graph.model import Graph, Id
 from factorgraph.inference.methods._matrix import Layered, Matrix
 from factorgraph.inference.methods._method import Method
+from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
 from factorgraph.structure import Parameter, Parameters
 
@@ -51,6 +52,8 @@ def _parameters(graph: Graph, named: Named, method: Layered) -> dict[str, Parame
     found = {name: Parameter((*copies, *shapes[name]), "constant", 0.0, method.free[name].rate) for name in names}
     if "filter" in method.free and has_bias(graph, known, smooth):
         found["bias"] = Parameter((*copies, units), "constant", 0.0, method.free["filter"].rate)
+    if isinstance(solver := getattr(method, "solver", None), Unrollable) and solver.compares:
+        found[LENGTHS] = Parameter((units,), "constant", 1.0, kept=True)
     return {**found, TAKEN: Parameter((), "constant", 0.0, kept=True)}
 
 

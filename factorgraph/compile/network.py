@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from factorgraph.compile.planner import Named
 
 LARGEST = 4096  # units: an inhibition of 64 MiB of float32
+LENGTHS = "lengths"  # of steps by unit, kept beside learned matrices
 MATRICES = ("filter", "inhibition", "threshold")
 
 
@@ -128,12 +129,10 @@ class Network:
         def layer(mine: Mapping[str, Tensor]) -> Layer:
             driven = torch.nn.functional.linear(read, mine["filter"], mine.get("bias")) if drive is None else drive
             inhibition = mine["inhibition"] if "inhibition" in mine else made.inhibition  # noqa: SIM401  it costs to be read
-            return Layer(driven, inhibition, self._shrink(made, mine.get("threshold"), still, start))
+            lengths = (mine[LENGTHS] if LENGTHS in mine else made.lengths.detach()) if self.solver.compares else None
+            return Layer(driven, inhibition, self._shrink(made, mine.get("threshold"), still, start), lengths)
 
-        if apart:
-            layers = [layer({name: each[step] for name, each in own.items()}) for step in range(steps)]
-        else:
-            layers = [layer(own)] * steps
+        layers = [layer(_of_step(own, step)) for step in range(steps)] if apart else [layer(own)] * steps
         return self.solver.unroll(start, layers)
 
     def _shrink(self, made: Made, threshold: Tensor | None, still: Assignment, start: Tensor) -> Callable[[Tensor], Tensor]:
@@ -165,12 +164,13 @@ class Network:
         return all(isinstance(each, Proximal) and each.separable for each in leaves)
 
     def own(self, names: Collection[str], like: Tensor, tensors: Tensors) -> dict[str, Tensor]:
-        """The matrices of the energy, as parameters begin: some of ``MATRICES``, and the bias with the filter."""
+        """The matrices of the energy, as parameters begin: some of ``MATRICES``, the bias with the filter, and the lengths."""
         with torch.no_grad():
             made = Made(self, like.new_zeros(1, self.units), tensors)
             found = {name: getattr(made, name) for name in MATRICES if name in names}
             if "filter" in names:
                 found["bias"] = made.bias
+            found[LENGTHS] = made.lengths
         return found
 
 
@@ -190,7 +190,7 @@ class Made:
         gram = self.block.plan.kernel == "gram"
         bound = eigenvalue_bound(self.hessian) if gram else self.block.bound(self.tensors, self.like)
         assert bound is not None, "the planner unrolls only what is bounded"
-        return self.network.solver.lengths(self.hessian.detach(), bound.detach())
+        return self.network.solver.lengths(self.hessian, bound.detach())
 
     @cached_property
     def inhibition(self) -> Tensor:
@@ -241,6 +241,11 @@ class Made:
         known = self.block.program.values(fixed, {"": self.like}, self.tensors)
         blank = {key: self.like.new_zeros(rows, *graph.values[key].shape) for key in self.block.still}
         return blank | {key: known[key].expand(rows, *known[key].shape[1:]) if known[key].dim() else known[key] for key in fixed}
+
+
+def _of_step(own: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+    """The matrices of one step, where each step has its own; lengths are all steps'."""
+    return {name: each if name == LENGTHS else each[step] for name, each in own.items()}
 
 
 def _rows(lengths: Tensor) -> Tensor:

@@ -78,7 +78,9 @@ class Unrolled(MethodForm):
     what their functions learn; from then on they are parameters of their own. With *keep* below 1 the smallest entries are
     removed when a phase begins, for good: those that are zero get no gradient.
 
-    ``ista`` becomes LISTA, ``fista`` learned FISTA. ``steps`` counts shrinkages, from zero: LISTA(T) of the paper has T + 1.
+    ``ista`` becomes LISTA, ``fista`` learned FISTA, ``coordinate_descent`` LCoD. ``steps`` counts shrinkages, from zero: LISTA(T)
+    of the paper has T + 1. For coordinate_descent it counts units that move; 1/L is then each unit's own, the inverse of the
+    diagonal of H, which unit is next counts as a constant, and all units are shrunk once more at the end, as in the paper.
 
     Promises: learning sees through all steps. Before it is trained, the result of as many steps of the solver.
     Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from factorgraph.inference.solvers._kinds import Iterative
 from factorgraph.lazy import torch
@@ -24,6 +24,7 @@ class Layer:
     drive: Tensor  # (batch, units)
     inhibition: Tensor  # (units, units), a row is what one unit receives
     shrink: Callable[[Tensor], Tensor]  # (batch, units) -> (batch, units), in memory of its own
+    lengths: Tensor | None = None  # (units,), for solvers that compare units by them
 
     def reach(self, z: Tensor) -> Tensor:
         """(batch, units): what is shrunk."""
@@ -33,10 +34,16 @@ class Layer:
 class Unrollable(Iterative):
     """A solver that can be cut after some steps and trained as a network."""
 
+    compares: ClassVar[bool] = False  # units with each other, by their step lengths: these stay as they are when matrices learn
+    finishes: ClassVar[bool] = False  # with one shrinkage of all units, since its steps move one
+
     @abstractmethod
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         """() or (units,): how far each unit moves along its gradient. ``hessian`` (units, units), ``bound`` as of a problem."""
 
     @abstractmethod
     def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
-        """(batch, units): the code after one step for each layer, the same as ``stepper`` gives, with gradients through all."""
+        """(batch, units): the code after one step for each layer, the same as ``stepper`` gives, with gradients through all.
+
+        A solver that ``finishes`` then shrinks all units once more.
+        """

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from factorgraph.inference.problem import Problem, Quadratic
 from factorgraph.inference.rows import flat
-from factorgraph.inference.solvers._kinds import Iterative, State
+from factorgraph.inference.solvers._kinds import State
 from factorgraph.inference.solvers._steps import GENTLE, step_length
+from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class CoordinateDescent(Iterative):
+class CoordinateDescent(Unrollable):
     r"""Moves one unit of each example to where it costs least, the others held, and then another.
 
     .. math:: \bar z_j = \operatorname{shrink}(z_j - g_j / h_{jj}, \; w_j / h_{jj}), \qquad
@@ -40,10 +41,12 @@ class CoordinateDescent(Iterative):
     type: Literal["coordinate_descent"] = "coordinate_descent"
     order: Literal["greedy", "cyclic"] = Field(default="greedy", description="which unit of an example moves next")
 
-    needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "quadratic", "shared", "settled"})
+    needs: ClassVar[frozenset[str]] = frozenset({"bounded", "convex", "quadratic", "shared", "settled", "magnitudes"})
     uses: ClassVar[frozenset[str]] = frozenset({"proximal"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative"})
     largest: ClassVar[int | None] = 4096
+    compares: ClassVar[bool] = True
+    finishes: ClassVar[bool] = True
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)
@@ -71,6 +74,28 @@ class CoordinateDescent(Iterative):
 
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         return 1 / step_length(problem)
+
+    def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
+        return 1 / hessian.diagonal().clamp_min(GENTLE)
+
+    def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
+        z, reached = start, layers[0].reach(start)
+        for turn, layer in enumerate(layers):
+            if layer is not layers[turn - 1]:
+                reached = layer.reach(z)
+            moves = layer.shrink(reached) - z
+            unit = self._unit(moves.detach(), layer.lengths, turn)
+            moved = moves.gather(1, unit)
+            z = z.scatter_add(1, unit, moved)
+            reached = reached + moved * layer.inhibition.T.index_select(0, unit.squeeze(1))
+        return layers[-1].shrink(reached)
+
+    def _unit(self, moves: Tensor, lengths: Tensor | None, turn: int) -> Tensor:
+        """(batch, 1): the unit of each example that moves next."""
+        assert lengths is not None, "units are compared by their step lengths"
+        if self.order == "greedy":
+            return (moves.square() / lengths).argmax(1, keepdim=True)
+        return torch.full_like(moves[:, :1], turn % moves.shape[1], dtype=torch.int64)
 
 
 def _form(problem: Problem) -> Quadratic:
