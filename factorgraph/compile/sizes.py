@@ -31,8 +31,8 @@ def describe(graph: Graph) -> str:
             lines.append(f"  {key:20} {factor.leaf.type:14} {'':34} {count(factor.parameters):>14,}")
     matrices = freed(graph)
     for owner, own in matrices.items():
-        shapes = ", ".join(f"{name} {shape_text(each.shape)}" for name, each in own.items() if not each.kept)
-        lines.append(f"  {owner.removeprefix('inference.'):20} {shapes:49} {count(own):>14,}")
+        lines.append(f"  {owner.removeprefix('inference.'):20} {'unrolled':14} {'':34} {count(own):>14,}")
+        lines += _parts([(name, prod(each.shape)) for name, each in own.items() if not each.kept])
     total = sum(count(node.parameters) for node in graph.functions.values())
     total += sum(count(factor.parameters) for factor in graph.factors.values())
     total += sum(map(count, matrices.values()))
