@@ -137,7 +137,7 @@ class Affine(Differentiable):
 
 
 class Dense(Affine):
-    """A function ``A x + b`` of flattened x whose parameters are all of ``matrix``, (outputs, inputs), and ``bias`` if it has one."""
+    """A function ``A x + b`` of flattened x whose only parameters are ``matrix``, (outputs, inputs), and ``bias`` if it has one."""
 
     @abstractmethod
     def constraints(self) -> dict[str, bool]:
@@ -291,6 +291,7 @@ class Structure:
     size: int = 0  # units a sample in the block
     shared: bool = True  # no sample changes the Hessian of the quadratic terms
     choices: int = 0  # values that a finite block can take
+    magnitudes: bool = True  # the rest, if there is one, is magnitudes of units, all real or all nonnegative
 
     @property
     def settled(self) -> bool:
@@ -298,7 +299,7 @@ class Structure:
         return self.proximal or self.plain
 
     def has(self) -> frozenset[str]:
-        names = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled")
+        names = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
         return frozenset(name for name in names if getattr(self, name))
 
 

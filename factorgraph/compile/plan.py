@@ -24,6 +24,7 @@ class Term:
     quadratic: bool = False
     convex: bool = True
     own: bool = False  # quadratic, with a Hessian that samples change
+    magnitude: bool = False  # of the rest: the sum of magnitudes of a variable
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ NEEDS = {  # the words of Structure, as users read them
     "shared": "one Hessian for all samples",
     "proximal": "a non-smooth part with a proximal map",
     "plain": "an energy without a non-smooth part",
+    "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
 GRAM_ADVANTAGE = 2.0  # one product with the Hessian costs about half of the same arithmetic in a differentiated graph
@@ -171,6 +172,7 @@ def _culprit(need: str, terms: tuple[Term, ...]) -> str:
         "shared": lambda term: term.own,
         "plain": lambda term: term.part == "rest",
         "settled": lambda term: term.part == "unsolvable",
+        "magnitudes": lambda term: term.part == "rest" and not term.magnitude,
     }
     guilty = next((term for term in terms if need in lacks and lacks[need](term)), None)
     return "" if guilty is None else f"; {guilty.factor} is {guilty.promise}"

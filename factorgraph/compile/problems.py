@@ -8,16 +8,17 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
-from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in, origin
+from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in
 from factorgraph.compile.plan import ProcedurePlan, Term
 from factorgraph.compile.program import Assignment, Program, Tensors
-from factorgraph.compile.terms import magnitude, sums_squares
+from factorgraph.compile.terms import grouped, sums_squares, variable_of
+from factorgraph.factors._groups import shrink_groups
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.inference import domains
 from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Linear, Proximal, Smooth
+from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Smooth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -170,6 +171,8 @@ class Block:
         if not self.rest and not kept:
             return None
         shares = self.shares(still)
+        units = [share for share in shares if share.groups is None]
+        groups = [share for share in shares if share.groups is not None]
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
@@ -180,17 +183,17 @@ class Block:
 
         def prox(v: Tensor, t: Tensor) -> Tensor:
             parts = self.split(v)
-            for share in shares:
+            for share in units:
                 if kept.get(share.variable) != "simplex":  # there, what the planner lets stand is constant
                     parts[share.variable] = share.prox(parts[share.variable], t)
             for key, domain in kept.items():
                 parts[key] = domains.project(domain, parts[key])
+            for share in groups:  # which keep the signs that units have by now
+                parts[share.variable] = share.prox(parts[share.variable], t)
             return self.join(parts)
 
-        # the duality gap knows one sign for all, and sums of squares
-        gap = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
-        gap = gap and self.squares and all(term.convex for term in self.plan.terms)
-        return Rest(value, prox, self._l1(shares, start) if gap else None, gap and bool(kept))
+        alike = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
+        return Rest(value, prox, self._l1(shares, start) if alike else None, alike and bool(kept))
 
     def shares(self, still: Assignment) -> list[Share]:
         """The rest of the energy, term by term."""
@@ -202,8 +205,10 @@ class Block:
         (position,) = moving
         before = [still[each] for each in factor.arguments[:position]]
         after = [still[each] for each in factor.arguments[position + 1 :]]
-        variable = origin(self.program.graph, factor.arguments[position])
-        return Share(factor, variable, before, after, magnitude(factor, moving))
+        graph = self.program.graph
+        lengths = grouped(factor, self.dependences, graph)
+        groups = None if lengths is None else graph.functions[lengths.function].leaf
+        return Share(factor, variable_of(factor, self.dependences, graph), before, after, term.magnitude, groups)
 
     def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
@@ -250,11 +255,19 @@ class Share:
     before: Sequence[Tensor]
     after: Sequence[Tensor]
     magnitude: bool  # it is an l1
+    groups: Function | None  # what measures the groups whose lengths it adds up
 
     def energy(self, parts: Mapping[Id, Tensor]) -> Tensor:
-        return self.factor.weight * self.factor.leaf.energy(*self.before, parts[self.variable], *self.after)
+        value = parts[self.variable] if self.groups is None else self._lengths(parts[self.variable])
+        return self.factor.weight * self.factor.leaf.energy(*self.before, value, *self.after)
+
+    def _lengths(self, v: Tensor) -> Tensor:
+        assert self.groups is not None, "asked only of groups"
+        return self.groups.forward(v, {})
 
     def prox(self, v: Tensor, t: Tensor) -> Tensor:
+        if isinstance(self.groups, Grouping):
+            return shrink_groups(v, _shaped(self.factor.weight * t, v), self._lengths, self.groups.spread)
         leaf = self.factor.leaf
         assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
         return leaf.prox(v, _shaped(self.factor.weight * t, v), *self.before, *self.after)

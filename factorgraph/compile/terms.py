@@ -8,20 +8,31 @@ from math import prod
 
 from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
 from factorgraph.compile.plan import Term
-from factorgraph.graph.model import FactorNode, Graph, Id, Variable
+from factorgraph.graph.model import Application, FactorNode, Graph, Id, Variable
 from factorgraph.inference import domains
-from factorgraph.structure import Absolute, Differentiable, Linear, Normalised, Proximal, Quadratic, Smooth, Square, Structure
+from factorgraph.structure import (
+    Absolute,
+    Differentiable,
+    Grouping,
+    Linear,
+    Normalised,
+    Proximal,
+    Quadratic,
+    Smooth,
+    Square,
+    Structure,
+)
 
 
 def terms_of(
     graph: Graph, factors: Iterable[str], known: Mapping[Id, Dependence], block: tuple[Variable, ...]
 ) -> tuple[Term, ...]:
     """The terms of some factors over a block."""
-    found = (classify(graph.factors[key], known) for key in factors)
+    found = (classify(graph.factors[key], known, graph) for key in factors)
     return _composed(graph, tuple(term for term in found if term is not None), known, block)
 
 
-def classify(factor: FactorNode, known: Mapping[Id, Dependence]) -> Term | None:
+def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> Term | None:
     """The factor as the block sees it; ``None`` if it does not move with the block, or weighs nothing."""
     moving = moving_in(factor, known)
     if not moving or factor.weight == 0:
@@ -35,7 +46,10 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence]) -> Term | None:
     alone = [part.kind for part in parts] == [Kind.ITSELF]
     if leaf.keeps(Proximal, moving) and weight > 0 and alone and not factor.parameters:
         threshold = f"threshold {weight:.4g} / L"
-        return Term(factor.id, "rest", "Proximal", threshold, weight, convex=leaf.is_convex(moving))
+        convex = leaf.is_convex(moving)
+        return Term(factor.id, "rest", "Proximal", threshold, weight, convex=convex, magnitude=magnitude(factor, moving))
+    if grouped(factor, known, graph) is not None and weight > 0:
+        return Term(factor.id, "rest", f"Proximal after Grouping {through}", f"threshold {weight:.4g} / L by group", weight)
     if leaf.keeps(Differentiable, moving) and worst <= Kind.DIFFERENTIABLE:
         convex = leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
         return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
@@ -85,6 +99,24 @@ def sums_squares(factor: FactorNode, moving: frozenset[int]) -> bool:
     return factor.leaf.keeps(Square, moving) and not factor.leaf.keeps(Normalised, moving)
 
 
+def grouped(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> Application | None:
+    """The lengths of groups of a variable of the block whose sum a factor is, if it is one."""
+    if not magnitude(factor, moving_in(factor, known)):
+        return None
+    value = graph.values[origin(graph, factor.arguments[0])]
+    if not isinstance(value, Application) or value.output is not None or value.method != "forward":
+        return None
+    measures = graph.functions[value.function].leaf.keeps(Grouping) and len(value.arguments) == 1
+    return value if measures and known[value.arguments[0]].kind is Kind.ITSELF else None
+
+
+def variable_of(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> Id:
+    """The variable that a proximal term moves with."""
+    groups = grouped(factor, known, graph)
+    (position,) = moving_in(factor, known)
+    return origin(graph, factor.arguments[position] if groups is None else groups.arguments[0])
+
+
 def magnitude(factor: FactorNode, moving: frozenset[int]) -> bool:
     """Whether a proximal term is the sum of magnitudes of a variable, not shifted by anything."""
     return factor.leaf.keeps(Absolute, moving) and len(factor.arguments) == 1
@@ -95,37 +127,41 @@ def _composed(
 ) -> tuple[Term, ...]:
     """The same terms. A proximal one that cannot be had together with the domain, or with those before it, is unsolvable."""
     domain_at = {each.id: each.domain for each in block}
-    before: dict[Id, FactorNode] = {}  # the last proximal term of each variable
+    before: dict[Id, list[FactorNode]] = {}  # the proximal terms of each variable
 
     def settled(term: Term) -> Term:
         if term.part != "rest":
             return term
         factor = graph.factors[term.factor]
-        moving = moving_in(factor, known)
-        (position,) = moving
-        variable = origin(graph, factor.arguments[position])
-        why = _clash(factor, moving, domain_at[variable], before.get(variable), known)
-        before[variable] = factor
+        variable = variable_of(factor, known, graph)
+        others = before.setdefault(variable, [])
+        why = _clash(factor, domain_at[variable], others, known, graph)
+        others.append(factor)
         if why:
             return _unsolvable(factor, why)
-        return replace(term, bound="constant: the units add up to 1") if domain_at[variable] == "simplex" else term
+        constant = domain_at[variable] == "simplex"
+        return replace(term, bound="constant: the units add up to 1") if constant else term
 
     return tuple(settled(term) for term in terms)
 
 
-def _clash(
-    factor: FactorNode, moving: frozenset[int], domain: str, other: FactorNode | None, known: Mapping[Id, Dependence]
-) -> str:
+def _clash(factor: FactorNode, domain: str, others: list[FactorNode], known: Mapping[Id, Dependence], graph: Graph) -> str:
     """What is in the way of a proximal map, if anything.
 
-    Shrinking by one weight and then by another is shrinking by their sum; no other two maps may simply follow each other. For
-    a convex function of one unit at a time, keeping it nonnegative is a projection afterwards.
+    Shrinking by one weight and then by another is shrinking by their sum, and groups may be shrunk after their units; no other
+    two maps may simply follow each other. For a convex function of one unit at a time, keeping it nonnegative is a projection
+    afterwards, but before its group is shrunk.
     """
-    leaf = factor.leaf
-    if domain in domains.FINITE or (magnitude(factor, moving) and (other is None or magnitude(other, moving_in(other, known)))):
+    leaf, moving = factor.leaf, moving_in(factor, known)
+    if domain in domains.FINITE:
         return ""
-    if other is not None:
-        return f"{leaf.type} beside {other.id}: only plain magnitudes, as of l1, have a proximal map together"
+    groups = [each for each in (*others, factor) if grouped(each, known, graph) is not None]
+    plain = all(magnitude(each, moving_in(each, known)) for each in (*others, factor))
+    if plain and len(groups) <= (domain != "simplex"):
+        return ""
+    if others:
+        what = "only magnitudes, as of l1, and once those of lengths of groups, have a proximal map together"
+        return f"{leaf.type} beside {others[-1].id}: {what}"
     assert isinstance(leaf, Proximal), "only proximal factors are in the rest"
     if domain == "simplex" or (domain == "nonnegative" and not (leaf.separable and leaf.is_convex(moving))):
         return f"{leaf.type} of {domain} values: no proximal map of both together"
@@ -149,6 +185,7 @@ def structure_of(terms: tuple[Term, ...], block: tuple[Variable, ...], units: in
         domain=domain,
         size=units,
         shared=not any(term.own for term in terms),
+        magnitudes=all(term.magnitude for term in rest) and domain != "simplex" and len({each.domain for each in block}) == 1,
         choices=prod(domains.count(each.domain, prod(each.shape)) for each in block) if finite else 0,
     )
 

@@ -20,8 +20,7 @@ def certifier(problem: Problem) -> Callable[[Tensor, Tensor], Tensor]:
 
     A unit whose magnitude costs nothing, as one that is only kept nonnegative, leaves no useful gap: looked at once a solve.
     """
-    known = problem.quadratic is not None or problem.squares
-    weight = problem.rest.l1 if known and problem.rest is not None else None
+    weight = problem.rest.l1 if problem.squares and problem.rest is not None else None
     if weight is not None and (not readable(weight) or bool((weight > 0).all())):
         return lambda z, inverse_step: duality_gap(problem, z)
     return lambda z, inverse_step: residual(problem, z, inverse_step)

@@ -283,7 +283,7 @@ PULL = {"type": "distance", "between": ["Z", "guess(Y)"], "weight": 0.2}
     [
         ({"type": "l1", "of": "Z", "weight": 0.2}, "real", ""),
         ({"type": "l1", "of": "Z", "weight": 0.2}, "simplex", ""),
-        (PULL, "real", "pull is distance beside sparsity: only plain magnitudes, as of l1, have a proximal map together"),
+        (PULL, "real", "pull is distance beside sparsity: only magnitudes, as of l1, and once those of lengths of groups"),
         (PULL, "one_hot", ""),
     ],
 )
