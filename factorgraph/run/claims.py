@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from factorgraph.metrics._base import Kind, MetricLeaf
     from factorgraph.run.measured import Measured
     from factorgraph.spec.blocks import Claim
+    from factorgraph.spec.schema import Spec
 
 Outcome = Literal["holds", "fails", "reported", "not measured"]
 States = Callable[[str], "Measured"]  # "" after learning, "start", a phase, "wide", "filters[2].warm"
@@ -62,16 +63,16 @@ def _numbers(values: tuple[float, ...]) -> list[float | None]:
     return [each if math.isfinite(each) else None for each in values]
 
 
-def judge(expect: Mapping[str, Claim], seeds: Sequence[States], budget: str = "laptop") -> list[Verdict]:
-    """Measure and judge every claim, in the order of the spec.
+def judge(spec: Spec, seeds: Sequence[States], budget: str = "laptop") -> list[Verdict]:
+    """Measure and judge every claim of a spec, in its order.
 
     ``seeds``: for each seed what gives the model and data of a state, or raises :class:`NotMeasuredError`; a claim looks at as
     many as it asks for. A bound must hold at every slot; a figure that is no finite number holds no bound. A claim with a bound
     that cannot be computed fails; one that is only reported, or that is about another budget or a variant that was not trained,
     is not measured. One that holds under its control as well proves nothing, and fails.
     """
-    judgings = [_Judging(states, {}) for states in seeds]
-    return [_verdict(name, claim, judgings[: claim.seeds], budget) for name, claim in expect.items()]
+    judgings = [_Judging(spec, states, {}) for states in seeds]
+    return [_verdict(name, claim, judgings[: claim.seeds], budget) for name, claim in spec.expect.items()]
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:
@@ -173,14 +174,14 @@ def bound_text(claim: Claim) -> str:
 class _Judging:
     """Measures claims; the same figure of the same state is measured once."""
 
+    spec: Spec
     states: States
     known: dict[tuple[Any, ...], float | Tensor]
 
     def values(self, claim: Claim) -> tuple[float, ...]:
         """The claim's figure at every slot of its free indices at which all that it reads exists."""
-        counts: Mapping[str, int] = self.states("").graph.spec.indices
         root = claim.metric.root
-        return tuple(self._number(root, claim, slots) for slots in combinations(root, counts))
+        return tuple(self._number(root, claim, slots) for slots in combinations(root, self.spec.indices))
 
     def under(self, control: str) -> _Judging:
         """The same claims where what they say of the model is said of its control."""
@@ -188,10 +189,10 @@ class _Judging:
         def states(state: str) -> Measured:
             if not state:
                 return self.states(control)
-            is_phase = state.split("[", maxsplit=1)[0] in self.states("").graph.spec.learning
+            is_phase = state.split("[", maxsplit=1)[0] in self.spec.learning
             return self.states(f"{control}.{state}" if is_phase and control != "start" else state)
 
-        return _Judging(states, {})
+        return _Judging(self.spec, states, {})
 
     def _number(self, node: ClaimNode, claim: Claim, slots: Slots) -> float:
         if isinstance(node, Number):

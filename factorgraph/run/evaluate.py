@@ -45,5 +45,5 @@ def evaluate(run: Run, on: str, procedure: str | None) -> Evaluation:
             raise NotMeasuredError(f"it needs the variant {state}, which this run did not train")
         return measured(state)
 
-    verdicts = tuple(judge(run.spec.expect, [states])) if on == "test" and procedure is None else ()
+    verdicts = tuple(judge(run.spec, [states])) if on == "test" and procedure is None else ()
     return Evaluation(report_on(measured(""), procedure), verdicts)

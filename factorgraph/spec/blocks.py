@@ -276,7 +276,7 @@ class Claim(Entry):
     seeds: Count = Field(default=1, description="how many runs")
     take: Literal["median", "mean", "best", "worst"] = Field(default="median", description="of the runs")
     budget: str = Field(default="laptop", description="at which size")
-    control: str | None = Field(default=None, description="a variant, or start: where the claim must not hold, or it proves nothing")
+    control: str | None = Field(default=None, description="a variant, or start: where it must not hold")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

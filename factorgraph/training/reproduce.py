@@ -60,7 +60,7 @@ class Reproduction:
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        return tuple(judge(self.spec.expect, [self._states(seed) for seed in self.seeds], self.budget))
+        return tuple(judge(self.spec, [self._states(seed) for seed in self.seeds], self.budget))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -93,9 +93,10 @@ class Reproduction:
 
         def states(state: str) -> Measured:
             first, _, rest = state.partition(".")
-            variant = first if first.split("[")[0] in self.spec.variants else ""
+            variant = first if first.split("[", maxsplit=1)[0] in self.spec.variants else ""
             if (variant, seed) not in self.runs:
-                raise NotMeasuredError(f"it needs the variant {variant}, which was not trained")
+                what = f"the variant {variant}" if variant else f"seed {seed}"
+                raise NotMeasuredError(f"it needs {what}, which was not trained")
             return measured(variant, rest if variant else state)
 
         return states
@@ -142,22 +143,20 @@ def jobs(spec: Spec, budget: str = LAPTOP) -> Iterator[Job]:
     wanted: dict[tuple[str, int], None] = {}
     for claim in spec.expect.values():
         if claim.budget == budget:
-            variants = ("", *_variants(claim, spec))
-            wanted |= dict.fromkeys((each, spec.seed + k) for k in range(claim.seeds) for each in variants)
+            wanted |= dict.fromkeys((each, spec.seed + k) for k in range(claim.seeds) for each in _variants(claim, spec))
     if not wanted:
         wanted[("", spec.seed)] = None
-    for variant, seed in wanted:
+    for variant, seed in sorted(wanted, key=lambda each: (each[1], bool(each[0]))):
         chosen = spec.variant(variant) if variant else spec
         yield Job(variant, seed, chosen if seed == spec.seed else chosen.with_changes({"seed": seed}, "seeds"))
 
 
 def _variants(claim: Claim, spec: Spec) -> Iterator[str]:
-    """The variants whose figures a claim reads, members of families one by one, its control among them."""
+    """The variants whose figures a claim reads, members of families one by one, its control among them; "" is the spec itself."""
     for slots in combinations(claim.metric.root, spec.indices):
         for measure in claim.metric.measures():
             first = state_text(measure.states[:1], slots)
-            if first.split("[")[0] in spec.variants:
-                yield first
+            yield first if first.split("[", maxsplit=1)[0] in spec.variants else ""
     if claim.control is not None and claim.control != START:
         yield claim.control
 

@@ -22,6 +22,7 @@ _SPEC = importlib.util.spec_from_file_location("fakes", Path(__file__).parent / 
 fakes = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(fakes)
 
+INDICES = {"k": 3, "p": 3, "single": 1, "none": 0}
 FIGURES = {  # by state and metric call
     ("", "energy(fast)"): 3.0,
     ("", "energy(optimal)"): 2.5,
@@ -34,12 +35,18 @@ FIGURES = {  # by state and metric call
 }
 
 
+def saying(it=None, **expect):
+    """A spec that claims these; one claim is called it."""
+    claimed = expect if it is None else {"it": it}
+    return SimpleNamespace(expect=claimed, indices=INDICES, learning={"warm": None})
+
+
 class Told:
     """A measured state whose figures are written above."""
 
     def __init__(self, state, only=(), without=()):
         self.state, self.only, self.without = state, only, without
-        spec = SimpleNamespace(indices={"k": 3, "p": 3, "single": 1, "none": 0}, dims={"T": 4})
+        spec = SimpleNamespace(dims={"T": 4})
         self.graph = SimpleNamespace(spec=spec, slots_of=lambda name: [])
 
     def seeing(self, only, without):
@@ -66,7 +73,7 @@ def states(state):
 
 
 def verdict(told, budget="laptop", **claim):
-    (found,) = judge({"it": Claim(claim="so it is", **claim)}, [states], budget)
+    (found,) = judge(saying(Claim(claim="so it is", **claim)), [states], budget)
     return found
 
 
@@ -148,14 +155,14 @@ def scaled(factor):
 def test_of_several_seeds_the_claim_takes_one(told, monkeypatch, bounds, taken, outcome):
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: 3.0 * on.factor)
     claim = Claim(claim="c", metric="energy(fast)", seeds=3, **bounds)
-    (found,) = judge({"it": claim}, [scaled(each) for each in (4, 1, 2, 100)])  # the fourth is not asked for
+    (found,) = judge(saying(claim), [scaled(each) for each in (4, 1, 2, 100)])  # the fourth is not asked for
     assert (found.values, found.verdict) == ((pytest.approx(taken),), outcome)
     assert found.seeds == ((12.0,), (3.0,), (6.0,))
 
 
 def test_a_figure_that_is_no_number_spoils_all_seeds(monkeypatch):
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: on.factor)
-    (found,) = judge({"it": Claim(claim="c", metric="auc()", seeds=2, at_least=0, take="best")}, [scaled(1.0), scaled(math.nan)])
+    (found,) = judge(saying(Claim(claim="c", metric="auc()", seeds=2, at_least=0, take="best")), [scaled(1.0), scaled(math.nan)])
     assert found.verdict == "fails"
     assert math.isnan(found.values[0])
 
@@ -171,7 +178,7 @@ def test_a_figure_that_is_no_number_spoils_all_seeds(monkeypatch):
 )
 def test_a_claim_that_holds_under_its_control_proves_nothing(monkeypatch, bound, control, outcome, why):
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: {"": 3.0, "start": 10.0}[on.state])
-    (found,) = judge({"it": Claim(claim="c", metric="energy(fast)", at_most=bound, control=control)}, [states])
+    (found,) = judge(saying(Claim(claim="c", metric="energy(fast)", at_most=bound, control=control)), [states])
     assert (found.verdict, found.why) == (outcome, why)
 
 
@@ -180,18 +187,16 @@ def test_under_a_control_phases_are_those_of_the_control(monkeypatch):
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: asked.append(on.state) or float(on.state == "warm"))
 
     def seed(state):
-        found = Told(state)
-        found.graph.spec.learning = {"warm": None}
-        return found
+        return Told(state)
 
     metric = "warm.energy(fast) + wide[0].energy(fast)"
-    (found,) = judge({"it": Claim(claim="c", metric=metric, at_least=1, control="plain")}, [seed])
+    (found,) = judge(saying(Claim(claim="c", metric=metric, at_least=1, control="plain")), [seed])
     assert asked == ["warm", "wide[0]", "plain.warm", "wide[0]"]
     assert (found.verdict, found.control) == ("holds", (0.0,))
 
 
 def test_metrics_that_this_version_lacks_are_not_measured():
-    (found,) = judge({"it": Claim(claim="in order", metric="pinwheels(decoder)", report=True)}, [states])
+    (found,) = judge(saying(Claim(claim="in order", metric="pinwheels(decoder)", report=True)), [states])
     assert (found.verdict, found.why) == ("not measured", "this version has no metric called pinwheels")
 
 
@@ -204,7 +209,7 @@ def real():
 
 def test_real_metrics_are_called_with_what_the_claim_names(real):
     def outcome(metric, **bounds):
-        (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, [lambda state: real])
+        (found,) = judge(saying(Claim(claim="c", metric=metric, **bounds)), [lambda state: real])
         return found
 
     longest = float(real.model.decoder.norm(dim=0).max())
@@ -219,7 +224,7 @@ def test_real_metrics_are_called_with_what_the_claim_names(real):
 def test_what_cannot_be_computed_fails_a_bound_and_leaves_a_report_unmeasured(real):
     for metric in ("dead(encoder(Z))", "column_norm(decoder)", "auc()", "energy()", "largest(decoder)", "gabor_share(decoder)"):
         for bounds, outcome in (({"at_least": 0}, "fails"), ({"report": True}, "not measured")):
-            (found,) = judge({"it": Claim(claim="c", metric=metric, **bounds)}, [lambda state: real])
+            (found,) = judge(saying(Claim(claim="c", metric=metric, **bounds)), [lambda state: real])
             assert (found.verdict, bool(found.why)) == (outcome, True), metric
 
 
@@ -237,7 +242,7 @@ def test_the_table(told):
         "speed": Claim(claim="and is quick", metric="energy(fast)", report=True, published="over 100"),
         "plain": Claim(claim="sparsity helps", metric="plain.energy(fast)", at_least=1),
     }
-    found = judge(expect, [states])
+    found = judge(saying(**expect), [states])
     assert exit_status(found) == 1
     assert table(found) == (
         "holds         close  1.2      at most 1.25  the encoder replaces the search\n"

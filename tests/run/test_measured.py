@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,7 +115,9 @@ def judged(on, name):
             raise NotMeasuredError("it was not trained")
         return on
 
-    (found,) = judge({name: on.graph.spec.expect[name]}, [state])
+    spec = on.graph.spec
+    only = SimpleNamespace(expect={name: spec.expect[name]}, indices=spec.indices, learning=spec.learning)
+    (found,) = judge(only, [state])
     return found
 
 
