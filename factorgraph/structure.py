@@ -137,7 +137,7 @@ class Affine(Differentiable):
 
 
 class Dense(Affine):
-    """A function ``A x + b`` of flattened x whose only parameters are ``matrix``, (outputs, inputs), and ``bias`` if it has one."""
+    """A function ``A x + b`` of flattened x that learns ``matrix`` (outputs, inputs), ``bias`` if it has one, and nothing else."""
 
     @abstractmethod
     def constraints(self) -> dict[str, bool]:
