@@ -49,7 +49,9 @@ def _parameters(graph: Graph, named: Named, method: Layered) -> dict[str, Parame
     shapes = {"filter": (units, read), "inhibition": (units, units), "threshold": (units,)}
     copies = (method.steps,) if method.share == "none" else ()
     names = [name for name in MATRICES if name in method.free]
-    found = {name: Parameter((*copies, *shapes[name]), "constant", 0.0, method.free[name].rate) for name in names}
+    found: dict[str, Parameter] = {
+        name: Parameter((*copies, *shapes[name]), "constant", 0.0, method.free[name].rate) for name in names
+    }
     if "filter" in method.free and has_bias(graph, known, smooth):
         found["bias"] = Parameter((*copies, units), "constant", 0.0, method.free["filter"].rate)
     if isinstance(solver := getattr(method, "solver", None), Unrollable) and solver.compares:

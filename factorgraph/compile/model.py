@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ class Model(nn.Module):
         for owner, tensors in start.items():
             for name, value in tensors.items():
                 self._node(owner).put(name, value, declared(graph, f"{owner}.{name}").kept)
-        self.register_load_state_dict_post_hook(lambda model, _: model.recall())
+        self.register_load_state_dict_post_hook(lambda model, _: model.recall())  # type: ignore[no-untyped-call]  # torch's
         self.recall()
 
     @property
@@ -106,13 +107,13 @@ class Model(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         start = {owner: {name: each.detach().clone() for name, each in found.items()} for owner, found in self.tensors().items()}
-        copy = Model(self.graph, self.plan, self.inferences, start)
-        copy.taken = set(self.taken)
-        copy.train(self.training)
-        for (_, mine), (_, theirs) in zip(self.named_parameters(), copy.named_parameters(), strict=True):
+        other = Model(self.graph, self.plan, self.inferences, start)
+        other.taken = set(self.taken)
+        other.train(self.training)
+        for (_, mine), (_, theirs) in zip(self.named_parameters(), other.named_parameters(), strict=True):
             theirs.requires_grad_(mine.requires_grad)
-        memo[id(self)] = copy
-        return copy
+        memo[id(self)] = other
+        return other
 
     def tensors(self) -> Tensors:
         """Parameters by owner and local name."""
@@ -227,6 +228,13 @@ class Model(nn.Module):
             raise RunError(issue("FG620", what, allowed=", ".join(stepwise) or "none here"))
         given = self.with_noise(self.assign(values))
         return Procedure(inference, given, self.in_use()).approach()
+
+    def limited(self, procedure: str, steps: int, tolerance: float) -> Model:
+        """The same parameters, with another end of a procedure's search."""
+        other = copy(self)
+        called = {key: each for key, each in self.inferences.items() if each.plan.is_called(procedure)}
+        other.inferences = {**self.inferences, **{key: each.limited(steps, tolerance) for key, each in called.items()}}
+        return other
 
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""

@@ -46,7 +46,12 @@ WARM = ", start: {B: encoder(Y)}"
 
 
 def build(
-    solver: str, free: tuple[str, ...] = MATRICES, domain: str = "real", share: str = "steps", start: str = "", steps: int = 7
+    solver: str,
+    free: tuple[str, ...] = MATRICES,
+    domain: str = "real",
+    share: str = "steps",
+    start: str = "",
+    steps: int = 12,  # fista restarts by then
 ) -> Model:
     text = SPEC.format(solver=solver, free=", ".join(free), domain=domain, share=share, start=start, steps=steps)
     model = compiler.build(loads(text)).double()

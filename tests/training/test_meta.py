@@ -12,12 +12,13 @@ from factorgraph.spec.schema import Spec
 from factorgraph.training.objective import columns, evaluate
 from factorgraph.training.sides import Moment, stretches
 from tests.training.specs import RUN
+from tests.training.test_unrolled import RUN as UNROLLED
 
 SHIPPED = [each.name for each in specs() if each.name]
 
 
 def models() -> list[Spec]:
-    return [loads(RUN), *(load(name) for name in SHIPPED)]
+    return [loads(RUN), loads(UNROLLED), *(load(name) for name in SHIPPED)]
 
 
 @pytest.mark.parametrize("spec", models(), ids=lambda each: each.name)
@@ -29,6 +30,7 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
         assert model.infer(procedure=name, **values).energy.shape == (rows,)
     given = model.with_noise(model.assign(values))
     for stretch in stretches(model, rows=100):
+        stretch.begin()
         for side in stretch.sides():
             outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
