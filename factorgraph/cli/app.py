@@ -14,6 +14,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "explain": "a spec's plan with its reasons; an error code; a leaf with its formula",
     "train": "learn what a spec says, into a run folder",
     "evaluate": "measure a run on held-out data and judge its claims",
+    "compare": "all ways to infer beside each other: error and energy against steps and time",
     "reproduce": "train a spec's variants and seeds, and judge all of its claims",
     "infer": "codes, reconstructions and energies of your own images or arrays",
     "fetch": "download a published data set into the cache, checked",

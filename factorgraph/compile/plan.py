@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -48,6 +48,19 @@ class ProcedurePlan:
     def is_called(self, written: str) -> bool:
         """Whether a name means this procedure: ``code`` at each slot of its index, ``code[0]`` at one."""
         return written.replace(" ", "") in (self.id, self.name)
+
+
+def runs(plans: Iterable[ProcedurePlan]) -> tuple[str, ...]:
+    """What is run by itself: a name with all of its slots, or each slot where several infer one variable."""
+    named: dict[str, list[ProcedurePlan]] = {}
+    for each in plans:
+        named.setdefault(each.name, []).append(each)
+    return tuple(run for name, own in named.items() for run in ([each.id for each in own] if _overlap(own) else [name]))
+
+
+def _overlap(plans: Iterable[ProcedurePlan]) -> bool:
+    inferred = [variable for each in plans for variable in each.block]
+    return len(set(inferred)) < len(inferred)
 
 
 @dataclass(frozen=True)

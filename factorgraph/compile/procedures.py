@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ class Inference:
 
     def __deepcopy__(self, memo: object) -> Inference:
         return self
+
+    def limited(self, steps: int, tolerance: float) -> Inference:
+        """The same search with another end."""
+        other = copy(self)
+        other.method = self.method.model_copy(update={"steps": steps, "tolerance": tolerance})
+        return other
 
     def __call__(self, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Found:
         return self.method.infer(Procedure(self, given, tensors, learning))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from statistics import median
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.metrics._base import Kind, MetricLeaf
+from factorgraph.metrics._timing import medians
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured
-
-WARM_UP = 2  # runs of each that are not counted: first calls allocate and compile
-REPEATS = 15  # odd, so that the median is one of them
-SECONDS = 5.0  # slow procedures get fewer repeats, three at least
 
 
 class Speedup(MetricLeaf):
@@ -26,9 +23,5 @@ class Speedup(MetricLeaf):
     arguments: ClassVar[tuple[Kind, ...]] = ("procedure", "procedure")
 
     def measure(self, on: Measured, fast: str, slow: str) -> float:
-        for _ in range(WARM_UP):
-            on.seconds(fast), on.seconds(slow)
-        times: list[tuple[float, float]] = []
-        while len(times) < 3 or (len(times) < REPEATS and sum(map(sum, times)) < SECONDS):
-            times.append((on.seconds(fast), on.seconds(slow)))
-        return median(slow for _, slow in times) / median(fast for fast, _ in times)
+        first, second = medians([partial(on.seconds, fast), partial(on.seconds, slow)])
+        return second / first

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.compile.lacking import counted
+from factorgraph.compile.plan import runs
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from factorgraph.compile.model import Model
+    from factorgraph.compile.plan import ProcedurePlan
     from factorgraph.data.chain import Chain
     from factorgraph.data.dataset import Dataset
     from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Variable
@@ -65,6 +68,21 @@ class Measured:
         other._solved, other._background = self._solved, self._background
         return other
 
+    def first(self, rows: int) -> Measured:
+        """The same model on the first rows of the split alone."""
+        kept = {self.split: {name: each[:rows] for name, each in self.given.items()}}
+        present = {self.split: {name: each[:rows] for name, each in self.dataset.present[self.split].items()}}
+        fewer = replace(self.dataset, **kept, present={**self.dataset.present, **present})
+        return Measured(self.model, fewer, self.split, self.only, self.without)
+
+    def limited(self, procedure: str, steps: int, tolerance: float = 0.0) -> Measured:
+        """The same, with another end of a procedure's search: so many steps, all of them unless there is a tolerance."""
+        return Measured(self.model.limited(procedure, steps, tolerance), self.dataset, self.split, self.only, self.without)
+
+    def in_double(self) -> Measured:
+        """The same in double precision: small differences are then those of codes, not of rounding."""
+        return Measured(deepcopy(self.model).double(), self.dataset, self.split, self.only, self.without)
+
     # --- the split ------------------------------------------------------------------------------------------------------------
 
     @property
@@ -84,8 +102,12 @@ class Measured:
 
     @property
     def procedures(self) -> tuple[str, ...]:
-        """The names of the procedures, the default one first."""
-        return tuple(self.graph.spec.inference)
+        """What is run by itself, the default first: the procedures' names; where slots of one infer one variable, each slot."""
+        return runs(each.plan for each in self.model.inferences.values())
+
+    def plans(self, procedure: str) -> Sequence[ProcedurePlan]:
+        """The plans that a name stands for: several where it has slots."""
+        return [each.plan for each in self.model.inferences.values() if each.plan.is_called(procedure)]
 
     def method(self, procedure: str) -> str:
         """How a procedure infers: *argmin*, *amortized*, ...; empty for a model without procedures."""
@@ -112,7 +134,7 @@ class Measured:
 
     def steps(self, procedure: str) -> int:
         """How many steps a procedure's search takes at most."""
-        return int(getattr(self.model.inferences[procedure].method, "steps", 1))
+        return max(int(getattr(self.model.inferences[each.id].method, "steps", 1)) for each in self.plans(procedure))
 
     def approach(self, procedure: str) -> Iterator[dict[str, Tensor]]:
         """The split's latents, (rows, *shape) by id, after 0, 1, 2, ... steps of a procedure's solver, without end."""
@@ -178,6 +200,10 @@ class Measured:
             fix = "name factors that the model has; a slot is counted from 0"
             raise RunError(issue("FG636", text, allowed=", ".join(self.graph.factors), fix=fix))
         return torch.stack([solved.shares[key] for key in seen]).sum(0)
+
+    def energies_for(self, procedure: str, solved: Solved) -> Tensor:
+        """The energy of each row, of the factors that count for a procedure: what its search makes small."""
+        return self.seeing([key for each in self.plans(procedure) for key in each.factors], ()).energies(solved)
 
     def factor_values(self, name: str, solved: Solved) -> Tensor:
         """A factor's value without its weight, summed over its slots: (rows,)."""

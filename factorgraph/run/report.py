@@ -29,11 +29,12 @@ class Inferred:
 
 @dataclass(frozen=True)
 class Compared:
-    """An amortized procedure against one that searches for the same latents."""
+    """An amortized or unrolled procedure against one that searches for the same latents."""
 
     fast: str
     search: str
-    energy_ratio: float  # the amortization gap: energy of the fast one over that of the search
+    gap: float  # the amortization gap: mean energy of the fast one less that of the search, of the factors that the search counts
+    relative_gap: float  # over the magnitude of the search's energy
     code_error: float  # relative
 
 
@@ -48,7 +49,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``; a figure that is no finite number is ``None``."""
-        figures: dict[str, Any] = _json(
+        figures: dict[str, Any] = jsonable(
             {
                 "split": self.split,
                 "rows": self.rows,
@@ -61,10 +62,10 @@ class Report:
     def text(self) -> str:
         """The same as plain text: one column a procedure."""
         lines = [f"{self.rows} {self.split} samples, means per sample"]
-        lines += _aligned([["", *(each.procedure or "model" for each in self.procedures)], *self._rows()])
+        lines += aligned([["", *(each.procedure or "model" for each in self.procedures)], *self._rows()])
         for each in self.compared:
-            gap = f"{each.energy_ratio:.4g} times its energy, relative code error {each.code_error:.3g}"
-            lines.append(f"{each.fast} against {each.search}: {gap}")
+            gap = f"{each.gap:.4g}, {each.relative_gap:.2%} of its energy; relative code error {each.code_error:.3g}"
+            lines.append(f"amortization gap of {each.fast} to {each.search}: {gap}")
         return "\n".join(lines)
 
     def _rows(self) -> list[list[str]]:
@@ -103,14 +104,15 @@ def _inferred(solved: Solved) -> Inferred:
 
 
 def _compared(on: Measured, solved: Sequence[Solved]) -> list[Compared]:
-    """Each amortized procedure with the first search that shares a latent with it."""
+    """Each amortized or unrolled procedure with the first search that shares a latent with it."""
     found = []
     searches = [each for each in solved if on.method(each.procedure) == "argmin"]
-    for fast in (each for each in solved if on.method(each.procedure) == "amortized"):
+    for fast in (each for each in solved if on.method(each.procedure) in ("amortized", "unrolled")):
         for search in (each for each in searches if set(each.latents) & set(fast.latents)):
             difference, norm = squared_difference(fast, search)
-            energies = float(fast.energy.double().mean()), float(search.energy.double().mean())
-            found.append(Compared(fast.procedure, search.procedure, _ratio(*energies), _ratio(difference, norm)))
+            reached, least = (float(on.energies_for(search.procedure, each).double().mean()) for each in (fast, search))
+            gap = reached - least
+            found.append(Compared(fast.procedure, search.procedure, gap, _ratio(gap, abs(least)), _ratio(difference, norm)))
             break
     return found
 
@@ -123,7 +125,8 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines: the first column begins at the left, all others end at the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -132,9 +135,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _json(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """The same for JSON, which knows no infinity: a number that is not finite becomes ``None``."""
     if isinstance(value, Mapping):
-        return {str(key): _json(each) for key, each in value.items()}
+        return {str(key): jsonable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(each) for each in value]
+        return [jsonable(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

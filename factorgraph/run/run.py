@@ -22,6 +22,7 @@ from factorgraph.spec.schema import Spec
 
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
+    from factorgraph.run.compare import Comparisons
     from factorgraph.run.evaluate import Evaluation
 
 GONE = "FG511"  # the code of data that were there when the run learned
@@ -122,6 +123,17 @@ class Run:
         from factorgraph.run.evaluate import evaluate
 
         return evaluate(self, on, procedure)
+
+    def compare(self) -> Comparisons:
+        """All procedures that infer the same latents beside each other, on held-out data; drawn into the run's figures."""
+        from factorgraph.run.compare import compare
+        from factorgraph.run.figures._chosen import comparison_figures, drawn
+
+        found = compare(self.measured())
+        with self.folder.lock():
+            for name, data in drawn(comparison_figures(found)):
+                self.folder.write(f"figures/{name}", data)
+        return found
 
     def resume(self, epochs: int | None = None) -> Run:
         """Go on from the newest checkpoint, to the end or for more epochs of the last phase."""

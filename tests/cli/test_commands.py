@@ -45,6 +45,8 @@ def test_an_unknown_command_is_answered_by_the_one_that_was_meant(cli):
         ("train", "psd", "--precision", "float16"),
         ("train", "--resume", "no/such/run"),
         ("evaluate", "no/such/run"),
+        ("compare",),
+        ("compare", "no/such/spec"),
         ("infer", "no/such/run", "photo.png", "-o", "out"),
         ("list", "nothing"),
         ("explain", "FG999"),
@@ -238,6 +240,36 @@ class TestEvaluate:
         said = cli("evaluate", str(tmp_path))
         assert said.code == 1
         assert "Traceback" not in said.err and "mistake of factorgraph itself" not in said.err
+
+
+class TestCompare:
+    @pytest.fixture
+    def two_ways(self, tiny):
+        text = tiny.read_text().replace("functions:\n", "functions:\n  encoder: {type: linear, activation: shrink}\n")
+        tiny.write_text(text.replace("inference:\n", "inference:\n  fast: {method: amortized, of: Z, by: encoder(Y)}\n"))
+        return tiny
+
+    def test_a_spec_is_trained_first_and_its_run_compared_again(self, cli, two_ways, tmp_path):
+        said = cli("compare", str(two_ways), "--set", "seed=3", "--device", "cpu")
+        assert said.code == 0
+        assert said.out.startswith("the first 4 test samples") and "1 is one pass of fast" in said.out
+        run = tmp_path / "runs" / "tiny-0001"
+        assert (run / "figures" / "compared.png").read_bytes().startswith(b"\x89PNG")
+        assert "seed: 3" in (run / "spec.full.yaml").read_text()
+        (run / "figures" / "compared.png").unlink()
+        again = cli("compare", str(run), "--json", "--device", "cpu")
+        assert again.code == 0
+        (comparison,) = json.loads(again.out)["comparisons"]
+        assert [each["name"] for each in comparison["curves"]] == ["fast", "optimal"]
+        assert (run / "figures" / "compared.png").exists()
+        assert cli("compare", str(run), "--set", "seed=4").code == 2
+
+    def test_one_procedure_is_refused_before_it_is_trained(self, cli, tiny, trained, tmp_path):
+        for target in (tiny, trained):
+            said = cli("compare", str(target), "--device", "cpu")
+            assert said.code == 2
+            assert "nothing to compare" in said.err and "FG641" in said.err
+        assert not (tmp_path / "runs").exists()
 
 
 class TestInfer:

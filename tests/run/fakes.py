@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.graph.model import Application, FactorNode, FunctionNode, Graph, Variable, Written
 
 HERE = Written(())
@@ -70,7 +71,9 @@ class FakeModel:
         spec = SimpleNamespace(inference={"optimal": None, "fast": None}, data=data, seed=3, indices={}, figures={})
         self.graph = self._graph(spec, values, units, role)
         self.spec = spec
-        self.inferences = {}
+        kinds, factors = {"optimal": "argmin", "fast": "amortized"}, tuple(self.graph.factors)
+        plans = [ProcedurePlan(name, name, {}, kind, ("Z",), factors, units) for name, kind in kinds.items()]
+        self.inferences = {each.id: SimpleNamespace(plan=each, method=SimpleNamespace()) for each in plans}
 
     def _graph(self, spec, values, units, role):
         y = Variable("Y", "Y", {}, "observed", (values,), HERE)
@@ -143,6 +146,8 @@ class FakePlane:
         factor = FactorNode("reconstruction", "reconstruction", {}, leaf, 1.0, ("Y", "prototypes(Z)"), {}, HERE)
         self.graph = Graph(spec, {each.id: each for each in (y, z, value)}, {"prototypes": function}, {"reconstruction": factor})
         self.spec = spec
+        plan = ProcedurePlan("nearest", "nearest", {}, "argmin", ("Z",), ("reconstruction",), len(prototypes))
+        self.inferences = {"nearest": SimpleNamespace(plan=plan, method=SimpleNamespace())}
 
     def parameters(self):
         return iter([self.prototypes])

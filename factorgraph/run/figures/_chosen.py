@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.run.figures._codes import code_histogram
+from factorgraph.run.figures._compared import compared
 from factorgraph.run.figures._curves import curves
 from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
@@ -16,6 +17,7 @@ from factorgraph.run.figures._surface import energy_surface, plane_variable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from factorgraph.run.compare import Comparisons
     from factorgraph.run.measured import Measured
 
 
@@ -44,6 +46,15 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     if plane is not None:
         found["energy"] = partial(energy_surface, on, plane)
     return found
+
+
+def comparison_figures(found: Comparisons) -> dict[str, Callable[[], Figure | None]]:
+    """One figure of each comparison, by file name."""
+    alone = len(found.comparisons) == 1
+    return {
+        "compared" if alone else f"compared-{_plain('-'.join(each.latents))}": partial(compared, each)
+        for each in found.comparisons
+    }
 
 
 def drawn(chosen: Mapping[str, Callable[[], Figure | None]]) -> Iterable[tuple[str, bytes]]:

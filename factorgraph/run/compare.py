@@ -1,0 +1,228 @@
+"""Ways to infer the same variables beside each other: what a few steps of a search, or one pass of an encoder, are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Any
+
+from factorgraph import compile as compiler
+from factorgraph.compile.plan import runs
+from factorgraph.errors import SpecError, issue
+from factorgraph.graph.resolve import resolve
+from factorgraph.inference.problem import CONVERGED
+from factorgraph.inference.solvers._kinds import Direct
+from factorgraph.metrics._base import squared_difference
+from factorgraph.metrics._timing import medians
+from factorgraph.run.measured import TIMED_ROWS
+from factorgraph.run.report import aligned, jsonable
+
+if TYPE_CHECKING:
+    from factorgraph.compile.plan import Plan
+    from factorgraph.graph.model import Graph
+    from factorgraph.run.measured import Measured, Solved
+    from factorgraph.spec.schema import Spec
+
+ROWS = 1000  # held-out samples at most: a mean's standard error is then a thirtieth of their spread
+TOLERANCE = 1e-6  # of the reference
+STEPS = 2000  # of the reference at most, or its procedure's own, if they are more
+ARRIVED = 1e-8  # of the code's squared norm: a curve whose error is below this ends there
+
+
+@dataclass(frozen=True)
+class Place:
+    """A procedure after some steps. Means over samples; the code error is squared and summed over units."""
+
+    procedure: str
+    steps: int
+    energy: float
+    code_error: float
+    time: float  # of a batch, in units of the comparison
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A search after more and more steps, or what was learned: one place, or one for each slot of a name."""
+
+    name: str
+    method: str
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The code that all others are held against: that of the best search, in double precision, run on until it is certified."""
+
+    procedure: str
+    certified: float  # share of samples
+    energy: float
+    norm: float  # mean squared norm of the code: the code error of zeros
+    factors: tuple[str, ...]  # that its search, and every energy here, counts
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All procedures that infer the same latents."""
+
+    latents: tuple[str, ...]
+    reference: Reference
+    unit: str  # what takes the time 1
+    seconds: float  # that it takes for a batch
+    curves: tuple[Curve, ...]
+
+    def text(self) -> str:
+        """One line for each place of each curve."""
+        found = self.reference
+        rows = [["", "steps", "energy", "code error", "time"]]
+        rows.append([f"{found.procedure}, run on", "", f"{found.energy:.5g}", "0", ""])
+        for each in (place for curve in self.curves for place in curve.places):
+            figures = [f"{each.energy:.5g}", f"{each.code_error:.3g}", f"{each.time:.3g}"]
+            rows.append([each.procedure, str(each.steps), *figures])
+        return "\n".join(
+            [
+                f"{', '.join(self.latents)}: codes against that of {found.procedure}, run on to {TOLERANCE:g}, "
+                f"which {found.certified:.1%} of the samples reach",
+                f"energy: {' + '.join(found.factors)}; code error: of zeros it is {found.norm:.3g}",
+                f"time: 1 is {self.unit}, {1000 * self.seconds:.3g} ms for at most {TIMED_ROWS} samples",
+                *aligned(rows),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What ``factorgraph compare`` says."""
+
+    split: str
+    rows: int
+    comparisons: tuple[Comparison, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``; a figure that is no finite number is ``None``."""
+        figures: dict[str, Any] = jsonable(asdict(self))
+        return figures
+
+    def text(self) -> str:
+        head = f"the first {self.rows} {self.split} samples, means per sample"
+        return "\n\n".join([head, *(each.text() for each in self.comparisons)])
+
+
+def compare(on: Measured) -> Comparisons:
+    """Each latent that several procedures infer, on at most 1000 samples. Raises :class:`SpecError` as :func:`rivals` does."""
+    on = on.first(ROWS)
+    found = rivals(on.model.spec, on.graph, on.model.plan)
+    return Comparisons(on.split, on.rows, tuple(_comparison(on, latents, names) for names, latents in found.items()))
+
+
+def check(spec: Spec) -> None:
+    """Raise :class:`SpecError` where a spec has nothing to compare: before it is trained."""
+    graph = resolve(spec)
+    rivals(spec, graph, compiler.plan(spec, graph))
+
+
+def rivals(spec: Spec, graph: Graph, plan: Plan) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The latents that the same several procedures infer, a search among them.
+
+    Raises :class:`SpecError` FG641 where there is none, FG642 where no search is among the procedures.
+    """
+    plans = plan.procedures.values()
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for latent in graph.of_kind("latent"):
+        able = [each for each in plans if latent.id in each.block]
+        names = tuple(name for name in runs(plans) if any(each.is_called(name) for each in able))
+        found[names] = (*found.get(names, ()), latent.id)
+    several = {names: latents for names, latents in found.items() if len(names) > 1}
+    if not several:
+        text = "there is nothing to compare: no latent variable is inferred by two procedures"
+        raise SpecError(spec.document.locate(issue("FG641", text, ("inference",), fix="infer one in another way too")))
+    searches = {name for each in plans if each.method == "argmin" for name in (each.name, each.id)}
+    searched = {names: latents for names, latents in several.items() if searches & set(names)}
+    if not searched:
+        text = f"{', '.join(next(iter(several)))} cannot be compared: no search says which code is best"
+        raise SpecError(spec.document.locate(issue("FG642", text, ("inference",), fix="add a procedure with method: argmin")))
+    return searched
+
+
+def _comparison(on: Measured, latents: tuple[str, ...], names: Sequence[str]) -> Comparison:
+    end = _best(on, [name for name in names if on.method(name) == "argmin"])
+    best = replace(end, latents=latents)
+    visits = [each for name in names for each in _visits(on, name, best)]
+    seconds = medians([partial(each.on.seconds, each.name) for each in visits])
+    passes = (place for place, each in enumerate(visits) if on.method(each.name) == "amortized")
+    unit = next(passes, next(place for place, each in enumerate(visits) if each.name == best.procedure))
+    one = visits[unit]
+    called = f"one pass of {one.name}" if on.method(one.name) == "amortized" else f"{one.name} with {one.steps} steps"
+    places = [
+        Place(each.name, each.steps, _energy(on, best.procedure, each.solved), each.error, time / seconds[unit])
+        for each, time in zip(visits, seconds, strict=True)
+    ]
+    return Comparison(latents, _reference(on, best), called, seconds[unit], tuple(_curves(on, places)))
+
+
+def _best(on: Measured, searches: Sequence[str]) -> Solved:
+    """The end of the search that comes lowest, of those that count the same factors as the first."""
+    exact = on.in_double()
+    alike = [name for name in searches if _counted(on, name) == _counted(on, searches[0])]
+    ends = [exact.limited(name, max(STEPS, on.steps(name)), TOLERANCE).solved(name) for name in alike]
+    return min(ends, key=lambda each: _energy(on, each.procedure, each))
+
+
+def _counted(on: Measured, procedure: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for each in on.plans(procedure) for key in each.factors))
+
+
+def _energy(on: Measured, search: str, solved: Solved) -> float:
+    return float(on.energies_for(search, solved).double().mean())
+
+
+def _reference(on: Measured, best: Solved) -> Reference:
+    certified = float((best.status == CONVERGED).double().mean())
+    norm = squared_difference(best, best)[1]
+    return Reference(best.procedure, certified, _energy(on, best.procedure, best), norm, _counted(on, best.procedure))
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A procedure that was stopped somewhere, and what it had found."""
+
+    name: str
+    steps: int
+    on: Measured
+    solved: Solved
+    error: float
+
+
+def _visits(on: Measured, name: str, best: Solved) -> Iterator[_Visit]:
+    """Where a procedure is looked at: a search after more and more steps, all of them, until it has arrived."""
+    for steps in _stops(on, name):
+        stopped = on.limited(name, steps) if on.method(name) == "argmin" else on
+        error, norm = squared_difference(stopped.solved(name), best)
+        yield _Visit(name, steps, stopped, stopped.solved(name), error)
+        if error <= ARRIVED * norm:
+            return
+
+
+def _stops(on: Measured, name: str) -> list[int]:
+    """1, 2, 3, 5, 10, 20, 50, 100, ... and the steps that it takes at most; of what is no search these alone."""
+    last = on.steps(name)
+    if on.method(name) != "argmin":
+        return [last]
+    if all(isinstance(on.model.inferences[each.id].solver, Direct) for each in on.plans(name)):
+        return [1]
+    ladder = (step for power in count() for step in ((1, 2, 3, 5) if power == 0 else (10**power, 2 * 10**power, 5 * 10**power)))
+    return [*takewhile(lambda step: step < last, ladder), last]
+
+
+def _curves(on: Measured, places: Sequence[Place]) -> Iterator[Curve]:
+    named: dict[str, list[Place]] = {name: [] for name in dict.fromkeys(_name(each.procedure) for each in places)}
+    for each in places:
+        named[_name(each.procedure)].append(each)
+    for name, own in named.items():
+        yield Curve(name, on.method(name), tuple(own))
+
+
+def _name(procedure: str) -> str:
+    """``lista`` of ``lista[2]``: slots of one name are points of one curve."""
+    return procedure.partition("[")[0]
