@@ -41,6 +41,6 @@ class Imitation(LossLeaf):
         right = {key: each.detach() for key, each in batch.codes(self.teacher).items()}
         total = batch.zero()
         for student in self.student:
-            for key, code in batch.codes(student).items():
+            for key, code in (item for codes in batch.codes_by_slot(student) for item in codes.items()):
                 total = total + 0.5 * ((right[key] - code) ** 2).reshape(code.shape[0], -1).sum(1).mean()
         return total

@@ -59,10 +59,14 @@ class Batch:
 
     def codes(self, procedure: str) -> Mapping[Id, Tensor]:
         """The variables that one procedure infers, (batch, *shape) each; at every slot, if it has an index."""
+        return {variable: code for each in self.codes_by_slot(procedure) for variable, code in each.items()}
+
+    def codes_by_slot(self, procedure: str) -> list[Mapping[Id, Tensor]]:
+        """The same for each slot of the procedure by itself: several may infer one variable."""
         keys = tuple(key for key, each in self.view.inferences.items() if each.plan.is_called(procedure))
         missing = tuple(key for key in keys if key not in self.found)
         self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
-        return {variable: code for key in keys for variable, code in self.found[key].values.items()}
+        return [self.found[key].values for key in keys]
 
     def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
         """(batch,): the sum of the visible factors' shares, which are kept for the log. Its mean is what counts where rows lack

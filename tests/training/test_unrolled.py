@@ -174,3 +174,20 @@ def test_every_parameter_that_a_phase_trains_gets_a_gradient() -> None:
         evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given).loss, side.names[DECODER]
     )
     assert not torch.allclose(direct, whole, rtol=1e-3)
+
+
+def test_every_slot_of_a_student_is_taught() -> None:
+    """Several slots infer one variable: none may stand in for the others."""
+    model = compiler.build(loads(PLANS % "{loss: {type: imitation, teacher: optimal, student: all}}"))
+    (stretch,) = stretches(model, rows=40)
+    stretch.begin()
+    given = {"Y": torch.randn(5, 6, generator=torch.Generator().manual_seed(1))}
+    (side,) = stretch.sides()
+    outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+    slopes = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+    assert all(each is not None and each.abs().max() > 0 for each in slopes)
+    wanted = sum(
+        0.5 * (model.infer("optimal", **given)["Z"] - model.infer(f"all[{slot}]", **given)["Z"]).square().sum(1).mean()
+        for slot in (0, 1)
+    )
+    torch.testing.assert_close(outcome.loss, wanted)
