@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from factorgraph.errors import RunError, issue
 from factorgraph.registry import leaves
 from factorgraph.run.spelling import Slots, combinations, state_text, value_text
+from factorgraph.spec.claimed import START
 from factorgraph.spec.claims import ClaimNode, Combined, Measure, Minus
 from factorgraph.spec.constants import Constants
 from factorgraph.spec.expressions import Call, Node, Number
@@ -93,7 +94,7 @@ def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str)
         return made("not measured", f"it is about the budget {claim.budget}, this run's is {budget}")
     try:
         found += [each.values(claim) for each in judgings]
-        values = _taken(claim, found)
+        values = _taken(claim, found, claim.take)
         outcome, why = _held_against(claim, values)
         notes = [why]
         if len(judgings) < claim.seeds:
@@ -112,24 +113,27 @@ def _count(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def _taken(claim: Claim, found: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """Of the seeds' figures at each slot the one that the claim is about. One that is no number stays one."""
+def _taken(claim: Claim, found: Sequence[tuple[float, ...]], take: str) -> tuple[float, ...]:
+    """Of the seeds' figures at each slot the one that is taken. One that is no number stays one."""
     larger_is_better = claim.at_least is not None
     choose: Callable[[Sequence[float]], float] = {
         "median": statistics.median,
         "mean": statistics.fmean,
         "best": max if larger_is_better else min,
         "worst": min if larger_is_better else max,
-    }[claim.take]
+    }[take]
     return tuple(choose(each) if all(map(math.isfinite, each)) else math.nan for each in zip(*found, strict=True))
 
 
 def _against_control(claim: Claim, control: str, judgings: Sequence[_Judging]) -> tuple[Outcome, tuple[float, ...], str]:
-    """The verdict on a claim that holds, once its control was looked at."""
+    """The verdict on a claim that holds, once its control was looked at, of its seeds the one that comes nearest to the claim."""
     try:
-        values = _taken(claim, [each.under(control).values(claim) for each in judgings])
+        found = [each.under(control).values(claim) for each in judgings]
     except NotMeasuredError:
         return "holds", (), f"its control, {control}, was not trained"
+    values = _taken(claim, found, "median" if claim.rises_with or claim.falls_with else "best")
+    if not all(map(math.isfinite, values)):
+        return "fails", values, f"its control, {control}, is not a finite number: nothing is shown"
     if _held_against(claim, values)[0] == "holds":
         return "fails", values, f"proves nothing: it holds under its control, {control}, too ({shown(values)})"
     return "holds", values, f"not so under its control, {control}: {shown(values)}"
@@ -187,10 +191,10 @@ class _Judging:
         """The same claims where what they say of the model is said of its control."""
 
         def states(state: str) -> Measured:
-            if not state:
-                return self.states(control)
             is_phase = state.split("[", maxsplit=1)[0] in self.spec.learning
-            return self.states(f"{control}.{state}" if is_phase and control != "start" else state)
+            if not state or (is_phase and control == START):
+                return self.states(control)
+            return self.states(f"{control}.{state}" if is_phase else state)
 
         return _Judging(self.spec, states, {})
 

@@ -182,6 +182,34 @@ def test_a_claim_that_holds_under_its_control_proves_nothing(monkeypatch, bound,
     assert (found.verdict, found.why) == (outcome, why)
 
 
+def test_a_control_is_judged_by_the_seed_that_comes_nearest_to_the_claim(monkeypatch):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: 0.1 if on.state == "" else 0.2 * on.factor)
+
+    def seed(factor):
+        def state(name):
+            found = states(name)
+            found.factor = factor
+            return found
+
+        return state
+
+    claim = Claim(claim="c", metric="energy(fast)", at_most=0.5, seeds=3, take="worst", control="start")
+    (found,) = judge(saying(claim), [seed(each) for each in (1, 3, 4)])
+    assert (found.verdict, found.control) == ("fails", (0.2,))
+
+
+def test_a_control_that_is_no_number_shows_nothing(monkeypatch):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: {"": 3.0, "start": math.nan}[on.state])
+    (found,) = judge(saying(Claim(claim="c", metric="energy(fast)", at_most=3.5, control="start")), [states])
+    assert (found.verdict, found.why) == ("fails", "its control, start, is not a finite number: nothing is shown")
+
+
+def test_before_learning_there_is_no_phase(monkeypatch):
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: {"warm": 3.0, "start": 10.0}[on.state])
+    (found,) = judge(saying(Claim(claim="c", metric="warm.energy(fast)", at_most=3.5, control="start")), [states])
+    assert (found.verdict, found.control) == ("holds", (10.0,))
+
+
 def test_under_a_control_phases_are_those_of_the_control(monkeypatch):
     asked = []
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: asked.append(on.state) or float(on.state == "warm"))
