@@ -140,6 +140,13 @@ def test_standardised_by_its_own_or_by_anothers_statistics() -> None:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_it_needs_no_declaration() -> None:
+    declared = STANDARD % '"standardise(Z, Y)"'
+    y, z = rows(5, 2, 3), rows(5, 2, 3, seed=1)
+    bare = model_of(declared.replace("functions: {standardise: standardise}\n", ""))
+    assert torch.equal(bare.energy(Y=y, Z=z), model_of(declared).energy(Y=y, Z=z))
+
+
 def test_a_unit_that_never_varies_is_zero_and_has_a_finite_gradient() -> None:
     y = rows(5, 2, 3)
     y[:, 1] = 3.0

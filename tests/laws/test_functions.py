@@ -90,6 +90,13 @@ def test_what_is_called_by_its_type_learns_nothing_and_needs_no_options(name):
     assert FUNCTIONS[name]().parameters(GIVEN, GIVEN) == {}
 
 
+def test_what_learns_nothing_and_needs_no_options_is_called_by_its_type():
+    """So that the refusal of all others, which says that they have parameters or need options, is true."""
+    for name, cls in FUNCTIONS.items():
+        needs = any(info.is_required() for info in cls.model_fields.values()) or cls.parameters is not Function.parameters
+        assert needs or name in UNDECLARED, name
+
+
 @each
 def test_the_shapes_of_input_and_result_agree(function):
     implied = function.input_shape(result(function))

@@ -83,7 +83,13 @@ def _is_activation(name: str) -> str:
         raise mistakes.for_pydantic() from None
     assert issubclass(cls, Function), "the family holds functions"
     if cls.parameters is not Function.parameters or any(info.is_required() for info in cls.model_fields.values()):
-        message = f"{name} cannot stand behind the layers of a network: it learns, or has options of its own"
+        why = "it learns, or has options of its own"
+    elif not cls.by_row or cls.learns_apart:
+        why = "it does not map each row by itself, or does something else while learning"
+    else:
+        why = ""
+    if why:
+        message = f"{name} cannot stand behind the layers of a network: {why}"
         fix = f"apply it to the network: {{type: {name}}} as a function of its own"
         raise ExpressionError("FG336", message, allowed="relu, leaky_relu, tanh, sigmoid and their like", fix=fix).for_pydantic()
     return name

@@ -213,6 +213,8 @@ factors:
         ("{type: network, per: k, layers: [(4)3c-fc]}", "linear", "FG339", "[(4)3c-fc]", ["before k = 1"]),
         ("{type: network, layers: [(4)3c-fc]}", "linear", "FG339", "[(4)3c-fc]", ["per"]),
         ("{type: network, layers: fc, activation: shrink}", "linear", "FG336", "shrink", ["learns"]),
+        ("{type: network, layers: 6fc-fc, activation: standardise}", "linear", "FG336", "standardise", ["each row by itself"]),
+        ("{type: network, layers: fc, last: standardise}", "linear", "FG336", "standardise", ["{type: standardise}"]),
         ("{type: network, layers: fc, last: rely}", "linear", "FG204", "rely", ["relu"]),
         ("{type: network, layers: fc, mirror: decoder}", "linear", "FG210", "encoder", ["one of the two"]),
         ("{type: network, layers: fc}", "{type: network, mirror: encodr}", "FG209", "encodr", ["encoder"]),
