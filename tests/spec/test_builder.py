@@ -82,7 +82,7 @@ def sparse_coding() -> Builder:
     changes = {"dims.code": 64, "variables.Y.shape": [32], "factors.sparsity.weight": 0.3, "data": signals}
     b.variant("planted", changes)
     gabor_claims(b, decoder, Z, "atoms", "fewer than 5 % of the atoms are dead")
-    b.expect("recovers", "90 % of planted atoms are found", f"planted.recovered({decoder})", report=True)
+    b.expect("recovers", "90 % of planted atoms are found", f"planted.recovered({decoder})", at_least=0.90, seeds=3, take="worst")
     return b
 
 
@@ -104,7 +104,7 @@ def encoder_decoder() -> Builder:
     b.data("natural_patches", {Y: "image"}, count=50000, prepare=["remove_mean", PATCHES[1], "unit_variance"])
     b._values["data"]["size"] = "side"
     ratio = fg.call("energy", fast) / fg.call("energy", optimal)
-    b.expect("close", "the encoder replaces the search", ratio, without=[prediction], report=True)
+    b.expect("close", "the encoder replaces the search", ratio, without=[prediction], at_most=1.25)
     b.expect("speedup", "and is faster", fg.call("speedup", fast, optimal), report=True)
     return b
 
