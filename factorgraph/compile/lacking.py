@@ -34,19 +34,28 @@ def touched_by(graph: Graph, factor: str, lacked: Collection[str]) -> frozenset[
     return touched(graph, graph.factors[factor].arguments, lacked)
 
 
-def counted(graph: Graph, shares: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def counted(
+    graph: Graph, shares: Mapping[str, Tensor], present: Mapping[str, Tensor], learning: bool = False
+) -> dict[str, Tensor]:
     """Each factor's share, (rows,), such that its mean over all rows is that over the rows which have what the factor touches.
 
-    It is 0 in the others, and everywhere where no row has it. ``present``: of each lacked variable which rows have it, (rows,).
+    It is 0 in the others. Where no row has it, nothing was measured, and the share is not a number; in ``learning`` it is 0: a
+    batch without such rows teaches nothing. ``present``: of each lacked variable which rows have it, (rows,).
     """
     found = dict(shares)
     for key, share in shares.items():
         names = touched_by(graph, key, present)
         if names:
             there = torch.stack([present[name] for name in sorted(names)]).all(0)
-            rows = there.sum().clamp(min=1).to(share.dtype)
-            found[key] = torch.where(there, share, 0) * (share.shape[0] / rows)
+            rows = there.sum().clamp(min=int(learning)).to(share.dtype)
+            found[key] = torch.where(there, share, 0) * (share.shape[0] / rows)  # 0 * infinity, without a row
     return found
+
+
+def unmeasured(graph: Graph, factor: str, present: Mapping[str, Tensor]) -> frozenset[str]:
+    """The lacked variables that a factor touches, if no row has all of them."""
+    names = touched_by(graph, factor, present)
+    return names if names and not torch.stack([present[name] for name in names]).all(0).any() else frozenset()
 
 
 def wanted_by(graph: Graph, phase: Phase, lacked: Collection[str]) -> tuple[frozenset[str], ...]:

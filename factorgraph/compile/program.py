@@ -51,11 +51,16 @@ class Program:
 
     def share(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """A factor's weighted energy, (batch,), from the values of its arguments."""
+        return self.graph.factors[key].weight * self.energy(key, known, tensors)
+
+    def energy(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
+        """The same without the weight."""
         factor = self.graph.factors[key]
         arguments: list[object] = [known[each] for each in factor.arguments]
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
-        return factor.weight * factor.leaf.energy(*arguments)  # type: ignore[arg-type]
+        found: Tensor = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
+        return found
 
     def shares(
         self, keys: Iterable[str], given: Assignment, tensors: Tensors, learning: Learning | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.compile.lacking import counted
+from factorgraph.compile.lacking import counted, unmeasured
 from factorgraph.compile.plan import runs
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
@@ -70,9 +70,10 @@ class Measured:
 
     def first(self, rows: int) -> Measured:
         """The same model on the first rows of the split alone."""
-        kept = {self.split: {name: each[:rows] for name, each in self.given.items()}}
-        present = {self.split: {name: each[:rows] for name, each in self.dataset.present[self.split].items()}}
-        fewer = replace(self.dataset, **kept, present={**self.dataset.present, **present})
+        kept = {name: each[:rows] for name, each in self.given.items()}
+        there = {name: each[:rows] for name, each in self.dataset.present[self.split].items()}
+        fewer = replace(self.dataset, present={**self.dataset.present, self.split: there})
+        fewer = replace(fewer, test=kept) if self.split == "test" else replace(fewer, train=kept)
         return Measured(self.model, fewer, self.split, self.only, self.without)
 
     def limited(self, procedure: str, steps: int, tolerance: float = 0.0) -> Measured:
@@ -97,6 +98,11 @@ class Measured:
     @property
     def rows(self) -> int:
         return next((len(each) for each in self.given.values()), 0)
+
+    @cached_property
+    def _present(self) -> Mapping[str, Tensor]:
+        """Of each variable that rows lack, which rows of the split have it: (rows,)."""
+        return {name: torch.as_tensor(each) for name, each in self.dataset.present[self.split].items()}
 
     # --- procedures -----------------------------------------------------------------------------------------------------------
 
@@ -162,10 +168,9 @@ class Measured:
 
     def _rated(self, solved: Solved) -> Solved:
         """The split's energies where rows lack variables: a factor that touches one averages over the rows that have it."""
-        present = {name: torch.as_tensor(each) for name, each in self.dataset.present[self.split].items()}
-        if not present:
+        if not self._present:
             return solved
-        shares = counted(self.graph, solved.shares, present)
+        shares = counted(self.graph, solved.shares, self._present)
         return replace(solved, shares=shares, energy=torch.stack(list(shares.values())).sum(0))
 
     def _part(self, procedure: str, batch: Mapping[str, np.ndarray]) -> Solved:
@@ -191,14 +196,19 @@ class Measured:
     # --- energies and values --------------------------------------------------------------------------------------------------
 
     def energies(self, solved: Solved) -> Tensor:
-        """The energy of each row, of the factors that are seen: (rows,). Raises RunError FG636 where none is."""
+        """The energy of each row, of the factors that are seen: (rows,).
+
+        Raises RunError FG636 where none is, FG637 where no row has what one touches.
+        """
         if not self.only and not self.without:
+            self._check_measured(solved.shares)
             return solved.energy
         seen = [key for key in visible(self.graph, self.only or None, self.without) if key in solved.shares]
         if not seen:
             text = f"an energy of no factors is no figure: only {list(self.only)} and without {list(self.without)} leave none"
             fix = "name factors that the model has; a slot is counted from 0"
             raise RunError(issue("FG636", text, allowed=", ".join(self.graph.factors), fix=fix))
+        self._check_measured(seen)
         return torch.stack([solved.shares[key] for key in seen]).sum(0)
 
     def energies_for(self, procedure: str, solved: Solved) -> Tensor:
@@ -206,17 +216,36 @@ class Measured:
         return self.seeing([key for each in self.plans(procedure) for key in each.factors], ()).energies(solved)
 
     def factor_values(self, name: str, solved: Solved) -> Tensor:
-        """A factor's value without its weight, summed over its slots: (rows,)."""
+        """A factor's value without its weight, summed over its slots: (rows,). RunError FG637: no row has what it touches."""
         nodes = [each for each in self.graph.factors.values() if name in (each.name, each.id)]
         if not nodes:
             raise RunError(issue("FG630", f"there is no factor called {name!r}", allowed=", ".join(self.graph.factors)))
+        self._check_measured([node.id for node in nodes])
         return torch.stack([self._factor_value(node, solved) for node in nodes]).sum(0)
+
+    def lacking(self, factor: str) -> frozenset[str]:
+        """The variables for which a factor cannot be measured: it touches them, and no row of the split has all of them."""
+        return unmeasured(self.graph, factor, self._present)
+
+    def _check_measured(self, factors: Iterable[str]) -> None:
+        for key in factors:
+            lacked = self.lacking(key)
+            if lacked:
+                name, what = self.graph.factors[key].name, " and ".join(sorted(lacked))
+                side = "held-out" if self.split == "test" else "training"
+                fix = f"hold out some with {what}, or measure without: [{name}]"
+                raise RunError(issue("FG637", f'the factor "{name}" cannot be measured: no {side} row has {what}', fix=fix))
 
     def _factor_value(self, node: FactorNode, solved: Solved) -> Tensor:
         share = solved.shares.get(node.id)
         if share is not None and node.weight != 0:
             return share / node.weight
-        return node.leaf.energy(*(self._evaluated(each, solved) for each in node.arguments))
+        parts = []
+        for given in self._givens(solved):
+            with torch.no_grad():
+                known = self.model.evaluate(node.arguments, **given)
+                parts.append(self.model.program.energy(node.id, known, self.model.tensors()).detach().cpu())
+        return counted(self.graph, {node.id: torch.cat(parts)}, self._present)[node.id]
 
     def value(self, id: str) -> Tensor:
         """A value of the graph, where the first procedure leaves the latents: (rows, *shape)."""
@@ -229,11 +258,15 @@ class Measured:
             text = f"the model does not compute {id!r}"
             raise RunError(issue("FG630", text, fix="ask for a variable, or for an expression that stands in the spec"))
         parts = []
-        for rows in _slices(len(solved.energy)):
-            given = self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if not self._derived(key)})
+        for given in self._givens(solved):
             with torch.no_grad():
                 parts.append(self.model.evaluate((id,), **given)[id].detach().cpu())
         return torch.cat(parts)
+
+    def _givens(self, solved: Solved) -> Iterator[dict[str, Tensor]]:
+        """What a row's values are computed from, a bounded number of rows at a time, where the model is."""
+        for rows in _slices(len(solved.energy)):
+            yield self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if not self._derived(key)})
 
     def _derived(self, id: str) -> bool:
         return self.graph.variables[id].kind == "derived"

@@ -88,10 +88,13 @@ def evaluate(on: Measured, procedure: str | None = None) -> Report:
     """The figures of one procedure, or of all that the spec names; a model without any is evaluated as it is."""
     names: Sequence[str | None] = [procedure] if procedure is not None else list(on.procedures) or [None]
     solved = [on.solved(name) for name in names]
-    return Report(on.split, on.rows, tuple(_inferred(each) for each in solved), tuple(_compared(on, solved)))
+    return Report(on.split, on.rows, tuple(_inferred(on, each) for each in solved), tuple(_compared(on, solved)))
 
 
-def _inferred(solved: Solved) -> Inferred:
+def _inferred(on: Measured, solved: Solved) -> Inferred:
+    measured = solved.energy
+    if any(map(on.lacking, solved.shares)):  # what no row has is no fault of the rows
+        measured = sum((each for key, each in solved.shares.items() if not on.lacking(key)), solved.status * 0.0)
     return Inferred(
         solved.procedure,
         float(solved.energy.double().mean()),
@@ -99,7 +102,7 @@ def _inferred(solved: Solved) -> Inferred:
         {key: float(active_units(solved.variables[key]).double().mean()) for key in solved.latents},
         float(solved.steps.double().mean()),
         float((solved.status == OUT_OF_STEPS).double().mean()),
-        float(((solved.status == NOT_FINITE) | ~solved.energy.isfinite()).double().mean()),
+        float(((solved.status == NOT_FINITE) | ~measured.isfinite()).double().mean()),
     )
 
 

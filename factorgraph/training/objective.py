@@ -72,7 +72,7 @@ class Batch:
         """(batch,): the sum of the visible factors' shares, which are kept for the log. Its mean is what counts where rows lack
         a variable: a factor that touches it averages over the others."""
         shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
-        self.shares = counted(self.view.graph, shares, self.present)
+        self.shares = counted(self.view.graph, shares, self.present, learning=True)
         return sum(self.shares.values(), self.zero().expand(self.size))
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:

@@ -110,7 +110,8 @@ def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
         known = batch.values(tuple(dict.fromkeys(each.input for each in closed.terms)), batch.inferred())
     found = []
     ones = next(iter(known.values())).new_ones(batch.size)
-    rows = counted(graph, {each.factor: ones for each in closed.terms}, batch.present)  # where some lack a variable, others count
+    every = {each.factor: ones for each in closed.terms}
+    rows = counted(graph, every, batch.present, learning=True)  # where some lack a variable, others count
     for each in closed.terms:
         leaf = graph.factors[each.factor].leaf
         assert isinstance(leaf, Square), "the planner solves only behind squares"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,9 @@ def test_the_mean_over_the_batch_is_the_mean_over_the_rows_that_have_it():
     assert found["reconstruction"] is shares["reconstruction"] and found["sparsity"] is shares["sparsity"]
     assert torch.isclose(found["classification"].mean(), shares["classification"][there].mean(), rtol=1e-15)
     assert (found["classification"][~there] == 0).all()
-    assert (counted(graph, shares, {"L": torch.zeros(7, dtype=torch.bool)})["classification"] == 0).all()
+    nobody = {"L": torch.zeros(7, dtype=torch.bool)}
+    assert (counted(graph, shares, nobody, learning=True)["classification"] == 0).all()  # such a batch teaches nothing
+    assert counted(graph, shares, nobody)["classification"].isnan().all()  # and nothing was measured
     meta = counted(graph, {key: each.to("meta") for key, each in shares.items()}, {"L": there.to("meta")})
     assert meta["classification"].shape == (7,)
 
@@ -108,6 +111,56 @@ def test_a_run_learns_measures_resumes_and_is_evaluated(home):
     assert np.isclose(last["shares"]["classification"], expected.item(), rtol=1e-5)
     assert np.isclose(float(solved.energy.mean()), last["energy"], rtol=1e-5)
     assert whole.evaluate().verdicts[0].values == parts.evaluate().verdicts[0].values
+
+
+def test_what_no_held_out_row_has_is_not_measured(home):
+    claims = "expect={c: {claim: c, metric: value(classification), at_most: 0.01}, r: {claim: r, metric: value(reconstruction), "
+    claims += "report: true}, e: {claim: e, metric: energy(code), at_most: 0.01}, "
+    claims += "w: {claim: w, metric: energy(code), at_least: 0, without: [classification]}}"
+    named = "{source: arrays, file: few.npz, test: 0, prepare: [center], bind: {X: image, L: label}}"
+    run = factorgraph.train(load(str(home / "spec.yaml"), (f"data.few={named}", claims)), out=home / "run")
+    row = [each for each in run.metrics if each["split"] == "test"][-1]
+    assert math.isnan(row["shares"]["classification"]) and row["shares"]["reconstruction"] > 0
+    found = run.evaluate()
+    assert [each.verdict for each in found.verdicts] == ["fails", "reported", "fails", "holds"]
+    assert "no held-out row has L" in found.verdicts[0].why and "no held-out row has L" in found.verdicts[2].why
+    assert found.as_dict()["procedures"]["code"]["shares"]["classification"] is None
+    assert found.report.procedures[0].not_finite == 0  # the energies of the others are numbers
+
+
+WEIGHTLESS = """
+factorgraph: 1
+variables:
+  X: {kind: observed, shape: [12]}
+  L: {kind: observed, shape: [12]}
+functions: {map: linear}
+factors:
+  r: {type: squared_distance, between: [X, map(X)]}
+  q: {type: squared_distance, between: [L, map(X)], weight: 0}
+  g: {type: gaussian, of: X, precision: scalar, weight: 0}
+learning: {fit: {steps: 1}}
+data:
+  a: {source: arrays, file: a.npz, bind: {X: x, L: y}}
+  b: {source: arrays, file: b.npz, bind: {X: x}}
+"""
+
+
+def test_a_factor_without_weight_has_the_same_value_as_one_with_it(tmp_path):
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "a.npz", x=rng.standard_normal((30, 12)), y=rng.standard_normal((30, 12)))
+    np.savez(tmp_path / "b.npz", x=rng.standard_normal((40, 12)))
+    (tmp_path / "spec.yaml").write_text(WEIGHTLESS)
+    on = factorgraph.train(tmp_path / "spec.yaml", out=tmp_path / "run").measured()
+    values = on.factor_values("q", on.solved(None))
+    there = torch.as_tensor(on.dataset.present["test"]["L"])
+    x, y = (torch.from_numpy(on.given[name])[there] for name in ("X", "L"))
+    with torch.no_grad():
+        expected = ((y - on.model.evaluate(("map(X)",), X=x)["map(X)"]) ** 2).sum(1).mean()
+    assert 0 < there.sum() < len(there) and torch.isclose(values.mean(), expected, rtol=1e-5)
+    squares = (torch.from_numpy(on.given["X"]).double() ** 2).sum(1)
+    values = on.factor_values("g", on.solved(None)).double()  # with a precision that it learns
+    slope = (values[1:] - values[0]) / (squares[1:] - squares[0])
+    assert torch.allclose(slope, slope[0].expand(len(slope)), rtol=1e-4) and slope[0] > 0
 
 
 def test_a_users_pictures_need_no_label(home):
