@@ -13,7 +13,7 @@ from factorgraph.data.chain import Chain
 from factorgraph.data.fingerprint import SOURCE, fingerprint, joined, verify
 from factorgraph.data.model import Request, Rows, SourceLeaf, Splits, Table
 from factorgraph.data.order import batch, epochs
-from factorgraph.data.pool import SPLITS, Blocks, Pool, columns, keep_labels, pooled, relocated, unnamed
+from factorgraph.data.pool import SPLITS, Blocks, Pool, columns, keep_labels, pooled, relocated, unlabelled
 from factorgraph.data.preparation import Preparation, check_binding, check_data, preparation_of, stored_chains
 from factorgraph.data.prepared import Prepared, prepare
 from factorgraph.errors import DataError, issue
@@ -75,7 +75,7 @@ class Dataset:
             pictures = each.drawn(self.seed, phase, epochs(step, count, batch_size, whole), rows)
             names = self.preparation.variables_of(each.column)
             values |= {variable: self.preparation.to_variable(variable, pictures) for variable in names}
-        return Rows(values, {variable: there[rows] for variable, there in self.present["train"].items()})
+        return Rows(values, {variable: there[rows] for variable, there in self.present["train"].items()}, rows)
 
     def usable(self, wanted: Sequence[frozenset[str]]) -> Array | None:
         """The training rows that have all variables of at least one of these sets; ``None``: every row does."""
@@ -127,7 +127,7 @@ def _load(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], stored:
             written[name][split]["prepared_rows"] = int((origin[split] == number).sum())
     has = {split: {name: each[ready.rows[split]] for name, each in pool.has[split].items()} for split in SPLITS}
     for split in SPLITS:
-        has[split] |= unnamed(ready.fields[split], [bind[v] for v in bind if len(shapes.get(v, ())) == 1])
+        has[split] |= unlabelled(blocks, known, ready.fields[split], has[split], origin[split])
     has["train"] |= keep_labels(spec.seed, blocks, known, ready.fields["train"], has["train"], origin["train"])
     lacks = sorted({v for v, name in bind.items() if any(name in each for each in has.values())})
     about = joined(written) | ({"lacks": lacks} if lacks else {})

@@ -48,11 +48,13 @@ class Splits:
 class Rows:
     """Some samples as a model's variables, (rows, *shape) each.
 
+    ``index``: which rows of the split these are, (rows,).
     ``present``: of each variable that some rows of the data lack, which of these have it, (rows,) bool; where not, it is 0.
     """
 
     values: Mapping[str, Array]
     present: Mapping[str, Array]
+    index: Array
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class SourceLeaf(Source, ABC):
     where: ClassVar[str]  # the origin, for the run's data.json
     version: ClassVar[int] = 1  # raised when the same options would yield other samples
     repeats: ClassVar[bool] = False  # the same pattern may be drawn for training and for testing: there are only a few
+    unlabelled: ClassVar[bool] = False  # some samples have no label, which is -1 then
     downloads: ClassVar[tuple[Download, ...]] = ()  # what ``factorgraph fetch`` brings
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -193,10 +193,18 @@ def keep_labels(
     return found
 
 
-def unnamed(fields: Mapping[str, Array], classes: Collection[str]) -> dict[str, Array]:
-    """Which rows have a label, (rows,) bool, of those columns in ``classes`` where some have none: it is -1 there."""
-    labels = {name: fields[name] for name in classes if fields[name].dtype.kind == "i" and fields[name].ndim == 1}
-    return {name: each != NO_LABEL for name, each in labels.items() if (each == NO_LABEL).any()}
+def unlabelled(
+    blocks: Blocks, known: Mapping[str, Column], fields: Mapping[str, Array], has: Mapping[str, Array], origin: Array
+) -> dict[str, Array]:
+    """Of each label, which rows have it, (rows,) bool, where a source says that some of its samples have none: it is -1 there."""
+    sources: list[Any] = [block.source for block in blocks.values()]
+    without = np.asarray([each.unlabelled for each in sources])[origin]
+    found = {}
+    for name in known:
+        nothing = without & (fields[name] == NO_LABEL) if fields[name].shape[1:] == LABEL else without & False
+        if nothing.any():
+            found[name] = has.get(name, np.ones(len(origin), dtype=bool)) & ~nothing
+    return found
 
 
 def balanced(labels: Array, count: int, seed: int, purpose: str) -> Array:

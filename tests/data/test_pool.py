@@ -122,14 +122,32 @@ def test_labelled_takes_labels_from_training_rows_only(load):
         load(many={"prepare": ["center"], "labelled": 3})
 
 
-def test_a_label_of_minus_one_is_none(tmp_path, spec_of, source):
+def test_a_label_of_minus_one_is_none_where_the_source_says_so(tmp_path, spec_of, source, monkeypatch):
     labels = np.where(np.arange(60) % 3, np.arange(60) % 4, -1)
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(1).standard_normal((60, 3)), label=labels)
-    data = load_data(spec_of(source("arrays", file="a.npz"), {"X": "x", "L": "label"}), {"X": (3,), "L": (4,)}, [tmp_path])
+    spec, shapes = spec_of(source("arrays", file="a.npz"), {"X": "x", "L": "label"}), {"X": (3,), "L": (4,)}
+    with pytest.raises(DataError, match=r"FG505[^\n]*label -1"):
+        load_data(spec, shapes, [tmp_path])
+    plain = load_data(spec, {"X": (3,), "L": ()}, [tmp_path])
+    assert not plain.lacked and plain.train["L"].min() == -1  # a number as it is
+    monkeypatch.setattr(type(spec.data.first.source), "unlabelled", True)
+    data = load_data(spec, shapes, [tmp_path])
     for split in ("train", "test"):
         assert (data.present[split]["L"] == (data.fields[split]["label"] >= 0)).all()
-    plain = load_data(spec_of(source("arrays", file="a.npz"), {"X": "x", "L": "label"}), {"X": (3,), "L": ()}, [tmp_path])
-    assert not plain.lacked and plain.train["L"].min() == -1  # a number as it is
+
+
+def test_minus_one_beside_a_source_that_lacks_the_label(load, tmp_path, monkeypatch):
+    """Rows without a label have none, whether their source has no such field or says so of a row."""
+    from factorgraph.data.sources.arrays import Arrays
+
+    np.savez(tmp_path / "few.npz", image=FEW, label=np.arange(50) % 6 - 1, number=np.arange(50))
+    with pytest.raises(DataError, match=r"FG505[^\n]*label -1"):
+        load()
+    monkeypatch.setattr(Arrays, "unlabelled", True)
+    data, _ = load()
+    for split in ("train", "test"):
+        numbers = data.fields[split]["number"]
+        assert (data.present[split]["L"] == ((numbers < 100) & (numbers % 6 > 0))).all()
 
 
 def test_rows_that_a_step_drops_go_with_all_they_have(load):

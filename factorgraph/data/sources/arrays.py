@@ -60,6 +60,9 @@ class Arrays(SourceLeaf):
             raise DataError(issue("FG516", why, FILE, fix="one row per sample in every array"))
         for name, each in found.items():
             arrays.check_finite(name, each, FILE)
+            if each.ndim == 1 and each.dtype.kind == "u" and len(each) and each.max() > np.iinfo(np.int64).max:
+                why = f"{name} holds the label {each.max()}: too large a whole number"
+                raise DataError(issue("FG505", why, FILE, fix="count labels from 0, or save real numbers"))
         return next(iter(counts.values()))
 
 

@@ -55,6 +55,7 @@ class Stl10(PublishedPictures):
             "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
         ),
     )
+    unlabelled: ClassVar[bool] = True
     shape: ClassVar[Shape] = SHAPE
     homes: ClassVar[tuple[str, ...]] = ("stl10", "stl10/stl10_binary", "stl10_binary", ".")
     files: ClassVar[tuple[str, ...]] = tuple(ROWS)

@@ -127,3 +127,9 @@ def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(bounds, "most_bytes", lambda: 1_000_000)
     with pytest.raises(DataError, match="FG508"):
         arrays.read(tmp_path / "a.npz")
+
+
+def test_a_label_that_is_too_large_is_refused_not_wrapped(loaded):
+    with pytest.raises(DataError, match=r"FG505[^\n]*18446744073709551615"):
+        loaded(x=X, y=np.full(50, 2**64 - 1, dtype=np.uint64))
+    assert loaded(x=X, y=np.full(50, 2**63 - 1, dtype=np.uint64)).train.fields["y"].max() == 2**63 - 1

@@ -76,6 +76,7 @@ def test_beyond_the_labelled_come_those_without_a_label(tmp_path, write):
     assert splits.train.fields["label"].tolist() == [*Y[:TRAIN].tolist(), -1, -1, -1, -1, -1]
     assert np.allclose(splits.train.fields["image"][TRAIN:], shown(X[TRAIN + TEST : -1]), atol=1e-7)
     assert not set(splits.train.groups) & set(splits.test.groups) and splits.test.rows == TEST
+    assert Stl10.unlabelled
     few = load(tmp_path, count=3)
     assert few.train.rows == 3 and min(few.train.fields["label"]) >= 0
 
