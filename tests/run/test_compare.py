@@ -108,6 +108,13 @@ def test_the_reference_is_the_minimum(on, found):
     assert comparison.reference.norm == pytest.approx((z**2).sum(1).mean(), rel=1e-3)
 
 
+def test_the_reference_is_the_search_that_comes_lowest(monkeypatch, on):
+    monkeypatch.setattr("factorgraph.run.compare.STEPS", 1)
+    monkeypatch.setattr(Measured, "seconds", lambda self, name: 1.0)
+    (comparison,) = compare(on.first(20)).comparisons
+    assert comparison.reference.procedure == "optimal"  # slow is the first, and has 7 steps
+
+
 def test_the_figures_are_those_of_direct_calls(on, found):
     """After k steps of the model's own solver, watched step by step; energies by the model's factors, summed by hand."""
     first = on.first(1000)
@@ -192,6 +199,15 @@ def test_the_figure_holds_every_place(found):
             assert list(line.get_xdata()) == [getattr(each, field) for each in curve.places]
             floor = ARRIVED * comparison.reference.norm
             assert list(line.get_ydata()) == [max(each.code_error, floor) for each in curve.places]
+
+
+def test_nothing_in_the_figure_is_cut_off(found):
+    (comparison,) = found.comparisons
+    curves = tuple(replace(each, name=f"a_rather_long_name_for_{each.name}") for each in comparison.curves)
+    figure = comparison_figures(replace(found, comparisons=(replace(comparison, curves=curves),)))["compared"]()
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height
 
 
 def test_several_comparisons_are_several_figures(found):

@@ -19,7 +19,7 @@ MARKERS = "sD^vPX"  # of what was learned
 def compared(found: Comparison) -> Figure:
     """Two panels with one scale of errors: searches are curves, what was learned are large marks."""
     figure = new_figure(9.0, 4.2)
-    left, right = figure.add_axes((0.08, 0.13, 0.37, 0.71)), figure.add_axes((0.5, 0.13, 0.37, 0.71))
+    left, right = figure.add_axes((0.08, 0.13, 0.425, 0.71)), figure.add_axes((0.555, 0.13, 0.425, 0.71))
     floor = ARRIVED * found.reference.norm
     for place, curve in enumerate(found.curves):
         errors = [max(each.code_error, floor) for each in curve.places]
@@ -34,7 +34,7 @@ def compared(found: Comparison) -> Figure:
     right.tick_params(labelleft=False)
     left.set_ylabel("squared code error per sample", fontsize=LETTERS, color=INK)
     title(left, f"{', '.join(found.latents)}: distance to the best code", "lines: searches; large marks: learned")
-    right.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=LETTERS, frameon=False, handlelength=2.4)
+    left.legend(loc="lower left", fontsize=LETTERS, frameon=False, handlelength=2.4)  # where errors are small no step has been
     return figure
 
 
