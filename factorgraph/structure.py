@@ -161,6 +161,7 @@ class Factor(Leaf, ABC):
     convex: ClassVar[bool] = False
     usual: ClassVar[Shape | None] = None  # the shape of arguments that nothing else sizes
     additive: ClassVar[bool] = True  # a sum over units: twice the units, twice the energy
+    anywhere: ClassVar[bool] = False  # its promises hold whatever the arguments that are meant to have a domain are
     glyph: ClassVar[Glyph]
 
     def keeps(self, promise: Promise, moving: frozenset[int]) -> bool:
@@ -179,7 +180,11 @@ class Factor(Leaf, ABC):
         return False
 
     def domain(self, position: int) -> str:
-        """The domain, in the words of variables, that the argument at a position is meant to have; others cost what they may."""
+        """The domain, in the words of variables, that the argument at a position is meant to have; others cost what they may.
+
+        The energy is affine in an argument that is meant to have one, so that what is promised there holds on its hull. Where one
+        that stands still is not known to lie there, no more is relied on than a gradient, unless the class says *anywhere*.
+        """
         return "real"
 
     def arguments(self) -> tuple[Expression, ...]:
@@ -221,6 +226,10 @@ class Function(Leaf, ABC):
     def keeps(self, promise: Promise) -> bool:
         """Whether a promise holds with these options. The class line lists all that may be kept."""
         return isinstance(self, promise)
+
+    def domain(self) -> str:
+        """The domain, in the words of variables, in which every result lies."""
+        return "real"
 
     def template(self) -> str | None:
         """The function of the spec that this one is made from, as a mirror is: see :meth:`made_from`."""

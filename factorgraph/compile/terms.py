@@ -8,6 +8,7 @@ from math import prod
 
 from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
 from factorgraph.compile.plan import Term
+from factorgraph.graph.domains import outside
 from factorgraph.graph.model import Application, FactorNode, Graph, Id, Variable
 from factorgraph.inference import domains
 from factorgraph.structure import (
@@ -41,17 +42,18 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -
     parts = [known[factor.arguments[position]] for position in sorted(moving)]
     worst = max(part.kind for part in parts)
     through = " ".join(dict.fromkeys(name for part in parts for name in part.through))
-    if leaf.keeps(Smooth, moving) and worst <= Kind.AFFINE:
+    known_there = moving.issuperset(position for position, _ in outside(graph, factor))
+    if known_there and leaf.keeps(Smooth, moving) and worst <= Kind.AFFINE:
         return _smooth(factor, parts, moving, through)
     alone = [part.kind for part in parts] == [Kind.ITSELF]
-    if leaf.keeps(Proximal, moving) and weight > 0 and alone and not factor.parameters:
+    if known_there and leaf.keeps(Proximal, moving) and weight > 0 and alone and not factor.parameters:
         threshold = f"threshold {weight:.4g} / L"
         convex = leaf.is_convex(moving)
         return Term(factor.id, "rest", "Proximal", threshold, weight, convex=convex, magnitude=magnitude(factor, moving))
     if grouped(factor, known, graph) is not None and weight > 0:
         return Term(factor.id, "rest", f"Proximal after Grouping {through}", f"threshold {weight:.4g} / L by group", weight)
     if leaf.keeps(Differentiable, moving) and worst <= Kind.DIFFERENTIABLE:
-        convex = leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
+        convex = known_there and leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
         return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
     what = f"{leaf.type} of {through or 'several values'}" if leaf.keeps(Proximal, moving) else f"{leaf.type} after {through}"
     return _unsolvable(factor, f"{what}: neither a gradient nor a proximal map")

@@ -31,6 +31,7 @@ class Bernoulli(Factor, Smooth, Normalised):
     type: Literal["bernoulli"] = "bernoulli"
     between: tuple[Expression, Expression] = Field(description="the target, then the logits of being on")
 
+    anywhere: ClassVar[bool] = True
     glyph: ClassVar[Glyph] = Glyph(label="H", formula="H({0}, sigmoid({1}))")
 
     def keeps(self, promise: Promise, moving: frozenset[int]) -> bool:

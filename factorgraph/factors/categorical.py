@@ -33,6 +33,7 @@ class Categorical(Factor, Linear, Normalised):
 
     convex: ClassVar[bool] = True
     additive: ClassVar[bool] = False
+    anywhere: ClassVar[bool] = True
     glyph: ClassVar[Glyph] = Glyph(label="−log p", formula="−log p({0})")
 
     def domain(self, position: int) -> str:

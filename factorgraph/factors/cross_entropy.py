@@ -21,7 +21,8 @@ class CrossEntropy(Factor, Smooth, Normalised):
 
     .. math:: E(y, l) = -\sum_i y_i \log \operatorname{softmax}(l)_i = \log \sum_i e^{l_i} - y' l \text{ where } \sum_i y_i = 1
 
-    Promises: smooth and convex in the logits while the target stands still, the curvature at most 1/2; differentiable in both.
+    Promises: smooth and convex in the logits while the target stands still, the curvature at most 1/2, if the target is known to
+              be a choice: by its variable's domain, one_hot or simplex, or as the result of softmax; else differentiable alone.
               Normalised: exp(-E) of the one-hot targets adds up to 1.
     Needs:    a target that is one-hot or a distribution over the choices.
     Shapes:   y, l (batch, *shape) -> energy (batch,). All units together are the choices; there are two at least.

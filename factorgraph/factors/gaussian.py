@@ -43,7 +43,7 @@ class Gaussian(Factor, Square, Normalised):
     a lower triangle C, its diagonal by the logarithm, with the covariance C C' + floor times 1: no direction has a variance
     below the floor.
 
-    Promises: quadratic and convex in a and b while ``by`` stands still, whose choice then is another Hessian for each sample;
+    Promises: quadratic and convex in a and b while ``by``, known to be a choice, stands still: another Hessian for each sample;
               a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
     Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
               the number of choices before each. All start at a precision of 1, before the floor.

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Literal
 
 from factorgraph.errors import Issue, issue
+from factorgraph.graph.domains import outside
 from factorgraph.graph.model import Application, Graph, Id
 
 Role = Literal["encoder", "decoder", ""]
@@ -61,7 +62,7 @@ def _comparisons(graph: Graph) -> Iterable[tuple[Id, Id]]:
 
 
 def warnings(graph: Graph) -> tuple[Issue, ...]:
-    """Names that do nothing: most likely a slip."""
+    """Names that do nothing, and choices that nobody calls choices: most likely slips."""
     used = graph.leading_to(each for factor in graph.factors.values() for each in factor.arguments)
     read = used | graph.leading_to(each for ids in graph.entries.values() for each in ids)
     found: list[Issue] = []
@@ -79,7 +80,19 @@ def warnings(graph: Graph) -> tuple[Issue, ...]:
     for name, function in graph.spec.functions.items():
         if name not in applied and not _is_an_argument(name, graph):
             found.append(issue("FGW252", f"the function {name} is never applied", function.path, fix="apply it, or remove it"))
-    return tuple(found)
+    return (*found, *_unsaid(graph))
+
+
+def _unsaid(graph: Graph) -> Iterable[Issue]:
+    """Arguments that a factor means to have a domain that nothing says."""
+    told: set[str] = set()
+    for factor in graph.factors.values():
+        for position, domain in outside(graph, factor) if factor.name not in told else ():
+            told.add(factor.name)
+            value = factor.arguments[position]
+            message = f"{factor.leaf.type} means {value} to be {domain}, and nothing says that it is: searches rely on less"
+            fix = f"domain: {domain}" if value in graph.variables else "softmax, or a variable that has this domain"
+            yield issue("FGW253", message, ("factors", factor.name), fix=fix)
 
 
 def _is_an_argument(name: str, graph: Graph) -> bool:

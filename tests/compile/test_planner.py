@@ -376,3 +376,59 @@ def test_a_plan_from_a_stranger_is_checked(change: dict[str, object], words: str
     assert caught.value.issues[0].code == "FG673"
     assert words in str(caught.value)
     compiler.build(made, good)
+
+
+CHOICE = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [7]}
+  C: {kind: observed, shape: [3], domain: %s}
+  Z: {kind: latent, shape: [5]}
+  named: C
+functions:
+  guess: linear
+  logits: linear
+  squashed: {type: network, layers: 5fc-3fc, last: softmax}
+factors:
+  choice: %s
+  reconstruction: {type: squared_distance, between: [Y, guess(Z)]}
+inference:
+  optimal: {method: argmin, of: Z}
+"""
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "{type: cross_entropy, between: [%s, logits(Z)]}",
+        "{type: gaussian, between: [Y, guess(Z)], precision: diagonal, by: %s}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("domain", "argument", "holds"),
+    [
+        ("one_hot", "C", True),
+        ("simplex", "C", True),
+        ("real", "C", False),
+        ("nonnegative", "C", False),
+        ("binary", "C", False),  # several may be on
+        ("real", "softmax(C)", True),
+        ("real", "squashed(C)", True),
+        ("one_hot", "named", True),
+        ("one_hot", "2 * C", False),
+    ],
+)
+def test_promises_that_need_a_choice_are_relied_on_where_there_is_one(
+    factor: str, domain: str, argument: str, holds: bool
+) -> None:
+    graph = resolve(loads(CHOICE % (domain, factor % argument)))
+    (term, _) = compiler.plan_procedures(graph)["optimal"].terms
+    assert (not term.promise.startswith("Differentiable"), term.convex) == (holds, holds), term
+    assert [each.code for each in graph.warnings if each.path == ("factors", "choice")] == ([] if holds else ["FGW253"])
+
+
+def test_a_target_outside_its_domain_is_no_matter_where_promises_do_not_need_it() -> None:
+    graph = resolve(loads(CHOICE % ("real", "{type: bernoulli, between: [Y, guess(Z)]}")))
+    (term, _) = compiler.plan_procedures(graph)["optimal"].terms
+    assert term.convex and term.bounded
+    assert "FGW253" not in [each.code for each in graph.warnings]

@@ -309,6 +309,27 @@ def test_curvature_bounds_every_block_of_the_hessian_and_is_not_ten_times_too_la
         assert bound <= 10 * seen
 
 
+@each
+def test_energies_are_affine_in_what_is_meant_to_have_a_domain(factor):
+    """So that whatever holds at the values of a domain holds between them."""
+    for position in range(len(factor.arguments())):
+        if factor.domain(position) != "real":
+            found = along(factor, frozenset({position}), 3)
+            torch.testing.assert_close(found[2] - found[1], found[1] - found[0], atol=1e-9, rtol=0)
+
+
+@where(lambda factor, moving: factor.anywhere and factor.keeps(Smooth, moving) and factor.is_convex(moving))
+def test_promises_that_need_no_domain_hold_outside_of_it(factor, moving):
+    with_, bound = learned(factor, SMALL), float(factor.curvature(learned(factor, SMALL)))
+    for seed in range(12):
+        given = arguments(factor, 1, SMALL, seed)
+        source = torch.Generator().manual_seed(seed)
+        given = [3 * torch.randn(each_.shape, generator=source, dtype=each_.dtype) for each_ in given]
+        for block in hessian(factor, moving, given, with_):
+            eigenvalues = torch.linalg.eigvalsh(block)
+            assert eigenvalues.min() >= -1e-9 and eigenvalues.max() <= bound * (1 + 1e-9) + 1e-12
+
+
 @kept(Quadratic)
 def test_quadratic_ones_have_no_third_difference(factor, moving):
     found = along(factor, moving, 4)

@@ -98,6 +98,16 @@ def test_what_learns_nothing_and_needs_no_options_is_called_by_its_type():
 
 
 @each
+def test_results_lie_where_a_function_says(function):
+    found = apply(function, 3 * data(), parameters(function)).flatten(1)
+    if function.domain() == "simplex":
+        assert (found >= 0).all()
+        torch.testing.assert_close(found.sum(1), torch.ones_like(found[:, 0]))
+    else:
+        assert function.domain() == "real"
+
+
+@each
 def test_the_shapes_of_input_and_result_agree(function):
     implied = function.input_shape(result(function))
     assert implied is None or implied == GIVEN

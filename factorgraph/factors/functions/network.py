@@ -168,6 +168,7 @@ class Network(Function, Differentiable):
         {"layers": "(6)3c-5fc"},
         {"layers": "(2)2c-bn-2u-(3)3c2-0.4drop-(4)3x2fc", "activation": "tanh", "last": "sigmoid"},
         {"layers": "7fc-bn-fc", "activation": "leaky_relu"},
+        {"layers": "7fc-fc", "last": "softmax"},
     )
 
     @model_validator(mode="after")
@@ -193,6 +194,10 @@ class Network(Function, Differentiable):
         """The layers in the order in which they are applied."""
         assert self.layers is not None, "whoever builds the graph gives a mirror its layers"
         return _links(str(self.layers), self.mirror is not None, self.activation, self.last)
+
+    def domain(self) -> str:
+        last = self._chain[-1].activation
+        return _function(last).domain() if last else "real"
 
     # --- sizes -----------------------------------------------------------------------------------------------------------------
 

@@ -24,5 +24,8 @@ class Softmax(SameShape, Differentiable):
 
     type: Literal["softmax"] = "softmax"
 
+    def domain(self) -> str:
+        return "simplex"
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.softmax(x.flatten(1), 1).reshape(x.shape)
