@@ -112,7 +112,8 @@ def load_data(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], sto
 def _load(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], stored: Stored | None) -> Dataset:
     blocks: Blocks = spec.data.blocks
     _raise(check_data(blocks, shapes))
-    parts = {name: _of_source(name, block, shapes, spec.seed, roots, stored is not None) for name, block in blocks.items()}
+    asked = _requests(spec.seed, blocks, roots)
+    parts = {name: _of_source(name, block, shapes, asked[name], stored is not None) for name, block in blocks.items()}
     written = {name: fingerprint(spec.seed, block, parts[name]) for name, block in blocks.items()}
     if stored is not None:
         verify(joined(written), stored[0])
@@ -160,10 +161,20 @@ def _dataset(
     return Dataset(variables["train"], variables["test"], fields, groups, preparation, written, seed, present, tuple(augmented))
 
 
-def _of_source(name: str, block: Any, shapes: Mapping[str, Shape], seed: int, roots: Sequence[Path], again: bool) -> Splits:
+def _requests(seed: int, blocks: Blocks, roots: Sequence[Path]) -> dict[str, Request]:
+    """What is asked of each source; those of one kind with the same options are one material."""
+    alone = {name: Request(seed, block.count, block.test, tuple(roots)) for name, block in blocks.items()}
+
+    def beside(name: str) -> tuple[Request, ...]:
+        return tuple(alone[other] for other in blocks if other != name and blocks[other].source == blocks[name].source)
+
+    return {name: replace(each, beside=beside(name)) for name, each in alone.items()}
+
+
+def _of_source(name: str, block: Any, shapes: Mapping[str, Shape], request: Request, again: bool) -> Splits:
     """The samples of one source, with its issues at its own place."""
     try:
-        splits = _read(block.source, Request(seed, block.count, block.test, tuple(roots)), again)
+        splits = _read(block.source, request, again)
         _raise(check_binding(block.bind, (*block.prepare, *block.augment), shapes, _shapes(splits.train)))
     except DataError as error:
         raise DataError(relocated(name, error.issues)) from None

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 def divide(rows: int, request: Request) -> tuple[Array, Array]:
-    """Rows for training and rows held out, each in rising order. Raises DataError FG509 where there are too few."""
-    held_out = request.held_out(rows if request.count is None else request.count)
-    count = rows - held_out if request.count is None else request.count
-    if count < 1 or count + held_out > rows:
-        why = f"{max(count, 1)} training and {held_out} test samples are asked for, but there are {rows} in all"
+    """Rows for training and rows held out, each in rising order. Raises DataError FG509 where there are too few.
+
+    The rows that several requests withhold are one part of the material, from whose beginning each takes its own.
+    """
+    held_out, withheld = request.held_out(rows if request.count is None else request.count), request.withheld(rows)
+    count = rows - withheld if request.count is None else request.count
+    if count < 1 or count + withheld > rows:
+        why = f"{max(count, 1)} training and {withheld} test samples are asked for, but there are {rows} in all"
         raise DataError(issue("FG509", why, ("data", "count" if request.count else "test"), fix="smaller count or test"))
     mixed = order(request.seed, "split", 0, rows)
-    return np.sort(mixed[held_out : held_out + count]), np.sort(mixed[:held_out])
+    return np.sort(mixed[withheld : withheld + count]), np.sort(mixed[:held_out])
 
 
 def own_split(request: Request, train: int, test: int) -> tuple[Array, Array]:

@@ -62,13 +62,15 @@ class Request:
     """How many samples are wanted. ``roots`` are the only folders that may be read.
 
     ``count``: training samples (None: all there are, or the source's usual number). ``test``: held-out samples beside them, a
-    number or a share of the training samples (None: the source's own, or a tenth).
+    number or a share of the training samples (None: the source's own, or a tenth). ``beside``: what else is asked of the same
+    material by other sources of the spec; what is held out for one of them is learned from by none.
     """
 
     seed: int = 0
     count: int | None = None
     test: int | float | None = None
     roots: tuple[Path, ...] = ()
+    beside: tuple[Request, ...] = ()
 
     def sizes(self, usual: int) -> tuple[int, int]:
         """Rows for training and rows held out, where the source can make any number. FG520."""
@@ -80,6 +82,10 @@ class Request:
         if self.test is None:
             return max(1, round(count / 10))
         return round(self.share() * count) if isinstance(self.test, float) else self.test
+
+    def withheld(self, rows: int) -> int:
+        """Of so many rows of material those that nobody learns from: the most that one of the requests holds out."""
+        return max(each.held_out(rows if each.count is None else each.count) for each in (self, *self.beside))
 
     def share(self) -> float:
         """The part of the whole material, 0 to 1, that is held out."""

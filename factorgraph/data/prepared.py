@@ -107,23 +107,37 @@ def _together(
 
 
 def _unseen(ready: Prepared, pool: Pool, repeats: Sequence[bool]) -> Array:
-    """Which prepared test rows are not also training rows, to the bit: white sky is white sky in every photograph."""
+    """Which prepared test rows are not also training rows, to the bit: white sky is white sky in every photograph.
+
+    A row is compared in the columns that it has, with the training rows that have them too.
+    """
     test, train = ready.fields["test"], ready.fields["train"]
     names = [name for name, each in test.items() if each.dtype.kind == "f"]
-    stay = np.asarray(repeats)[pool.origin["test"][ready.rows["test"]]]
-    if names and not stay.all():
-        wanted = set(_keys(test, names))
-        seen = {each for each in _keys(train, names) if each in wanted}
-        stay |= np.asarray([each not in seen for each in _keys(test, names)], dtype=bool)
-    stay = stay if names else np.ones_like(stay)
+    stay: Array = np.asarray(repeats)[pool.origin["test"][ready.rows["test"]]]
+    has = {split: _having(pool, split, names, ready.rows[split]) for split in SPLITS}
+    for pattern in np.unique(has["test"][~stay], axis=0):
+        own = [name for name, there in zip(names, pattern, strict=True) if there]
+        rows = np.flatnonzero(~stay & (has["test"] == pattern).all(axis=1))
+        wanted = set(_keys(test, own, rows))
+        seen = wanted.intersection(_keys(train, own, np.flatnonzero(has["train"][:, pattern].all(axis=1))))
+        stay[rows] = [not own or each not in seen for each in _keys(test, own, rows)]
     if pool.tables["test"].rows and not stay.any():
         why = f"of {pool.tables['test'].rows} test samples none is left: each is flat, or also a training sample"
         raise DataError(issue("FG518", why, ("data", "test"), fix="more varied samples, a larger test, or test: 0"))
     return stay
 
 
-def _keys(table: Mapping[str, Array], fields: Sequence[str]) -> Iterator[bytes]:
-    """The bytes of each row, with one zero instead of two."""
-    for start in range(0, len(table[fields[0]]), ROWS_AT_ONCE):
-        joined = np.concatenate([flat(table[field][start : start + ROWS_AT_ONCE]) for field in fields], axis=1) + np.float32(0)
+def _having(pool: Pool, split: str, names: Sequence[str], rows: Array) -> Array:
+    """Which rows have which columns: (rows, columns) bool."""
+    every = np.ones(len(rows), dtype=bool)
+    having = [pool.has[split][name][rows] if name in pool.has[split] else every for name in names]
+    return np.stack(having, axis=1) if having else np.ones((len(rows), 0), dtype=bool)
+
+
+def _keys(table: Mapping[str, Array], fields: Sequence[str], rows: Array) -> Iterator[bytes]:
+    """The bytes of some rows, with one zero instead of two."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        parts = [np.zeros((len(some), 0), dtype=np.float32), *(flat(table[field][some]) for field in fields)]
+        joined = np.concatenate(parts, axis=1) + np.float32(0)
         yield from (row.tobytes() for row in joined)

@@ -180,3 +180,52 @@ def test_rows_that_a_step_drops_in_a_column_that_others_lack(tmp_path, several, 
         assert np.abs(table["W"][there] - w[numbers[there]]).max() < 1e-5 and (table["W"][~there] == 0).all()
     numbers = data.fields["train"]["number"]
     assert not (w[numbers[numbers < 100]].std(axis=1) < np.quantile(w.std(axis=1), 0.3)).any() and (numbers >= 100).sum() > 30
+
+
+WANTED = [((30, 10), (50, 5)), ((30, 10), (None, 3)), ((5, None), (None, None)), ((10, 0), (20, 40)), ((10, 0.5), (20, 0.5))]
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_no_row_of_one_set_is_on_both_sides(tmp_path, several, source, wanted):
+    """Two sources of one file: what one of them holds out, the other does not learn from."""
+    x = np.random.default_rng(2).standard_normal((60, 4)).astype(np.float32)
+    np.savez(tmp_path / "one.npz", x=x)
+    blocks = {
+        name: several.block(source("arrays", file="one.npz"), {name: "x"}, count=count, test=test)
+        for name, (count, test) in zip(("A", "B"), wanted, strict=True)
+    }
+    data = load_data(several.spec(**blocks), {"A": (4,), "B": (4,)}, [tmp_path])
+    there = {split: {name: getattr(data, split)[name][data.present[split][name]] for name in "AB"} for split in ("train", "test")}
+    rows = {split: {each.tobytes() for found in by.values() for each in found} for split, by in there.items()}
+    assert rows["train"] and rows["test"] and not rows["train"] & rows["test"]
+    for name, (count, test) in zip(("A", "B"), wanted, strict=True):
+        assert count is None or len(there["train"][name]) == count
+        assert not isinstance(test, int) or len(there["test"][name]) == test
+    fewer, more = sorted(({each.tobytes() for each in there["test"][name]} for name in "AB"), key=len)
+    assert fewer <= more  # one held-out part
+
+
+def test_pictures_of_one_set_with_few_labels_lose_no_test_row(several, source):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    few = several.block(source("digits"), {"X": "image", "L": "label"}, count=100)
+    many = several.block(source("digits"), {"X": "image"}, count=1500)
+    data = load_data(several.spec(few=few, many=many), {"X": (64,), "L": (10,)}, [])
+    assert (data.rows("train"), data.rows("test"), data.present["test"]["L"].sum()) == (1600, 160, 10)
+    seen = {each.tobytes() for each in data.train["X"]}
+    assert not any(each.tobytes() in seen for each in data.test["X"])
+
+
+def test_rows_are_compared_in_the_columns_that_they_have(tmp_path, several, source):
+    """Rows without X have zeros there, which are no reason to drop them; a row of X that was learned from is dropped."""
+    x = np.random.default_rng(3).standard_normal((20, 4))
+    np.savez(tmp_path / "a.npz", x_train=x[:12], x_test=x[10:], l_train=np.arange(12) % 3, l_test=np.arange(10) % 3)
+    np.savez(tmp_path / "b.npz", l_train=np.arange(9) % 3, l_test=np.arange(6) % 3)
+    np.savez(tmp_path / "c.npz", x_train=x[15:17], x_test=x[:1], y_train=x[:2], y_test=x[:1])
+    a = several.block(source("arrays", file="a.npz"), {"X": "x", "L": "l"})
+    b = several.block(source("arrays", file="b.npz"), {"L": "l"})
+    c = several.block(source("arrays", file="c.npz"), {"X": "x", "Y": "y"})
+    data = load_data(several.spec(a=a, b=b, c=c), {"X": (4,), "Y": (4,), "L": (3,)}, [tmp_path])
+    there = data.present["test"]
+    assert (there["L"] & ~there["X"]).sum() == 6  # all of b
+    assert sorted(data.test["X"][there["X"] & there["L"]][:, 0]) == sorted(x[[12, 13, 14, 17, 18, 19], 0].astype(np.float32))
+    assert there["Y"].sum() == 1  # its x was learned from, with another y

@@ -71,7 +71,8 @@ class NaturalPatches(SourceLeaf):
             if min(height, width) < self.size:
                 why = f"{file} is {width} x {height} pixels, smaller than a patch of {self.size} x {self.size}"
                 raise DataError(issue("FG514", why, ("data", "size"), fix="a smaller size, or take the image out of the folder"))
-        division = patches.divide(sizes, self.size, request.share() if held_out else 0.0, request.seed)
+        asked = [each for each in (request, *request.beside) if each.sizes(USUAL)[1]]
+        division = patches.divide(sizes, self.size, max((each.share() for each in asked), default=0.0), request.seed)
         train = patches.draw_places(division.train, self.size, count, request.seed, "train")
         return division, train, patches.draw_places(division.test, self.size, held_out, request.seed, "test")
 

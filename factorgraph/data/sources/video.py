@@ -102,7 +102,7 @@ class Video(SourceLeaf):
     def divided(self, parts: Sequence[Part], request: Request) -> tuple[list[Part], list[Part], str]:
         """The shots, or parts of them, on each side, and the rule in words. DataError FG549."""
         long = [each for each in parts if each[2] - each[1] >= self.length]
-        share = self._share(long, request)
+        share = max(self._share(long, each) for each in (request, *request.beside))
         if len(long) >= ENOUGH_SHOTS and share:
             mixed = order(request.seed, "split shots", 0, len(long))
             held_out = {int(each) for each in mixed[: min(max(1, round(share * len(long))), len(long) - 1)]}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,20 @@ def test_no_pixel_of_a_folder_is_on_both_sides(photographs, sizes, size):
     assert not pixels(train, size) & pixels(held_out, size) and not set(splits.train.groups) & set(splits.test.groups)
     if len(sizes) >= 10:
         assert not set(train[:, 1]) & set(held_out[:, 1]) and "images are held out" in splits.about["division"]
+
+
+SEVERAL = [((40, 20), (100, 5)), ((50, 0.1), (50, 0.5)), ((60, 0), (10, 10))]
+
+
+@pytest.mark.parametrize("sizes", [[(60, 50), (40, 70)], [(20, 25)] * 12])
+@pytest.mark.parametrize("wanted", SEVERAL)
+def test_no_pixel_is_on_both_sides_of_several_sources(photographs, sizes, wanted):
+    folder = photographs(sizes)
+    one, other = (Request(seed=1, count=count, test=test, roots=(folder.parent,)) for count, test in wanted)
+    source = NaturalPatches(size=7, folder="photographs")
+    found = [source.places(replace(a, beside=(b,))) for a, b in ((one, other), (other, one))]
+    train, held_out = (pixels(np.concatenate(each), 7) for each in zip(*found, strict=True))
+    assert train and held_out and not train & held_out
 
 
 def test_about_the_wanted_share_is_held_out():

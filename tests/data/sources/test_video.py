@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,19 @@ def test_no_frame_is_on_both_sides_and_no_clip_crosses_a_cut(loaded, share, star
         assert {int(np.searchsorted(starts, each, "right")) for each in test[:, 0]}.isdisjoint(
             int(np.searchsorted(starts, each, "right")) for each in train[:, 0]
         )
+
+
+@pytest.mark.parametrize("starts", [(30, 47), tuple(range(0, 200, 13))])
+@pytest.mark.parametrize("wanted", [((20, 30), (40, 5)), ((None, 0.1), (None, 0.5)), ((None, 0), (20, 8))])
+def test_no_frame_is_on_both_sides_of_several_sources(tmp_path, starts, wanted):
+    np.savez(tmp_path / "film.npz", frames=film(200), start=np.asarray(starts))
+    one, other = (Request(1, count, test, (tmp_path,)) for count, test in wanted)
+    source = Video(size=8, past=3, future=2, file="film.npz")
+    found = [source.load(replace(a, beside=(b,))) for a, b in ((one, other), (other, one))]
+    train, test = (
+        {*numbers(a).ravel(), *numbers(b).ravel()} for a, b in ([each.train for each in found], [each.test for each in found])
+    )
+    assert train and test and not train & test
 
 
 def test_both_names_of_shots_are_known_and_numbers_are_kept(loaded):
