@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count, takewhile
@@ -16,13 +17,13 @@ from factorgraph.inference.problem import CONVERGED
 from factorgraph.inference.solvers._kinds import Direct
 from factorgraph.metrics._base import squared_difference
 from factorgraph.metrics._timing import medians
-from factorgraph.run.measured import TIMED_ROWS
+from factorgraph.run.measured import TIMED_ROWS, Measured
 from factorgraph.run.report import aligned, jsonable
 
 if TYPE_CHECKING:
     from factorgraph.compile.plan import Plan
     from factorgraph.graph.model import Graph
-    from factorgraph.run.measured import Measured, Solved
+    from factorgraph.run.measured import Solved
     from factorgraph.spec.schema import Spec
 
 ROWS = 1000  # held-out samples at most: a mean's standard error is then a thirtieth of their spread
@@ -111,9 +112,28 @@ class Comparisons:
 
 def compare(on: Measured) -> Comparisons:
     """Each latent that several procedures infer, on at most 1000 samples. Raises :class:`SpecError` as :func:`rivals` does."""
-    on = on.first(ROWS)
+    on = first(on, ROWS)
     found = rivals(on.model.spec, on.graph, on.model.plan)
     return Comparisons(on.split, on.rows, tuple(_comparison(on, latents, names) for names, latents in found.items()))
+
+
+def first(on: Measured, rows: int) -> Measured:
+    """The same model on the first rows of its split alone."""
+    kept = {name: each[:rows] for name, each in on.given.items()}
+    there = {name: each[:rows] for name, each in on.dataset.present[on.split].items()}
+    fewer = replace(on.dataset, present={**on.dataset.present, on.split: there})
+    fewer = replace(fewer, test=kept) if on.split == "test" else replace(fewer, train=kept)
+    return Measured(on.model, fewer, on.split, on.only, on.without)
+
+
+def limited(on: Measured, procedure: str, steps: int, tolerance: float = 0.0) -> Measured:
+    """The same with another end of a procedure's search: so many steps, all of them unless there is a tolerance."""
+    return Measured(on.model.limited(procedure, steps, tolerance), on.dataset, on.split, on.only, on.without)
+
+
+def in_double(on: Measured) -> Measured:
+    """The same in double precision: small differences are then those of codes, not of rounding."""
+    return Measured(deepcopy(on.model).double(), on.dataset, on.split, on.only, on.without)
 
 
 def check(spec: Spec) -> None:
@@ -163,9 +183,9 @@ def _comparison(on: Measured, latents: tuple[str, ...], names: Sequence[str]) ->
 
 def _best(on: Measured, searches: Sequence[str]) -> Solved:
     """The end of the search that comes lowest, of those that count the same factors as the first."""
-    exact = on.in_double()
+    exact = in_double(on)
     alike = [name for name in searches if _counted(on, name) == _counted(on, searches[0])]
-    ends = [exact.limited(name, max(STEPS, on.steps(name)), TOLERANCE).solved(name) for name in alike]
+    ends = [limited(exact, name, max(STEPS, on.steps(name)), TOLERANCE).solved(name) for name in alike]
     return min(ends, key=lambda each: _energy(on, each.procedure, each))
 
 
@@ -197,7 +217,7 @@ class _Visit:
 def _visits(on: Measured, name: str, best: Solved) -> Iterator[_Visit]:
     """Where a procedure is looked at: a search after more and more steps, all of them, until it has arrived."""
     for steps in _stops(on, name):
-        stopped = on.limited(name, steps) if on.method(name) == "argmin" else on
+        stopped = limited(on, name, steps) if on.method(name) == "argmin" else on
         error, norm = squared_difference(stopped.solved(name), best)
         yield _Visit(name, steps, stopped, stopped.solved(name), error)
         if error <= ARRIVED * norm:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -67,22 +66,6 @@ class Measured:
         other = Measured(self.model, self.dataset, self.split, only, without)
         other._solved, other._background = self._solved, self._background
         return other
-
-    def first(self, rows: int) -> Measured:
-        """The same model on the first rows of the split alone."""
-        kept = {name: each[:rows] for name, each in self.given.items()}
-        there = {name: each[:rows] for name, each in self.dataset.present[self.split].items()}
-        fewer = replace(self.dataset, present={**self.dataset.present, self.split: there})
-        fewer = replace(fewer, test=kept) if self.split == "test" else replace(fewer, train=kept)
-        return Measured(self.model, fewer, self.split, self.only, self.without)
-
-    def limited(self, procedure: str, steps: int, tolerance: float = 0.0) -> Measured:
-        """The same, with another end of a procedure's search: so many steps, all of them unless there is a tolerance."""
-        return Measured(self.model.limited(procedure, steps, tolerance), self.dataset, self.split, self.only, self.without)
-
-    def in_double(self) -> Measured:
-        """The same in double precision: small differences are then those of codes, not of rounding."""
-        return Measured(deepcopy(self.model).double(), self.dataset, self.split, self.only, self.without)
 
     # --- the split ------------------------------------------------------------------------------------------------------------
 
@@ -212,8 +195,9 @@ class Measured:
         return torch.stack([solved.shares[key] for key in seen]).sum(0)
 
     def energies_for(self, procedure: str, solved: Solved) -> Tensor:
-        """The energy of each row, of the factors that count for a procedure: what its search makes small."""
-        return self.seeing([key for each in self.plans(procedure) for key in each.factors], ()).energies(solved)
+        """The energy of each row, of the factors that count for a procedure and that some row has what they touch: (rows,)."""
+        seen = {key for each in self.plans(procedure) for key in each.factors if not self.lacking(key)}
+        return torch.stack([share for key, share in solved.shares.items() if key in seen] or [solved.energy * 0]).sum(0)
 
     def factor_values(self, name: str, solved: Solved) -> Tensor:
         """A factor's value without its weight, summed over its slots: (rows,). RunError FG637: no row has what it touches."""

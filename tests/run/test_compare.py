@@ -15,7 +15,7 @@ import factorgraph as fg
 from factorgraph.data.dataset import load_data
 from factorgraph.errors import SpecError
 from factorgraph.registry import leaves
-from factorgraph.run.compare import ARRIVED, check, compare
+from factorgraph.run.compare import ARRIVED, check, compare, first
 from factorgraph.run.figures._chosen import comparison_figures, drawn
 from factorgraph.run.measured import Measured
 from factorgraph.run.report import evaluate
@@ -111,17 +111,17 @@ def test_the_reference_is_the_minimum(on, found):
 def test_the_reference_is_the_search_that_comes_lowest(monkeypatch, on):
     monkeypatch.setattr("factorgraph.run.compare.STEPS", 1)
     monkeypatch.setattr(Measured, "seconds", lambda self, name: 1.0)
-    (comparison,) = compare(on.first(20)).comparisons
+    (comparison,) = compare(first(on, 20)).comparisons
     assert comparison.reference.procedure == "optimal"  # slow is the first, and has 7 steps
 
 
 def test_the_figures_are_those_of_direct_calls(on, found):
     """After k steps of the model's own solver, watched step by step; energies by the model's factors, summed by hand."""
-    first = on.first(1000)
-    y = torch.as_tensor(first.given["Y"])
+    few = first(on, 1000)
+    y = torch.as_tensor(few.given["Y"])
     matrix = on.matrix("decoder")
-    end = first.solved("optimal").variables["Z"]
-    for taken, codes in enumerate(islice(first.approach("slow"), 8)):
+    end = few.solved("optimal").variables["Z"]
+    for taken, codes in enumerate(islice(few.approach("slow"), 8)):
         place = places(found).get(("slow", taken))
         if place is not None:
             z = codes["Z"]
@@ -133,10 +133,10 @@ def test_the_figures_are_those_of_direct_calls(on, found):
 @pytest.mark.parametrize("name", ["fast", "lista[0]", "lista[1]"])
 def test_a_code_error_is_that_of_the_metric(on, found, name):
     """The search of the spec itself goes as far as float32 does, so that the two references are one."""
-    first = on.first(1000)
+    few = first(on, 1000)
     place = next(each for each in places(found).values() if each.procedure == name)
-    assert place.code_error == pytest.approx(leaves("metrics")["code_error"]().measure(first, name, "optimal"), rel=1e-4)
-    assert place.energy == pytest.approx(float(first.energies_for("optimal", first.solved(name)).mean()), rel=1e-5)
+    assert place.code_error == pytest.approx(leaves("metrics")["code_error"]().measure(few, name, "optimal"), rel=1e-4)
+    assert place.energy == pytest.approx(float(few.energies_for("optimal", few.solved(name)).mean()), rel=1e-5)
 
 
 def test_an_untrained_unrolled_solver_is_where_its_search_is_then(found):
@@ -183,7 +183,7 @@ def test_the_text_is_a_table(found):
 
 def test_at_most_a_thousand_samples(on, found):
     assert found.rows == 1000 < on.rows
-    few = compare(on.first(37))
+    few = compare(first(on, 37))
     assert few.rows == 37
     assert places(few)[("fast", 1)].code_error != places(found)[("fast", 1)].code_error
 
@@ -243,3 +243,10 @@ def test_the_amortization_gap_counts_what_the_search_counts(on):
     assert gap.gap == pytest.approx(figures["fast"] - figures["slow"], rel=1e-4)
     assert gap.relative_gap == pytest.approx(gap.gap / figures["slow"], rel=1e-6)
     assert f"amortization gap of fast to slow: {gap.gap:.4g}, {gap.relative_gap:.2%} of its energy" in report.text()
+
+
+def test_the_amortization_gap_leaves_out_what_no_row_has(on):
+    lacks = replace(on.dataset, present={"train": {}, "test": {"Y": np.zeros(on.rows, bool)}})
+    report = evaluate(Measured(on.model, lacks))
+    norms = [float(on.solved(name).variables["Z"].abs().sum(1).double().mean()) for name in ("fast", "slow")]
+    assert report.compared[0].gap == pytest.approx(0.07 * (norms[0] - norms[1]), rel=1e-4)
