@@ -85,6 +85,7 @@ def shape_of(graph: Graph, address: str) -> tuple[int, ...]:
 def declared(graph: Graph, address: str) -> Parameter:
     """What a graph says of the parameter at an address."""
     block, key = owner_of(address).split(".", 1)
+    found: Mapping[str, Parameter]
     if block == "inference":
         found = freed(graph)[owner_of(address)]
     else:

@@ -47,8 +47,9 @@ class Inference:
         self.reads = reads  # field ("start", "by") -> variable -> the value that it is given
         self.block = Block(program, plan)
         self.solver = _solver(plan)
-        layered = isinstance(method, Layered) and isinstance(self.solver, Unrollable)
-        self.network = Network(self.block, self.solver) if layered else None
+        self.network: Network | None = None
+        if isinstance(method, Layered) and isinstance(self.solver, Unrollable):
+            self.network = Network(self.block, self.solver)
 
     def __deepcopy__(self, memo: object) -> Inference:
         return self

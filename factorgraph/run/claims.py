@@ -116,12 +116,13 @@ def _count(seeds: int) -> str:
 def _taken(claim: Claim, found: Sequence[tuple[float, ...]], take: str) -> tuple[float, ...]:
     """Of the seeds' figures at each slot the one that is taken. One that is no number stays one."""
     larger_is_better = claim.at_least is not None
-    choose: Callable[[Sequence[float]], float] = {
+    ways: dict[str, Callable[[Sequence[float]], float]] = {
         "median": statistics.median,
         "mean": statistics.fmean,
         "best": max if larger_is_better else min,
         "worst": min if larger_is_better else max,
-    }[take]
+    }
+    choose = ways[take]
     return tuple(choose(each) if all(map(math.isfinite, each)) else math.nan for each in zip(*found, strict=True))
 
 

@@ -220,7 +220,7 @@ def test_a_variable_that_is_given_in_training_only_waits() -> None:
         ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whitn: 0.1}]}", "FG204", "whitn"),
         ("data: {source: natural_patches, bind: {Y: image}, prepare: [{whiten: {keep: 3}}]}", "FG201", "keep"),
         ("data: {source: natural_patches, bind: {Y: image}, augment: [miror]}", "FG204", "miror"),
-        ("data: {few: {source: natural_patches, bind: {Y: image}}, many: {source: natural_patches, bind: {Y: imag}}}", "FG209", "imag"),
+        ("data: {few: {source: curve, bind: {Y: point}}, many: {source: natural_patches, bind: {Y: imag}}}", "FG209", "imag"),
         ("data: {source: natural_patches}", "FG202", "data"),
         ("data: {source: natural_patches, size: 0, bind: {Y: image}}", "FG314", "0"),
         ("expect: {a: {claim: low, metric: energy(best), at_most: 1, budget: tiny}}", "FG209", "tiny"),
@@ -327,7 +327,8 @@ def test_each_key_with_a_slip_is_an_error_on_its_line(file: Path) -> None:
         assert line in [at for _, at in told(text)], f"{word} in line {line}"
 
 
-TYPE = re.compile(r"(?:type|method|source|loss|optimizer|solver|activation|kind|domain|unit_norm|orthonormal|prepare): \[?([a-z]\w+)")
+KEYS = "type|method|source|loss|optimizer|solver|activation|kind|domain|unit_norm|orthonormal|prepare"
+TYPE = re.compile(rf"(?:{KEYS}): \[?([a-z]\w+)")
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
