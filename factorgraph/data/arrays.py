@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from factorgraph import errors
 from factorgraph.data.bounds import check_size
+from factorgraph.data.broken import BROKEN, reason
 from factorgraph.data.rows import ROWS_AT_ONCE
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
@@ -20,7 +22,7 @@ ENDINGS = frozenset({".npy", ".npz"})
 THE_ONE = "array"  # the name of what an .npy file holds
 NUMBERS = "biuf"  # kinds of numpy types: bool, integers, floating point
 MOST_ARRAYS = 1000  # in one file
-BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError)
+LONGEST_HEAD = 10_000  # bytes; numpy writes 128
 
 
 def read(path: Path, at: errors.Path = (), only: Collection[str] | None = None) -> dict[str, Array]:
@@ -31,7 +33,7 @@ def read(path: Path, at: errors.Path = (), only: Collection[str] | None = None) 
     try:
         return _npy(path, at) if path.suffix.lower() == ".npy" else _npz(path, at, only)
     except BROKEN as why:
-        raise DataError(issue("FG515", f"{path} cannot be read: {why}", at, fix="save it anew with numpy.save")) from None
+        raise DataError(issue("FG515", f"{path} cannot be read: {reason(why)}", at, fix="save it anew with numpy.save")) from None
 
 
 def _npy(path: Path, at: errors.Path) -> dict[str, Array]:
@@ -49,14 +51,13 @@ def _npz(path: Path, at: errors.Path, only: Collection[str] | None) -> dict[str,
         members = [each for each in members if only is None or each.filename[:-4] in only]
         if len(members) > MOST_ARRAYS:
             raise ValueError(f"it holds {len(members)} arrays; {MOST_ARRAYS} are the limit")
-        members = [each for each in members if only is None or each.filename[:-4] in only]
-        total = 0
+        if any(each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for each in members):
+            raise ValueError("it is compressed in a way that numpy does not use")
+        check_size(sum(each.file_size for each in members), (), f"bytes in {path}", at, bytes_each=1)
         for member in members:
             with archive.open(member) as stream:
                 shape, kind = _head(stream)
             _check(path, member.filename[:-4], shape, kind, at)
-            total += member.file_size
-        check_size(total, (), f"bytes in {path}", at, bytes_each=1)
         for member in members:
             with archive.open(member) as stream:
                 found[member.filename[:-4]] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -64,13 +65,20 @@ def _npz(path: Path, at: errors.Path, only: Collection[str] | None) -> dict[str,
 
 
 def _head(stream: BinaryIO | Any) -> tuple[tuple[int, ...], Any]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, _, kind = np.lib.format.read_array_header_2_0(stream)
-    else:
-        raise ValueError(f"version {version} of the format is not read here")
+    """Shape and type of an array. Its head is read by its stated length only where such a head may be."""
+    magic = stream.read(len(np.lib.format.MAGIC_PREFIX) + 2)
+    version = tuple(magic[-2:])
+    if magic[:-2] != np.lib.format.MAGIC_PREFIX or version not in ((1, 0), (2, 0)):
+        raise ValueError("it is no array, or of a version of the format that is not read here")
+    length = stream.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(length, "little")
+    if size > LONGEST_HEAD:
+        raise ValueError(f"its head has {size} bytes; {LONGEST_HEAD} are the limit")
+    head = io.BytesIO(length + stream.read(size))
+    parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = parse(head)
+    if any(each < 0 for each in shape):
+        raise ValueError(f"it has the shape {list(shape)}")
     return shape, kind
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph import errors
+from factorgraph.data.broken import BROKEN, reason
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 
@@ -25,7 +24,6 @@ MOST_PIXELS = 64_000_000  # a photograph of 8000 x 8000; a bomb is larger
 ITU_601 = (0.299, 0.587, 0.114)  # luma of red, green, blue: Rec. ITU-R BT.601
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height change places
 ORIENTATION = 0x0112
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, IndexError, KeyError, OverflowError)
 
 
 def size_of(path: Path, at: errors.Path = ()) -> tuple[int, int]:
@@ -150,6 +148,7 @@ def _on_white(values: Array, grey: bool) -> Array:
 
 
 def _unreadable(path: Path, why: Any, at: errors.Path) -> errors.Issue:
-    reason = "it is not a picture of a kind that is read here" if type(why).__name__ == "UnidentifiedImageError" else str(why)
+    strange = type(why).__name__ == "UnidentifiedImageError"
+    what = "it is not a picture of a kind that is read here" if strange else reason(why)
     notes = (f"read are {', '.join(name for name in FORMATS)}",)
-    return issue("FG512", f"{path} cannot be read: {reason}", at, notes=notes, fix="save it anew, or take it out of the folder")
+    return issue("FG512", f"{path} cannot be read: {what}", at, notes=notes, fix="save it anew, or take it out of the folder")

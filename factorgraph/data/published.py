@@ -9,19 +9,18 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from factorgraph.data import paths
+from factorgraph.data.broken import BROKEN, reason
 from factorgraph.data.model import Download
 from factorgraph.errors import DataError, Issue, issue
 
 SOURCE = ("data", "source")
 ENDS = 3  # times that a reader may find the end of an archive: tarfile skips a torn file of 1 TB in 100 million steps
-BROKEN = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Found:
         try:
             return self._archived(many) if self.place.is_file() else self._plain(many)
         except BROKEN as why:
-            raise damaged(self.place, f"it cannot be read: {why}") from None
+            raise damaged(self.place, f"it cannot be read: {reason(why)}") from None
 
     def _plain(self, many: Mapping[str, int]) -> dict[str, bytes]:
         found = {}

@@ -79,7 +79,8 @@ def _stacked(found: Iterator[Array], size: int, path: Path, at: errors.Path) -> 
 def _of_arrays(path: Path, size: int, colors: int, at: errors.Path) -> Film:
     found = arrays.read(path, at, (FRAMES, *STARTS))
     frames = found.get(FRAMES, found.get(arrays.THE_ONE))
-    if frames is None or frames.ndim not in (3, 4) or (frames.ndim == 4 and frames.shape[3] != COLOUR):
+    fits = frames is not None and frames.size and (frames.ndim == 3 or (frames.ndim == 4 and frames.shape[3] == COLOUR))
+    if frames is None or not fits:
         has = "no array frames" if frames is None else f"frames of shape {list(frames.shape)}"
         fix = "save frames as [frames, height, width], or [frames, height, width, 3] in colour"
         raise DataError(issue("FG546", f"{path} has {has}", at, fix=fix))

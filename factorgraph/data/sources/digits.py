@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from factorgraph.data.broken import BROKEN, reason
 from factorgraph.data.bundled import bundled
 from factorgraph.data.division import divide
 from factorgraph.data.model import Request, SourceLeaf, Splits, Table
@@ -64,8 +64,8 @@ def _read(path: Path) -> Array:
         with gzip.open(path, "rt", encoding="ascii") as stream:
             lines = stream.read(MOST).splitlines()
         rows: Array = np.loadtxt(lines, delimiter=",", ndmin=2) if lines else np.empty((0, 0))
-    except (OSError, EOFError, ValueError, zlib.error) as why:
-        raise damaged(path, f"it cannot be read: {why}") from None
+    except BROKEN as why:
+        raise damaged(path, f"it cannot be read: {reason(why)}") from None
     if rows.shape[1:] != (SIDE**2 + 1,) or not ((rows >= 0) & (rows <= LEVELS)).all():
         raise damaged(path, "its lines are not 64 pixels, 0 to 16, and a label")
     return rows

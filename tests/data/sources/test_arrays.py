@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -133,3 +134,65 @@ def test_a_label_that_is_too_large_is_refused_not_wrapped(loaded):
     with pytest.raises(DataError, match=r"FG505[^\n]*18446744073709551615"):
         loaded(x=X, y=np.full(50, 2**64 - 1, dtype=np.uint64))
     assert loaded(x=X, y=np.full(50, 2**63 - 1, dtype=np.uint64)).train.fields["y"].max() == 2**63 - 1
+
+
+HEAD = "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }"
+STRANGE = {
+    "not closed": HEAD[:-3] % "(3,)",
+    "nested": "(" * 3000,
+    "negated": "-" * 9000 + "1",
+    "a torn string": HEAD % "(3,)" + " '''",
+    "negative": HEAD % "(-3,)",
+    "negative inside": HEAD % "(2, -1)",
+    "truth": HEAD % "(True,)",
+    "wider than any": HEAD % "(0, 100000000000000000000)",
+    "an unhashable key": "{[]: 1}",
+}
+
+
+@pytest.mark.parametrize("head", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.parametrize("version", [1, 2])
+def test_strange_heads_are_refused_in_words(tmp_path, head, version):
+    raw = head.encode() + b"\n"
+    whole = b"\x93NUMPY" + bytes([version, 0]) + len(raw).to_bytes(2 * version, "little") + raw + bytes(12)
+    (tmp_path / "a.npy").write_bytes(whole)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", whole)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(DataError, match=r"FG515[^\n]*cannot be read: .") as error:
+            arrays.read(tmp_path / name)
+        assert len(error.value.issues) == 1
+
+
+def test_a_long_head_is_refused_before_it_is_read(tmp_path):
+    """A few kilobytes of packed blanks would become a head of any length."""
+    size = 50_000_000
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x02\x00" + size.to_bytes(4, "little") + b" " * size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"FG515[^\n]*head has 50000000 bytes"):
+            arrays.read(tmp_path / "a.npz")
+        assert tracemalloc.get_traced_memory()[1] < size / 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_damaged_and_unusual_compression_is_told(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=X)
+    raw = bytearray((tmp_path / "a.npz").read_bytes())
+    raw[60:120] = bytes(each ^ 0x5A for each in raw[60:120])
+    (tmp_path / "a.npz").write_bytes(raw)
+    with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", _head_of((0,)))
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(DataError, match="FG515"):
+            arrays.read(tmp_path / name)
+
+
+def test_no_member_is_opened_before_all_sizes_are_checked(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 100)), y=np.zeros((1000, 100)))
+    monkeypatch.setattr(bounds, "most_bytes", lambda: 1_000_000)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("a member is opened"))
+    with pytest.raises(DataError, match="FG508"):
+        arrays.read(tmp_path / "a.npz")

@@ -179,3 +179,11 @@ def test_a_film_is_a_file_or_a_folder():
     for options in ({}, {"file": "a.npz", "folder": "b"}):
         with pytest.raises(ValueError, match="one of them"):
             Video(**options)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8), (5, 0, 8), (5, 8, 0), (5, 8, 0, 3)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_frames_without_pixels_are_refused(tmp_path, shape, kind):
+    np.savez(tmp_path / "film.npz", frames=np.zeros(shape, kind))
+    with pytest.raises(DataError, match=r"FG546[^\n]*frames of shape"):
+        videos.read(tmp_path / "film.npz", 8, 1, [tmp_path], ())
