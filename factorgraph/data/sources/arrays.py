@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
 FILE = ("data", "file")
+LABELS = "labels"
 
 
 class Arrays(SourceLeaf):
@@ -48,9 +49,17 @@ class Arrays(SourceLeaf):
             about = {"division": "rows are held out by chance"}
             return Splits(_table(found, train, 0), _table(found, test, 0), about)
         rows_train, rows_test = self._rows(own[0]), self._rows(own[1])
+        self._check_twins(*own)
         train, test = own_split(request, rows_train, rows_test)
         about = {"division": "the file's own"}
         return Splits(_table(own[0], train, 0), _table(own[1], test, rows_train), about)
+
+    def _check_twins(self, train: Mapping[str, Array], test: Mapping[str, Array]) -> None:
+        for name, one in train.items():
+            kinds = [f"{_kind(each)} of shape {list(each.shape[1:])}" for each in (one, test[name])]
+            if kinds[0] != kinds[1]:
+                why = f"in {self.file} the rows of {name}_train are {kinds[0]}, and those of {name}_test are {kinds[1]}"
+                raise DataError(issue("FG516", why, FILE, fix="save both sides alike"))
 
     def _rows(self, found: Mapping[str, Array]) -> int:
         counts = {name: len(each) if each.ndim else -1 for name, each in found.items()}
@@ -76,6 +85,9 @@ def _own_split(found: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, 
 def _table(found: Mapping[str, Array], rows: Array, first: int) -> Table:
     fields = {}
     for name, each in found.items():
-        label = each.ndim == 1 and each.dtype.kind in "iub"
-        fields[name] = each[rows].astype(np.int64 if label else np.float32)
+        fields[name] = each[rows].astype(np.int64 if _kind(each) == LABELS else np.float32)
     return Table(fields, rows + first)
+
+
+def _kind(each: Array) -> str:
+    return LABELS if each.ndim == 1 and each.dtype.kind in "iub" else "numbers"

@@ -196,3 +196,18 @@ def test_no_member_is_opened_before_all_sizes_are_checked(tmp_path, monkeypatch)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("a member is opened"))
     with pytest.raises(DataError, match="FG508"):
         arrays.read(tmp_path / "a.npz")
+
+
+TWINS = [
+    ({"x_test": X[:9, :4]}, r"x_train are numbers of shape \[5, 3\], and those of x_test are numbers of shape \[4, 3\]"),
+    ({"y_test": np.linspace(0, 1, 9)}, r"y_train are labels of shape \[\], and those of y_test are numbers"),
+    ({"y_test": np.eye(9, dtype=int)}, r"y_test are numbers of shape \[9\]"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "text"), TWINS)
+def test_twins_are_alike(loaded, wrong, text):
+    sides = {"x_train": X[:30], "x_test": X[30:39], "y_train": np.arange(30), "y_test": np.arange(9)}
+    assert loaded(**sides).test.rows == 9
+    with pytest.raises(DataError, match=r"FG516[^\n]*" + text):
+        loaded(**{**sides, **wrong})
