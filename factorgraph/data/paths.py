@@ -11,10 +11,17 @@ from factorgraph.errors import DataError, issue
 
 
 def allowed_roots(spec_folder: Path | None, named: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """The folders that a spec may read: its own, FACTORGRAPH_DATA, the cache, and what the command line names."""
+    """The folders that a spec may read: its own, FACTORGRAPH_DATA, the cache, and what the command line names; each in full."""
     own = [spec_folder] if spec_folder is not None else []
     data = [Path(os.environ["FACTORGRAPH_DATA"])] if os.environ.get("FACTORGRAPH_DATA") else []
-    return (*own, *data, cache(), *named)
+    return tuple(_in_full(each) for each in (*own, *data, cache(), *named))
+
+
+def _in_full(root: Path) -> Path:
+    try:
+        return root.expanduser().resolve()
+    except RuntimeError:  # nobody's home
+        return root.resolve()
 
 
 def cache() -> Path:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from factorgraph.data import published
 from factorgraph.data.paths import allowed_roots, files_in, find
 from factorgraph.errors import DataError
 
@@ -55,3 +58,19 @@ def test_the_allowed_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("FACTORGRAPH_DATA", str(tmp_path / "mine"))
     found = allowed_roots(tmp_path, [tmp_path / "named"])
     assert found[:2] == (tmp_path, tmp_path / "mine") and found[-1] == tmp_path / "named" and len(found) == 4
+
+
+def test_allowed_folders_are_known_in_full(tmp_path, monkeypatch):
+    """Wherever the command is run: sets that others publish are looked for below each folder."""
+    (tmp_path / "home" / "sets" / "mine").mkdir(parents=True)
+    (tmp_path / "home" / "sets" / "mine" / "a.bin").write_bytes(b"a")
+    monkeypatch.chdir(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for named in ("sets", "~/sets", "./x/../sets"):
+        monkeypatch.setenv("FACTORGRAPH_DATA", named)
+        roots = allowed_roots(Path(), [Path("~/sets")])
+        assert roots[0] == tmp_path / "home" and roots[1] == roots[-1] == tmp_path / "home" / "sets"
+        found = published.find(["mine"], ["a.bin"], "", 0, roots)
+        assert found is not None and found.read({"a.bin": 1}) == {"a.bin": b"a"}
+    monkeypatch.setenv("FACTORGRAPH_DATA", "~nobody-of-this-name/sets")
+    assert all(each.is_absolute() for each in allowed_roots(None))
