@@ -28,7 +28,8 @@ ROWS_AT_ONCE = 1000
 def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterator[str]:
     """Infer for an input and write ``output``; yields what there is to say.
 
-    A file .npz holds everything: each variable, ``energy``, ``status``, ``steps`` and each factor's share. A file .png is the
+    A file .npz holds everything: each variable, ``energy``, ``status``, ``steps`` and each factor's share; there is no energy
+    where every factor reads what the input lacks. A file .png is the
     reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
     """
     given = read_input(source, run.preparation)
@@ -52,7 +53,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
         atomic_write(output / "summary.json", json.dumps(_summary(run, arrays, procedure), indent=1).encode())
-    yield f"{given.rows} samples: mean energy {arrays['energy'].mean():.5g}; {_ends(arrays)}"
+    yield f"{given.rows} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
     yield str(output)
 
 
@@ -90,8 +91,9 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
         found = {f"variable/{key}": each for key, each in solution.variables.items() if key not in lacking}
         found |= {f"reconstruction/{name}": shown[key] for name, key in made.items()}
         found |= {f"share/{key}": each for key, each in shares.items()}
+        if shares or not lacking:
+            found["energy"] = torch.stack(list(shares.values())).sum(0) if lacking else solution.energy
         found |= {
-            "energy": torch.stack(list(shares.values())).sum(0) if lacking else solution.energy,
             "status": solution.status,
             "steps": solution.steps,
             "certificate": solution.certificate,
@@ -120,11 +122,15 @@ def _summary(run: Run, arrays: Mapping[str, ndarray], procedure: str | None) -> 
     shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
     return {
         "procedure": procedure or next(iter(run.model.inferences), None),
-        "samples": len(arrays["energy"]),
-        "energy": float(arrays["energy"].mean()),
+        "samples": len(arrays["status"]),
+        "energy": float(arrays["energy"].mean()) if "energy" in arrays else None,
         "shares": shares,
         "ends": _ends(arrays),
     }
+
+
+def _energy_in_words(arrays: Mapping[str, ndarray]) -> str:
+    return f"mean energy {arrays['energy'].mean():.5g}" if "energy" in arrays else "no energy, every factor reads what they lack"
 
 
 def _ends(arrays: Mapping[str, ndarray]) -> str:

@@ -173,6 +173,33 @@ def test_a_users_pictures_need_no_label(home):
         )
 
 
+CLASSIFIER = """
+factorgraph: 1
+variables:
+  X: {kind: observed, shape: [12]}
+  L: {kind: observed, shape: [5], domain: one_hot}
+functions: {classifier: linear}
+factors: {r: {type: cross_entropy, between: [L, classifier(X)]}}
+learning: {fit: {steps: 3, batch_size: 7}}
+data: {source: arrays, file: few.npz, labelled: 20, bind: {X: image, L: label}}
+"""
+
+
+def test_a_classifier_that_learned_from_few_labels_predicts(home):
+    """No factor counts where labels are what is asked for: there is no energy, and there are predictions."""
+    (home / "classifier.yaml").write_text(CLASSIFIER)
+    run = factorgraph.train(home / "classifier.yaml", out=home / "run")
+    x = np.load(home / "many.npz")["x"][:6].reshape(6, 12).astype(np.float32)
+    np.savez(home / "new.npz", X=x)
+    said = next(infer(run, home / "new.npz", home / "out.npz", None))
+    assert said.startswith("6 samples: no energy") and "nan" not in said
+    with np.load(home / "out.npz") as found, torch.no_grad():
+        wanted = run.model.evaluate(("classifier(X)",), X=torch.from_numpy(x))["classifier(X)"].numpy()
+        assert "energy" not in found and np.allclose(found["reconstruction.L"], wanted, atol=1e-6)
+    list(infer(run, home / "new.npz", home / "folder", None))
+    assert json.loads((home / "folder" / "summary.json").read_text())["energy"] is None
+
+
 REFUSED = [
     ("inference.code.without=[]", "FG545", "without: [classification]"),
     ("inference.code={method: amortized, of: Z, by: classifier.transpose(L)}", "FG545", "reads L in by"),
