@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -139,15 +139,23 @@ class Model(nn.Module):
         self.taken.add(owner)
         self.project(inferences=inferences)
 
-    def project(self, graph: Graph | None = None, inferences: Mapping[str, Inference] | None = None) -> None:
-        """Put every parameter back on its constraints, in place, or on those that hold for a phase's time."""
+    def project(
+        self,
+        graph: Graph | None = None,
+        inferences: Mapping[str, Inference] | None = None,
+        owners: Container[str] | None = None,
+    ) -> None:
+        """Put every parameter back on its constraints, in place, or on those that hold for a phase's time.
+
+        ``owners``: whose parameters have moved; those of others stay as they are to the bit.
+        """
         tensors = self.tensors()
         for key, node in (graph or self.graph).functions.items():
-            if node.parameters:
+            if node.parameters and (owners is None or f"functions.{key}" in owners):
                 node.leaf.project(tensors[f"functions.{key}"])
         for key, inference in (inferences or self.inferences).items():
-            if f"inference.{key}" in self.taken:
-                constrain(inference.method, tensors[f"inference.{key}"])
+            if (owner := f"inference.{key}") in self.taken and (owners is None or owner in owners):
+                constrain(inference.method, tensors[owner])
 
     def keep(self, values: Mapping[str, Parameters]) -> None:
         """Write new values of kept parameters, by owner, in place."""

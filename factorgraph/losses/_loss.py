@@ -28,6 +28,10 @@ class LossLeaf(Loss, ABC):
         """Those of them that it teaches: their parameters are reached."""
         return ()
 
+    def teachers(self) -> tuple[str, ...]:
+        """Those of them whose code it takes as right: no gradient reaches them."""
+        return ()
+
     @abstractmethod
     def value(self, batch: Batch) -> Tensor:
         """A number, (), averaged over the batch."""

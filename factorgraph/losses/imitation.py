@@ -37,6 +37,9 @@ class Imitation(LossLeaf):
     def students(self) -> tuple[str, ...]:
         return self.student
 
+    def teachers(self) -> tuple[str, ...]:
+        return (self.teacher,)
+
     def value(self, batch: Batch) -> Tensor:
         right = {key: each.detach() for key, each in batch.codes(self.teacher).items()}
         total = batch.zero()

@@ -1,8 +1,9 @@
 """The run folder: everything that one training wrote, and how it is made, locked, read again and gone on with.
 
 ``run.json`` (what ran, where, how it ended), ``spec.yaml``, ``spec.full.yaml``, ``plan.json``, ``data.json``,
-``preprocessing.safetensors``, ``metrics.jsonl``, ``log.txt``, ``checkpoints/``, ``figures/`` and, last, ``done``. A folder that
-came from a stranger is read with every size bounded, no link followed and nothing executed.
+``preprocessing.safetensors``, ``metrics.jsonl``, ``log.txt``, ``checkpoints/``, ``figures/``, ``cache/`` (what could be made
+again) and, last, ``done``. A folder that came from a stranger is read with every size bounded, no link followed and nothing
+executed.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class RunFolder:
             explain_failure(reason, "locking the run", self.path, 0, "nothing was changed")
         try:
             self._inside("checkpoints")
+            self._inside("cache")
             sweep(self.path)
+            sweep(self.path / "cache")
             checkpoint.tidy(self.checkpoints, self._files)
             self._locked = True
             self.write_json("lock.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})

@@ -19,6 +19,7 @@ from torch import Tensor
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
+from factorgraph.compile.procedures import Found
 from factorgraph.data.dataset import Dataset
 from factorgraph.data.model import Rows
 from factorgraph.data.order import Prefetch, torch_generator
@@ -29,6 +30,7 @@ from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
 from factorgraph.training.objective import columns, evaluate
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
+from factorgraph.training.teacher import HaltedError, Keeper, of_rows
 
 FLUSH_STEPS = 25  # steps between two reads of the device: rows are written and numbers checked then
 CHECKPOINT_SECONDS = 30.0
@@ -75,6 +77,16 @@ class Options:
     stop_after: int | None = None  # steps in all, then as if interrupted
     on_progress: Callable[[Progress], None] | None = None
     on_picture: Callable[[], None] | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The batch of a step, on the device."""
+
+    values: Mapping[str, Tensor]
+    present: Mapping[str, Tensor]
+    codes: Mapping[str, Found]  # by procedure, of teachers whose codes are kept
 
 
 class Trainer:
@@ -85,6 +97,7 @@ class Trainer:
         self.stretches = stretches(model, data.rows("train"), data)
         self.position = Position()
         self.sides: tuple[Side, ...] = ()
+        self.codes: Mapping[str, Found] = {}  # of teachers that the phase leaves as they are, of all training rows
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
         self.first: dict[tuple[str, str], float] = {}  # the energy at each side's first steps
         self.began = self.saved = self.pictured = time.monotonic()
@@ -139,10 +152,26 @@ class Trainer:
             if self.position.step == 0:
                 stretch.begin()
             self.sides = self.sides or stretch.sides()
-            if not self._stretch(stretch):
+            if not self._taught(stretch) or not self._stretch(stretch):
                 self.save()
                 return False
             self._end(stretch)
+        return True
+
+    def _taught(self, stretch: Stretch) -> bool:
+        """Have the codes of the phase's teachers at hand. Returns whether it came to its end."""
+
+        def solve(procedures: tuple[str, ...], rows: slice) -> Mapping[str, Found]:
+            given = self.model.assign(self._given(self.data.batch(rows)))
+            with torch.no_grad(), self._precision():
+                return self.model.run(procedures, given, stretch.view.inferences)
+
+        options = self.options
+        keeper = Keeper(self.data, self.folder, options.precision, solve, options.say, lambda: self.stop.requested)
+        try:
+            self.codes = keeper.codes(stretch) if self.position.step < stretch.steps else {}
+        except HaltedError:
+            return False
         return True
 
     def _stretch(self, stretch: Stretch) -> bool:
@@ -150,17 +179,18 @@ class Trainer:
             return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole, stretch.among)
 
         for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
-            self._step(stretch, self._given(rows.values), self._given(rows.present))
+            self._step(stretch, rows)
             if self.stop.requested or self.position.total == self.options.stop_after:
                 return False
         return True
 
-    def _step(self, stretch: Stretch, values: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
+    def _step(self, stretch: Stretch, rows: Rows) -> None:
         where = self.position
+        drawn = Drawn(self._given(rows.values), self._given(rows.present), of_rows(self.codes, rows.index, self.options.device))
         epoch = stretch.epoch(where.step)
         for side in self.sides:
             for repeat in range(side.player.steps):
-                numbers = self._round(stretch, side, values, present, repeat)
+                numbers = self._round(stretch, side, drawn, repeat)
             row = {"step": where.total + 1, "epoch": epoch, "phase": stretch.id, "player": side.plan.player, "split": "train"}
             self.pending.append((row, numbers))
         self.position = replace(where, step=where.step + 1, total=where.total + 1, measured=False)
@@ -170,19 +200,19 @@ class Trainer:
             self._show(stretch)
             self._on_the_clock()
 
-    def _round(
-        self, stretch: Stretch, side: Side, values: Mapping[str, Tensor], present: Mapping[str, Tensor], repeat: int
-    ) -> Tensor:
+    def _round(self, stretch: Stretch, side: Side, drawn: Drawn, repeat: int) -> Tensor:
         seed = self.model.spec.seed
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
-        given = self.model.with_noise(self.model.assign(values), torch_generator(seed, *purpose))
+        given = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
+        known = {key: each for key, each in drawn.codes.items() if key in side.plan.procedures}
         with self._precision():
             learning = Learning(seed, purpose[1:], stretch.learned)
-            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given, learning, present)
+            view, phase, procedures = stretch.view, stretch.phase, stretch.procedures
+            outcome = evaluate(view, phase, side.player, procedures, given, learning, drawn.present, known)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
-            self.model.project(stretch.view.graph, stretch.view.inferences)
+            self.model.project(view.graph, view.inferences, stretch.trained | stretch.free)
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
         return outcome.numbers
 

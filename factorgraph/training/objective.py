@@ -53,7 +53,8 @@ class Batch:
     def inferred(self) -> dict[Id, Tensor]:
         """The batch with its latent variables, as the phase's procedures infer them."""
         missing = tuple(name for name in self.procedures if name not in self.found)
-        self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
+        before = {key: each for name in self.procedures if name in self.found for key, each in self.found[name].values.items()}
+        self.found.update(self.view.model.run(missing, {**self.given, **before}, self.view.inferences, self.learning))
         codes = {key: each for name in self.procedures for key, each in self.found[name].values.items()}
         return {**self.given, **codes}
 
@@ -110,9 +111,13 @@ def evaluate(
     given: Mapping[Id, Tensor],
     learning: Learning | None = None,
     present: Mapping[str, Tensor] | None = None,
+    found: Mapping[str, Found] | None = None,
 ) -> Outcome:
-    """The side's loss on a batch, differentiable by what it trains, and what the log says of it."""
-    batch = Batch(view, given, procedures, learning, present=present or {})
+    """The side's loss on a batch, differentiable by what it trains, and what the log says of it.
+
+    ``found``: what procedures are known to find for the batch; they are not run.
+    """
+    batch = Batch(view, given, procedures, learning, found=dict(found or {}), present=present or {})
     loss = batch.zero()
     shares: dict[str, Tensor] = {}
     for term in side.loss.values():

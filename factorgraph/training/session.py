@@ -135,7 +135,7 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
     from dataclasses import replace
 
     began = time.monotonic()
-    options = replace(options, on_picture=lambda: _pictures(folder, model, dataset))
+    options = replace(options, on_picture=lambda: _pictures(folder, model, dataset), say=say)
     with (
         StopRequest(lambda name: say(f"{name}: finishing this step, then saving; once more to quit at once")) as stop,
         _exactly(options, threads_for(model)),

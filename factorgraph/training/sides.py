@@ -155,13 +155,17 @@ class Stretch:
         return Moment(step / max(self.steps, 1), is_last)
 
     @cached_property
+    def trained(self) -> frozenset[str]:
+        """Owners of what its sides train."""
+        return frozenset(owner_of(address) for plan in self.plans for address in plan.parameters)
+
+    @cached_property
     def learned(self) -> frozenset[str]:
         """Ids of the functions that learn here: those that a side trains, and those that have nothing to be trained.
 
         What is frozen rests: a phase does not change what it does not train.
         """
-        trained = {owner_of(address) for plan in self.plans for address in plan.parameters}
-        return frozenset(key for key in self.view.graph.functions if f"functions.{key}" in trained | self.free)
+        return frozenset(key for key in self.view.graph.functions if f"functions.{key}" in self.trained | self.free)
 
     @cached_property
     def free(self) -> frozenset[str]:
@@ -172,10 +176,9 @@ class Stretch:
     def begin(self) -> None:
         """What changes at its first step: matrices that it trains stop to follow their solver, small entries are removed."""
         model, inferences = self.view.model, self.view.inferences
-        trained = {owner_of(address) for plan in self.plans for address in plan.parameters}
         for key, inference in inferences.items():
             owner = f"inference.{key}"
-            if owner in trained and owner not in model.taken:
+            if owner in self.trained and owner not in model.taken:
                 model.take(key, inferences)
             if owner in model.taken:
                 remove(inference.method, model.tensors()[owner])
