@@ -79,16 +79,19 @@ def check_data(spec: Spec, graph: Graph) -> None:
 
 
 def check_rows(spec: Spec, graph: Graph, plan_: Plan, lacked: Collection[str] | None = None) -> None:
-    """Raise :class:`SpecError` FG543 or FG545 where something needs a variable that some rows lack.
+    """Raise :class:`SpecError` FG443, FG543 or FG545 where something needs a variable that no source gives, or some rows lack.
 
     ``lacked``: these variables, once the data are read; else what the spec tells of them.
     """
-    from factorgraph.compile.lacking import check_lacking
+    from factorgraph.compile.lacking import check_bound, check_lacking
     from factorgraph.data.pool import lacked as told
 
+    graphs = {key: resolve(each) for key, each in phase_specs(spec)}
+    if spec.data is not None:
+        check_bound(graph, graphs, {variable for block in spec.data.blocks.values() for variable in block.bind})
     missing = lacked if lacked is not None else told(spec.data.blocks) if spec.data is not None else ()
     if missing:
-        check_lacking(graph, {key: resolve(each) for key, each in phase_specs(spec)}, plan_, missing)
+        check_lacking(graph, graphs, plan_, missing)
 
 
 def inferences(graph: Graph, program: Program, plans: Mapping[str, ProcedurePlan]) -> dict[str, Inference]:

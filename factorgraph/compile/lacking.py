@@ -82,6 +82,28 @@ def check_lacking(graph: Graph, graphs: Mapping[str, Graph], plan: Plan, lacked:
         raise SpecError(graph.spec.document.located(list(unique.values())))
 
 
+def check_bound(graph: Graph, graphs: Mapping[str, Graph], bound: Collection[str]) -> None:
+    """Raise :class:`SpecError` FG443 where a phase or a procedure reads an observed variable that no source binds."""
+    readers: dict[str, str] = {}
+    for key, name, phase in phases(graph.spec):
+        for side in phase.sides().values():
+            for term in side.loss.values():
+                for factor in loss_factors(graphs.get(key, graph), phase, term):
+                    readers.setdefault(factor, f'phase "{name}"')
+    for named in named_procedures(graph).values():
+        for key in named.factors if named.method.searches else ():
+            readers.setdefault(key, f'procedure "{named.name}"')
+    missing = {each.name for each in graph.of_kind("observed")} - set(bound)
+    found: dict[str, Issue] = {}
+    for key, reader in readers.items():
+        for variable in sorted(touched_by(graph, key, missing)):
+            what = f'{variable} is observed, and no source binds it: {reader} reads it in the factor "{graph.factors[key].name}"'
+            fix = f"bind {variable} to a field, make it latent, or leave out what reads it"
+            found.setdefault(variable, issue("FG443", what, ("data",), on="key", fix=fix))
+    if found:
+        raise SpecError(graph.spec.document.located(list(found.values())))
+
+
 def _procedures(graph: Graph, lacked: Collection[str]) -> Iterator[Issue]:
     for named in named_procedures(graph).values():
         path = ("inference", named.name)

@@ -234,11 +234,21 @@ class Checks:
             method = declared.first
             yield from self.seen(method, declared.path)
             of = [str(each) for each in getattr(method, "of", ())]
+            yield from self.given(method, of, declared.path)
             for key in ("start", "by"):
                 value = getattr(method, key, None)
                 for name in value if isinstance(value, Mapping) else ():
                     if name not in of:
                         yield unknown("variable in of", name, of, (*declared.path, key, name), on="key")
+
+    def given(self, method: Any, of: Sequence[str], path: Path) -> Iterator[Issue]:
+        """Variables that a procedure infers and the data give."""
+        bound = {each for source in self.spec.data.sources.values() for each in source.first.bind} if self.spec.data else set()
+        for variable in of if getattr(method, "infers_latent", False) else ():
+            if variable in bound and kind_of_variable(self.spec, variable) == "observed":
+                message = f'the data bind "{variable}", so there is nothing of it to infer'
+                fix = f"infer a latent variable; or take {variable} out of bind, and make it latent"
+                yield Issue("FG442", message, (*path, "of"), fix=fix)
 
     def learning(self) -> Iterator[Issue]:
         for name, declared in self.spec.learning.items():
@@ -304,10 +314,24 @@ class Checks:
             fields = block.source.fields() if hasattr(block.source, "fields") else {}
             for name, field in block.bind.items():
                 at = (*declared.path, "bind", name)
+                kind = kind_of_variable(self.spec, name)
+                observed = tuple(each for each in self.names.variables if kind_of_variable(self.spec, each) == "observed")
                 if name not in self.names.variables and name.split(".")[0] not in self.names.unread:
-                    yield unknown("variable", name, self.names.variables, at, on="key")
+                    yield unknown("observed variable", name, observed, at, on="key")
+                elif kind not in ("observed", ""):
+                    message = f'"{name}" is {kind}, and only observed variables are bound to data'
+                    fix = f"write kind: observed for {name}, or take it out of bind"
+                    yield Issue("FG441", message, at, on="key", allowed=", ".join(observed), fix=fix)
                 if fields and field not in fields:
                     yield unknown(f"field of {block.source.type}", field, tuple(fields), at)
+
+
+def kind_of_variable(spec: Spec, name: str) -> str:
+    """Observed, latent, noise or derived; empty where there is no variable of that name, or one with a mistake."""
+    fragment, _, inner = name.partition(".")
+    if name in spec.variables:
+        return spec.variables[name].first.kind or "derived"
+    return kind_of_variable(spec.use[fragment].spec, inner) if inner and fragment in spec.use else ""
 
 
 def _waits(what: str, note: str, path: Path, on: Any = "value") -> Issue:

@@ -18,6 +18,7 @@ class Method(Leaf, ABC):
     """A way to fill in latent variables, apart from the model that gives them meaning."""
 
     searches: ClassVar[bool] = False  # minimises an energy, and so needs a solver from the planner
+    infers_latent: ClassVar[bool] = True  # its variables are latent, and no data give them
     runs: ClassVar[type[Solver]] = Solver  # the kind of solver that it can use
 
     of: Values = Field(description="the variables that are inferred")
