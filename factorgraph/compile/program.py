@@ -56,7 +56,9 @@ class Program:
     def energy(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """The same without the weight."""
         factor = self.graph.factors[key]
-        arguments: list[object] = [known[each] for each in factor.arguments]
+        shape = max((self.graph.values[each].shape for each in factor.arguments), key=len)
+        like = next(iter(known.values()))
+        arguments: list[object] = [_units(_spread(known[each], (), like), shape) for each in factor.arguments]
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
         found: Tensor = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
@@ -105,7 +107,7 @@ class Program:
         parts = [known[each] for each in value.arguments]
         if isinstance(value, Application):
             return self._applied(value, tuple(_spread(each, (), like) for each in parts), tensors, learning)
-        return _combined(value, parts)
+        return _combined(value, parts if value.operator == "join" else [_units(each, value.shape) for each in parts])
 
     def _applied(self, value: Application, parts: tuple[Tensor, ...], tensors: Tensors, learning: Learning | None) -> Tensor:
         node = self.graph.functions[value.function]
@@ -125,6 +127,11 @@ class Program:
 def _spread(value: Tensor, shape: Shape, like: Tensor) -> Tensor:
     """A number as a value of every row of the batch: a state that begins as a number has the shape of the next one."""
     return value.expand(like.shape[0], *shape) if value.dim() == 0 and like.dim() else value
+
+
+def _units(value: Tensor, shape: Shape) -> Tensor:
+    """A number of every row, as what a function makes of a number, among values of a shape: it stands for equal units."""
+    return value.reshape(-1, *[1] * len(shape)) if value.dim() == 1 else value
 
 
 def _combined(value: Operation, parts: list[Tensor]) -> Tensor:

@@ -33,13 +33,25 @@ def misfits(shapes: Shapes) -> list[Issue]:
 def _clashes(shapes: Shapes) -> Iterator[Issue]:
     told: set[tuple[Path, tuple[int, int] | None]] = set()
     for site in shapes.draft.sites:
-        sized = [(value_id, shapes.of[value_id]) for value_id in site.members if shapes.of.get(value_id, ()) != ()]
+        known = [(value_id, shapes.of[value_id]) for value_id in site.members if value_id in shapes.of]
+        sized = [(value_id, shape) for value_id, shape in known if shape != () or not _is_number(value_id, shapes)]
         other = next(((value_id, shape) for value_id, shape in sized[1:] if shape != sized[0][1]), None)
         if other is not None:
             it = _clash(site, sized[0][0], other[0], shapes)
             if (it.path, it.span) not in told:  # the same at each slot: once is enough
                 told.add((it.path, it.span))
                 yield it
+
+
+def _is_number(value_id: Id, shapes: Shapes) -> bool:
+    """Whether a value is the same for every sample: computed from numbers alone, it fits any shape."""
+    waiting, values = [value_id], shapes.draft.values
+    while waiting:
+        value = values[waiting.pop()]
+        if isinstance(value, Variable) and value.definition is None:
+            return False
+        waiting += value.arguments
+    return True
 
 
 def _clash(site: Site, one: Id, other: Id, shapes: Shapes) -> Issue:
@@ -57,7 +69,8 @@ def _clash(site: Site, one: Id, other: Id, shapes: Shapes) -> Issue:
     where = address(place.path[:-1] if isinstance(place.path[-1], int) else place.path)
     words = "compared with" if site.verb == "is compared with" else "put together with"
     note = f"{chain(marked, shapes)}; {words} {chain(against, shapes)} at {where}"
-    return issue("FG320", message, place.path, span=place.span, notes=(note,), fix=_mend(marked, against, shapes))
+    fix = _mend(marked, against, shapes) if () not in (shapes.of[one], shapes.of[other]) else "give both one shape, such as [1]"
+    return issue("FG320", message, place.path, span=place.span, notes=(note,), fix=fix)
 
 
 def _mend(marked: Id, against: Id, shapes: Shapes) -> str:

@@ -91,7 +91,7 @@ class Shapes:
     def _operation(self, value: Operation) -> Shape | None:
         sized = [each for each in value.arguments if not self._is_number(each)]
         if value.operator != "join":
-            return next((self.of[each] for each in sized if each in self.of), None)
+            return max((self.of[each] for each in sized if each in self.of), key=len, default=None)
         shapes = [self.of[each] for each in value.arguments if each in self.of]
         if len(shapes) < len(value.arguments):
             return None

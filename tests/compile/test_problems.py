@@ -29,7 +29,7 @@ factorgraph: 1
 dims: {pixels: 9, units: 4}
 variables:
   Y: {kind: observed, shape: [pixels]}
-  K: {kind: observed, shape: [3]}
+  K: {kind: observed, shape: [3], domain: one_hot}
   Z: {kind: latent, shape: [units]}
 functions:
   decoder: {type: linear, bias: false}

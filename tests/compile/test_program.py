@@ -187,3 +187,61 @@ def test_dependence_through_parts_methods_and_arguments_apart() -> None:
     last = dependences(frames, frozenset({"X[1]"}))["H[2]"]
     assert last.kind is Kind.DIFFERENTIABLE and last.through == ("cell", "cell")
     assert dependences(frames, frozenset({"X[0]"}))["H[2]"].kind is Kind.CONSTANT
+
+
+NUMBERS = """
+variables:
+  Y: {kind: observed, shape: []}
+  X: {kind: observed, shape: [4]}
+functions:
+  f: %s
+  h: {type: linear, units: 1}
+factors:
+  r: %s
+  all: {type: l1, of: h(X)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "factor"),
+    [
+        ("{type: network, layers: 3fc-fc}", "{type: squared_distance, between: [Y, f(Y)]}"),
+        ("{type: network, layers: bn-fc}", "{type: squared_distance, between: [Y, f(Y)]}"),
+        ("{type: network, layers: 3fc-fc}", "{type: squared_distance, between: [Y, f(X)]}"),
+        ("{type: network, layers: 3fc-fc}", "{type: squared_distance, between: [X, f(3)]}"),
+        ("smooth_shrink", "{type: squared_distance, between: [X, f(3)]}"),
+        ("smooth_shrink", "{type: squared_distance, between: [X, f(3) + X]}"),
+        ("linear", "{type: bias, of: 3}"),
+        ("linear", "{type: gaussian, of: 3, precision: full}"),
+        ("linear", "{type: gaussian, of: 3, precision: diagonal}"),
+    ],
+)
+def test_numbers_are_evaluated_row_by_row(function: str, factor: str) -> None:
+    """Each row costs in a batch what it costs alone, and every row its own."""
+    model = model_of(NUMBERS % (function, factor))
+    y, x = torch.randn(5, generator=torch.Generator().manual_seed(0)), rows(5, 4)
+    found = model.energy(Y=y, X=x)
+    alone = torch.cat([model.energy(Y=y[k : k + 1], X=x[k : k + 1]) for k in range(5)])
+    assert found.shape == (5,)
+    torch.testing.assert_close(found, alone)
+
+
+def test_a_function_of_a_number_stands_for_equal_units() -> None:
+    model = model_of(NUMBERS % ("relu", "{type: squared_distance, between: [X, f(3)]}"))
+    x = rows(5, 4)
+    shares = model.program.shares(["r"], {"X": x, "Y": x[:, 0]}, model.tensors())
+    torch.testing.assert_close(shares["r"], (x - 3).square().sum(1))
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "{type: squared_distance, between: [Y, h(X)]}",  # rows would meet rows
+        "{type: squared_distance, between: [Y, X]}",
+        "{type: squared_distance, between: [X, Y * X]}",
+    ],
+)
+def test_one_number_for_each_sample_is_no_number_that_fits_any_shape(factor: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        resolve(loads("factorgraph: 1\n" + NUMBERS % ("linear", factor)))
+    assert {each.code for each in caught.value.issues} == {"FG320"}

@@ -141,7 +141,8 @@ class Network(Function, Differentiable):
 
     Promises: differentiable. While learning, bn uses the batch and drop draws; after it, bn uses running means and drop rests.
     Needs:    while learning, bn needs two samples. Sides are covered without a rest: a padding or stride that leaves one is told.
-    Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result).
+    Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result). A number
+              is one unit.
               Padding *same*: a side over the stride; *valid*: only whole kernels; *full*: all that touch.
               Of layer n: matrix_n (outputs, inputs, rows, columns), of fc (*result, inputs); bias_n; of bn gain_n, shift_n and,
               kept, mean_n and variance_n.
@@ -203,6 +204,7 @@ class Network(Function, Differentiable):
 
     def shapes(self, given: Shape, wanted: Shape | None) -> list[Shape] | None:
         """The shape before each layer and after the last; ``None`` while a size is not known. Raises :class:`ShapeError`."""
+        given = given or (1,)
         try:
             return self._forward_shapes(given, wanted) if self.mirror is None else self._mirrored_shapes(given, wanted)
         except ShapeError as error:
@@ -241,7 +243,7 @@ class Network(Function, Differentiable):
         ]
 
     def _declared(self, given: Shape, result: Shape) -> Iterator[tuple[Link, dict[str, Parameter]]]:
-        found = self.shapes(given, result)
+        found = self.shapes(given, result or (1,))
         assert found is not None, "a result's shape tells every size"
         for link, (before, after) in zip(self._chain, pairwise(found), strict=True):
             yield link, self._parameters_of(link, before, after) if link.layer.kind in (*LEARNS, "bn") else {}
@@ -280,6 +282,7 @@ class Network(Function, Differentiable):
     def _through(self, x: Tensor, parameters: Parameters, random: torch.Generator | None) -> tuple[Tensor, Parameters]:
         """The result and, while learning, which draws ``random`` numbers, the new running means."""
         kept: dict[str, Tensor] = {}
+        x = x if x.dim() > 1 else x[:, None]
         for link in self._chain:
             if link.layer.kind == "bn":
                 x = _normalised(x, link.number, parameters, None if random is None else kept)
