@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from factorgraph.errors import Issue, Path, SpecError
 from factorgraph.spec import fragments, names
@@ -272,9 +272,14 @@ class Reading:
         if "activation" not in cls.model_fields or not isinstance(values.get("activation"), str):
             return True
         try:
-            find("functions", values["activation"], "activation")
+            find("functions", name := values["activation"], "activation").model_validate({})
         except Mistakes as mistakes:
             self.issues += issues_of(mistakes.found, entry)
+            return False
+        except ValidationError:
+            why = f"{name} cannot be an activation: it needs options of its own"
+            fix = f"declare a function of type {name}, and apply it to the result"
+            self.issues.append(Issue("FG336", why, (*entry.path, "activation"), fix=fix))
             return False
         return True
 

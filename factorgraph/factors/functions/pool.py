@@ -94,8 +94,9 @@ class Pool(Function, Affine, Grouping):
         """The axes of a shape that are pooled: each with its window and stride."""
         count = (2 if len(shape) == 3 else len(shape)) if self._listed is None else self._listed
         if not 0 < count <= len(shape):
-            what = f"pools {count} axes, and {list(shape)} has {len(shape)}" if count else "pools units, and a number has none"
-            raise ShapeError(what, ("window",))
+            many = f"pools {count} axes, and {list(shape)} has {len(shape)}"
+            none = "pools units, and a number has none" if self._listed is None else "pools no axis: its list of sizes is empty"
+            raise ShapeError(many if count else none, ("window",))
         first = len(shape) - count
         return [(first + place, *sizes) for place, sizes in enumerate(self._sizes(count))]
 
