@@ -141,8 +141,8 @@ def check_binding(
             why = f"the data have no field {field}"
             found.append(issue("FG506", why, at, allowed=", ".join(fields), fix=text, replacement=replacement))
         elif variable in shapes:
-            why_not = _misfit(variable, shapes[variable], field, fields[field], steps)
-            found += [issue("FG505", why_not, at, fix="make the variable's shape that of the field")] if why_not else []
+            why_not, fix = _misfit(variable, shapes[variable], field, fields[field], steps)
+            found += [issue("FG505", why_not, at, fix=fix)] if why_not else []
     return found or _nothing_to_augment([fields[field] for field in bind.values()], steps)
 
 
@@ -158,19 +158,31 @@ def _nothing_to_augment(given: Sequence[Shape], steps: Sequence[StepLeaf]) -> li
     return [issue("FG540", why, ("data", "augment"), fix=fix)]
 
 
-def _misfit(variable: str, shape: Shape, field: str, given: Shape, steps: Sequence[StepLeaf]) -> str:
-    """A sentence, or nothing where the field fits."""
+def _misfit(variable: str, shape: Shape, field: str, given: Shape, steps: Sequence[StepLeaf]) -> tuple[str, str]:
+    """A sentence and how to mend it, or nothing where the field fits: as it is, flattened, or but for axes of length 1."""
     if given == LABEL:
-        return "" if len(shape) <= 1 else f"{variable} has the shape {list(shape)}, but {field} is a label: [], or [classes]"
+        why = f"{variable} has the shape {list(shape)}, but {field} is a label"
+        return ("", "") if len(shape) <= 1 else (why, "write shape: [], or [classes] with domain: one_hot")
     try:
         prepared = chains.prepared_shape(steps, given)
-    except ShapeError as why:
-        return f"{field} of shape {list(given)} cannot be prepared: {why}"
-    if prepared == shape or (len(shape) == 1 and math.prod(prepared) == shape[0]):
-        return ""
+    except ShapeError as reason:
+        return f"{field} of shape {list(given)} cannot be prepared: {reason}", "mend the step, or take it out"
+    count = math.prod(prepared)
+    if _long(prepared) == _long(shape) or (len(shape) == 1 and count == shape[0]):
+        return "", ""
     words = "prepare and augment" if isinstance(steps[-1:] and steps[-1], AugmentationLeaf) else "prepare"
-    after = f", {list(prepared)} after {words}," if prepared != given else ""
-    return f"{variable} has the shape {list(shape)}, but its field {field} has {list(given)}{after} and cannot be flattened to it"
+    after = f", and after {words} {list(prepared)}" if prepared != given else ""
+    colour = len(prepared) == 3 and prepared[0] == 3
+    said = f"{field} {'is in colour:' if colour else 'has'} {list(given)}{after}, {count} values"
+    fix = " or ".join(dict.fromkeys((f"[{count}]", str(list(prepared)))))
+    fix += ", or data.colors: 1 where the source has it" if colour else ""
+    why = f"{variable} has the shape {list(shape)}, {math.prod(shape)} values, but its field {said}"
+    return why, f"write shape: {fix}"
+
+
+def _long(shape: Shape) -> Shape:
+    """The axes that are longer than 1: what flattening leaves in order."""
+    return tuple(each for each in shape if each != 1)
 
 
 def _one_hot(labels: Array, classes: int, variable: str, field: str) -> Array:
