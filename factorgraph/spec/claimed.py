@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path
@@ -85,7 +86,8 @@ def _metric(metric: str, span: tuple[int, int], arguments: tuple[Node, ...], nam
     if len(kinds) != len(arguments):
         wanted = ", ".join(kinds) or "nothing"
         message = f"{metric} is given {len(arguments)} arguments and takes {len(kinds)}: {wanted}"
-        yield Issue("FG215", message, path, span=span, allowed=wanted, fix=f"write {metric}({', '.join(kinds)})")
+        fix = _without_procedure(names) if "procedure" in kinds else ""
+        yield Issue("FG215", message, path, span=span, allowed=wanted, fix=fix or f"write {metric}({', '.join(kinds)})")
         return
     for kind, argument in zip(kinds, arguments, strict=True):
         yield from _argument(kind, argument, names, path)
@@ -102,7 +104,8 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
         matrix = kind == "function" and isinstance(node, Read) and ".".join(node.name[:-1]) in names.procedures
         if name not in known and not matrix:
             span = node.name_span if isinstance(node, Read) else node.span
-            yield unknown(kind, name or "this", known, path, span)
+            found = unknown(kind, name or "this", known, path, span)
+            yield replace(found, fix=(kind == "procedure" and _without_procedure(names)) or found.fix)
     elif kind == "units":
         if isinstance(node, Call):
             yield from _metric(".".join(node.name), node.name_span, node.arguments, names, path)
@@ -111,6 +114,13 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
             yield Issue("FG215", message, path, span=node.span)
     elif kind == "value":
         yield from _value(node, names, path)
+
+
+def _without_procedure(names: Names) -> str:
+    """What can be claimed of a spec that infers nothing: the values of its factors."""
+    if names.procedures or not names.factors:
+        return ""
+    return f"nothing is inferred here, so claim a factor: {' or '.join(f'value({each})' for each in names.factors[:3])}"
 
 
 def _value(node: Node, names: Names, path: Path) -> Iterator[Issue]:

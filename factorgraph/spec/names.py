@@ -32,7 +32,7 @@ def unknown(
         return Issue("FG203", f"the name of a {kind} is a word, not {kind_of(name)}", path, on=on, allowed=", ".join(known))
     meant = near(name, known)
     hint = f'. Did you mean "{meant}"?' if meant else ""
-    fix = f"write {meant}" if meant else "declare it, or name one that is there" if known else f"this spec has no {kind}"
+    fix = f"write {meant}" if meant else "declare it, or name one that is there" if known else "declare it"
     message = f'there is no {kind} "{name}"{hint}'
     return Issue("FG209", message, path, on=on, span=span, allowed=", ".join(known), fix=fix, replacement=meant)
 
