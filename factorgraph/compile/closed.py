@@ -92,6 +92,13 @@ class _Asked:
                 what = f"closed_form goes to the minimum at once: its {key} would change nothing"
                 yield issue("FG435", what, (*self.path, key), on="key", fix=f"leave {key} out, or {DESCEND}")
 
+        for owner in dict.fromkeys(owner_of(each) for each in self.plan.parameters):
+            block, key = owner.split(".", 1)
+            node = self.graph.functions.get(key) if block == "functions" else None
+            if node is not None and any(each.rate != 1 for each in node.parameters.values()):
+                what = f"closed_form goes to the minimum at once: the rate of {node.spelled} would change nothing"
+                yield issue("FG435", what, (*node.written.path, "rate"), on="key", fix=f"leave rate out, or {DESCEND}")
+
     def _unsolvable(self, owner: str) -> str:
         block, key = owner.split(".", 1)
         if block != "functions":
@@ -106,6 +113,8 @@ class _Asked:
         named = named_procedures(self.graph)
         for key in self.plan.procedures:
             read = self.graph.leading_to(reads(self.graph, named[key]).get("by", {}).values())
+            unrolled = named[key].factors if getattr(named[key].method, "gradient", None) == "unroll" else ()
+            read |= self.graph.leading_to(each for factor in unrolled for each in self.graph.factors[factor].arguments)
             for node in dict.fromkeys(each.function for each in self._trained(read)):
                 what = f'the codes of "{key}" are made by {node}, and move with it: its minimum has no closed form'
                 yield issue("FG434", what, ("inference", named[key].name), fix=f"train it in a phase of its own, or {DESCEND}")

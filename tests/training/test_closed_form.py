@@ -232,6 +232,13 @@ learning: {fit: {optimizer: closed_form}}
 """
 
 
+UNROLLED = {
+    "variables.X.shape": [4],
+    "factors.one.between": ["Y", "f(Z)"],
+    "inference.best": {"method": "unrolled", "of": "Z", "steps": 3},
+}
+
+
 def with_factor(arguments: str, weight: float = 1) -> dict[str, Any]:
     return {"factors.one": {"type": "squared_distance", "between": arguments.split(" | "), "weight": weight}}
 
@@ -253,6 +260,8 @@ def with_factor(arguments: str, weight: float = 1) -> dict[str, Any]:
         (with_factor("f(X) | g(X) + Y"), "FG432", ("f and g", '"one"')),
         (with_factor("Y | f(g(X))") | {"functions.g.units": 3}, "FG432", ("g", '"one"')),
         ({"inference.best": {"method": "amortized", "of": "Z", "by": "g(X)"}}, "FG434", ('"best"', "g")),
+        (UNROLLED, "FG434", ('"best"', "f")),
+        ({"functions.f": {"type": "linear", "rate": 0.001}}, "FG435", ("rate", "f")),
         ({"learning.fit.learning_rate": 0.1}, "FG435", ("learning_rate",)),
         ({"learning.fit.schedule": "linear"}, "FG435", ("schedule",)),
         ({"functions.f": {"type": "linear", "orthonormal": "rows"}, "variables.X.shape": [6]}, "FG431", ("orthonormal",)),
