@@ -68,7 +68,7 @@ class FakeModel:
         self.threshold, self.steps = threshold, steps
         source = source or FakeSource()
         data = SimpleNamespace(blocks={"": SimpleNamespace(source=source, bind={"Y": "field"})})
-        spec = SimpleNamespace(inference={"optimal": None, "fast": None}, data=data, seed=3, indices={}, figures={})
+        spec = SimpleNamespace(inference={"optimal": None, "fast": None}, learning={}, data=data, seed=3, indices={}, figures={})
         self.graph = self._graph(spec, values, units, role)
         self.spec = spec
         kinds, factors = {"optimal": "argmin", "fast": "amortized"}, tuple(self.graph.factors)
@@ -137,7 +137,7 @@ class FakePlane:
         self.prototypes = torch.as_tensor(prototypes)
         source = FakeSource(background=background)
         data = SimpleNamespace(blocks={"": SimpleNamespace(source=source, bind={"Y": "field"})})
-        spec = SimpleNamespace(inference={"nearest": None}, data=data, seed=0, indices={}, figures={})
+        spec = SimpleNamespace(inference={"nearest": None}, learning={}, data=data, seed=0, indices={}, figures={})
         y = Variable("Y", "Y", {}, "observed", (2,), HERE)
         z = Variable("Z", "Z", {}, "latent", (len(prototypes),), HERE, domain="one_hot")
         value = Application("prototypes(Z)", "prototypes", "forward", ("Z",), (2,), HERE)
@@ -161,6 +161,10 @@ class FakePlane:
         z = torch.nn.functional.one_hot(which, len(self.prototypes)).to(Y.dtype)
         none = torch.zeros(len(Y), dtype=torch.int64)
         return FakeSolution(variables={"Y": Y, "Z": z}, energy=energy, shares={"reconstruction": energy}, status=none, steps=none)
+
+    def evaluate(self, wanted, *, Z, **known):
+        found = {"prototypes(Z)": Z @ self.prototypes, "Z": Z, **known}
+        return {key: found[key] for key in wanted}
 
 
 def dataset(test, train=None, chain=None, field=None):

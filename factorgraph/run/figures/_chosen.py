@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from factorgraph.run.figures._codes import code_histogram
 from factorgraph.run.figures._compared import compared
+from factorgraph.run.figures._components import component_functions, components
 from factorgraph.run.figures._curves import curves
 from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
@@ -29,8 +30,8 @@ def first_figures(on: Measured) -> dict[str, Callable[[], Figure]]:
 def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callable[[], Figure | None]]:
     """All figures of a run by file name, each drawn when it is called; ``rows`` are those of metrics.jsonl.
 
-    Filters and reconstructions where the data are pictures, codes where there are latents, the energy surface where the data lie
-    in a plane, and the curves of learning.
+    Filters and reconstructions where the data are pictures, small matrices where they are not, codes where there are latents, the
+    energy surface where the data lie in a plane (what was learned is then drawn there), and the curves of learning.
     """
     found: dict[str, Callable[[], Figure | None]] = {}
     for name in on.pictured_functions():
@@ -38,14 +39,22 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     pair = compared_pictures(on)
     if pair is not None:
         found["reconstructions"] = partial(reconstructions, on, *pair)
-    found["curves"] = partial(curves, list(rows))
+    plane = plane_variable(on)
+    for name in component_functions(on) if plane is None else ():
+        found[f"components-{name}"] = partial(components, on, name)
+    found["curves"] = partial(curves, list(rows), _of_another_energy(on))
     latents = on.graph.of_kind("latent")
     for latent in latents:
         found["codes" if len(latents) == 1 else f"codes-{_plain(latent.id)}"] = partial(code_histogram, on, latent.id)
-    plane = plane_variable(on)
     if plane is not None:
         found["energy"] = partial(energy_surface, on, plane)
     return found
+
+
+def _of_another_energy(on: Measured) -> frozenset[str]:
+    """The phases that learn with other weights or factors than the spec's own, with which held-out samples are measured."""
+    phases = {name: declared.first for name, declared in on.graph.spec.learning.items()}
+    return frozenset(name for name, each in phases.items() if each.set or each.only or each.without)
 
 
 def comparison_figures(found: Comparisons) -> dict[str, Callable[[], Figure | None]]:

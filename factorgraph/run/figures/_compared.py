@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from factorgraph.run.compare import ARRIVED
-from factorgraph.run.figures._style import COLOURS, INK, LETTERS, STROKES, new_figure, plain, title
+from factorgraph.run.figures._style import COLOURS, INK, LETTERS, STROKES, fitted, new_figure, plain, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def compared(found: Comparison) -> Figure:
     left.set_ylabel("squared code error per sample", fontsize=LETTERS, color=INK)
     title(left, f"{', '.join(found.latents)}: distance to the best code", "lines: searches; large marks: learned")
     left.legend(loc="lower left", fontsize=LETTERS, frameon=False, handlelength=2.4)  # where errors are small no step has been
-    return figure
+    return fitted(figure)
 
 
 def _draw(axes: Axes, curve: Curve, place: int, across: list[float], errors: list[float]) -> None:

@@ -1,12 +1,14 @@
-"""Energy and each factor's share of it, while learning."""
+"""Energy and each factor's share of it while learning, or each player's loss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.lazy import np
-from factorgraph.run.figures._style import COLOURS, FAINT, INK, LETTERS, QUIET, STROKES, new_figure, plain, title
+from factorgraph.run.figures._style import COLOURS, FAINT, INK, LETTERS, QUIET, STROKES, fitted, new_figure, plain, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,78 +16,121 @@ if TYPE_CHECKING:
 
 SMOOTH_FROM = 100  # rows of a curve from which its running mean is drawn over it
 WINDOW = 1 / 50  # of the curve
+MARKS = ("o", "x")  # of held-out samples: of the energy that the phase learned, of another one
+LOOK: Mapping[str, Any] = {"ms": 5.5, "mfc": "white", "mew": 1.4, "zorder": 4}
+
+DEEPEST = 1e-6  # of the largest value, on a logarithmic scale
+PER_SAMPLE = "weighted energy per sample"
+HELD_OUT = ("held-out samples", "held-out samples with\nthe spec's own weights,\nnot the phase's")  # what the marks are
+
+Point = tuple[str, float, float]  # phase, step, value
+Curves = Mapping[str, Sequence[Point]]
 
 
-def curves(rows: Iterable[Mapping[str, Any]]) -> Figure | None:
-    """The rows of metrics.jsonl as one curve a factor, and one for the energy; ``None`` without two rows to join.
+def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str] = ()) -> Figure | None:
+    """The rows of metrics.jsonl as one curve a factor, and one for the energy; ``None`` without two rows.
 
-    Lines are the training batches, dots the held-out split. Phases are separated by thin lines. The scale is logarithmic where
-    everything is positive and spans more than a factor of 20.
+    Lines are the training batches, circles the held-out split, crosses the same after a phase ``of_another_energy``: held-out
+    samples are always measured with the spec's own weights. Phases are separated by thin lines, and no curve goes from one to
+    the next. A game has one curve a player instead: what that player minimises. The scale is logarithmic where nothing is
+    negative and the rest spans more than a factor of 20.
     """
     rows = [row for row in rows if "step" in row and "energy" in row]
-    training, held_out = _split(rows, "train"), _split(rows, "test")
-    if len(training) + len(held_out) < 2:
+    if len(rows) < 2:
         return None
+    training, held_out = _split(rows, "train"), _split(rows, "test")
+    if _is_game(training):
+        return _figure(rows, _of_players(training), {}, frozenset(), ("What each player minimises", "loss"))
+    lines, dots = _of_factors(training), _of_factors(held_out)
+    if len({*lines, *dots}) == 2:  # the energy is its only factor's share
+        lines, dots = ({key: each[key] for key in each if key == "energy"} for each in (lines, dots))
+        return _figure(rows, lines, dots, of_another_energy, ("Energy while learning", PER_SAMPLE))
+    return _figure(rows, lines, dots, of_another_energy, ("Energy and its factors while learning", PER_SAMPLE))
+
+
+def _figure(
+    rows: Sequence[Mapping[str, Any]], lines: Curves, dots: Curves, of_another_energy: Collection[str], texts: tuple[str, str]
+) -> Figure:
     figure = new_figure(7.5, 4.0)
     axes = figure.add_axes((0.09, 0.125, 0.69, 0.735))
-    names = _names(rows)
-    for place, name in enumerate(names):
+    for place, name in enumerate(dict.fromkeys([*lines, *dots])):
         colour, stroke = COLOURS[place % len(COLOURS)], STROKES[place % len(STROKES)]
-        _line(axes, training, name, colour, stroke)
-        _dots(axes, held_out, name, colour, alone=not training)
-    _scale(axes, rows, names)
+        _line(axes, lines.get(name, ()), name, colour, stroke)
+        _dots(axes, dots.get(name, ()), of_another_energy, colour, "_nolegend_" if lines else name)
+    _scale(axes, [point for each in (*lines.values(), *dots.values()) for point in each])
     plain(axes)
     _phases(axes, rows)
     axes.set_xlabel("step", fontsize=LETTERS, color=INK)
-    axes.set_ylabel("weighted energy per sample", fontsize=LETTERS, color=INK)
-    dots = "; dots: held-out samples" if held_out and training else ""
-    title(axes, "Energy and its factors while learning", "lines: training batches" + dots if training else "held-out samples")
+    axes.set_ylabel(texts[1], fontsize=LETTERS, color=INK)
+    title(axes, texts[0], "lines: training batches" if lines else "held-out samples")
+    if lines and dots:
+        _explain_marks(axes, dots["energy"], of_another_energy)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=LETTERS, frameon=False, handlelength=2.4)
-    return figure
+    return fitted(figure)
 
 
 def _split(rows: Sequence[Mapping[str, Any]], split: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if row.get("split", "train") == split]
 
 
-def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _is_game(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether any phase has several players."""
+    return len({(row.get("phase"), row.get("player")) for row in rows}) > len({row.get("phase") for row in rows})
+
+
+def _of_factors(rows: Sequence[Mapping[str, Any]]) -> Curves:
     """The energy first, then the factors in the order in which they appear."""
-    return ["energy", *dict.fromkeys(name for row in rows for name in _shares(row))]
+    factors = dict.fromkeys(name for row in rows for name in row.get("shares") or {})
+    found = {"energy": [_point(row, row["energy"]) for row in rows]} if rows else {}
+    return found | {name: [_point(row, (row.get("shares") or {}).get(name)) for row in rows] for name in factors}
 
 
-def _shares(row: Mapping[str, Any]) -> Mapping[str, float]:
-    return row.get("shares") or {}
+def _of_players(rows: Sequence[Mapping[str, Any]]) -> Curves:
+    players = dict.fromkeys(row["player"] for row in rows)
+    return {name: [_point(row, row.get("loss")) for row in rows if row["player"] == name] for name in players}
 
 
-def _points(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of one curve; a value that is missing or no number leaves a gap."""
-    values = [row.get("energy") if name == "energy" else _shares(row).get(name) for row in rows]
-    steps = np.array([row["step"] for row in rows], dtype=float)
-    return steps, np.array([np.nan if each is None else each for each in values], dtype=float)
+def _point(row: Mapping[str, Any], value: float | None) -> Point:
+    """A value that is missing or no number leaves a gap."""
+    return row.get("phase") or "", float(row["step"]), math.nan if value is None else float(value)
 
 
-def _line(axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, colour: str, stroke: str) -> None:
-    steps, values = _points(rows, name)
-    if not np.isfinite(values).any():
-        return
+def _line(axes: Axes, points: Sequence[Point], name: str, colour: str, stroke: str) -> None:
+    """One stroke a phase; a phase of one step is a point."""
     width = 2.0 if name == "energy" else 1.5
-    if len(values) < SMOOTH_FROM:
-        axes.plot(steps, values, color=colour, linestyle=stroke, linewidth=width, label=name)
-        return
-    axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
-    axes.plot(steps, _running_mean(values), color=colour, linestyle=stroke, linewidth=width, label=name)
+    for _, among in groupby(points, key=lambda point: point[0]):
+        steps, values = np.array([point[1:] for point in among]).T
+        known = int(np.isfinite(values).sum())
+        if not known:
+            continue
+        if len(points) >= SMOOTH_FROM:
+            axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
+            values = _running_mean(values, max(1, round(len(points) * WINDOW / 2)))
+        mark = "s" if known == 1 else "none"
+        axes.plot(steps, values, color=colour, linestyle=stroke, linewidth=width, marker=mark, ms=5, label=name)
+        name = "_nolegend_"
 
 
-def _dots(axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, colour: str, alone: bool) -> None:
-    steps, values = _points(rows, name)
-    if np.isfinite(values).any():
-        label = name if alone else "_nolegend_"
-        axes.plot(steps, values, "o", color=colour, ms=4.5, mfc="white", mew=1.4, zorder=4, label=label)
+def _dots(axes: Axes, points: Sequence[Point], of_another_energy: Collection[str], colour: str, name: str) -> None:
+    for mark in MARKS:
+        marked = [each[1:] for each in points if _mark(each, of_another_energy) == mark]
+        if marked:
+            axes.plot(*zip(*marked, strict=True), mark, color=colour, label=name, **LOOK)
+            name = "_nolegend_"
 
 
-def _running_mean(values: np.ndarray) -> np.ndarray:
-    """The mean of the numbers in a window around each place, narrower at the ends, gaps left out."""
-    half = max(1, round(len(values) * WINDOW / 2))
+def _mark(point: Point, of_another_energy: Collection[str]) -> str:
+    return MARKS[point[0].partition("[")[0] in of_another_energy]
+
+
+def _explain_marks(axes: Axes, points: Sequence[Point], of_another_energy: Collection[str]) -> None:
+    for mark, what in zip(MARKS, HELD_OUT, strict=True):
+        if any(_mark(each, of_another_energy) == mark for each in points):
+            axes.plot([], [], mark, color=QUIET, label=what, **LOOK)
+
+
+def _running_mean(values: np.ndarray, half: int) -> np.ndarray:
+    """The mean of the numbers up to ``half`` places before and after each, narrower at the ends, gaps left out."""
     known = np.isfinite(values)
     sums, counts = (np.concatenate([[0.0], np.cumsum(each)]) for each in (np.where(known, values, 0.0), known.astype(float)))
     place = np.arange(len(values))
@@ -94,11 +139,18 @@ def _running_mean(values: np.ndarray) -> np.ndarray:
     return np.where(inside > 0, (sums[high] - sums[low]) / np.maximum(inside, 1), np.nan)
 
 
-def _scale(axes: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    everything = np.concatenate([_points(rows, name)[1] for name in names])
-    everything = everything[np.isfinite(everything)]
-    if len(everything) and everything.min() > 0 and everything.max() > 20 * everything.min():
+def _scale(axes: Axes, points: Sequence[Point]) -> None:
+    """Whole steps, at least one before and one after; a logarithmic scale where it tells more."""
+    steps = [step for _, step, _ in points]
+    axes.locator_params("x", integer=True)
+    if max(steps) - min(steps) < 2:
+        axes.set_xlim(min(steps) - 1, max(steps) + 1)
+    known = [value for _, _, value in points if math.isfinite(value)]
+    smallest = min((value for value in known if value > 0), default=math.inf)
+    if known and min(known) >= 0 and max(known) > 20 * smallest:  # a factor of weight 0 is nowhere, then
         axes.set_yscale("log")
+        if smallest < DEEPEST * max(known):
+            axes.set_ylim(bottom=DEEPEST * max(known))
 
 
 def _phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -111,6 +163,6 @@ def _phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         return
     for place, (name, step) in enumerate(begins.items()):
         if place:
-            axes.axvline(step, color=FAINT, linewidth=0.8, zorder=0)
+            axes.axvline(step - 0.5, color=FAINT, linewidth=0.8, zorder=0)
         where = axes.get_xaxis_transform()
         axes.text(step, 1, f" {name}", transform=where, va="top", ha="left", fontsize=LETTERS, color=QUIET, style="italic")

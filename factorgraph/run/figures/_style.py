@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 150
+AROUND = 0.1  # inches of white around a fitted figure
 LETTERS, TITLE = 9.0, 11.0  # points; nothing is smaller than LETTERS - 1
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by most colour-blind people
 STROKES = ("-", "--", "-.", ":")  # and in grey by their stroke
@@ -31,6 +32,19 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "factorgraph"})
     return buffer.getvalue()
+
+
+def fitted(figure: Figure) -> Figure:
+    """The same figure, as large as what is drawn on it: its axes keep their size in inches, and no letter is cut off."""
+    figure.draw_without_rendering()
+    old, box = figure.get_size_inches(), figure.get_tightbbox()
+    width, height = float(box.width) + 2 * AROUND, float(box.height) + 2 * AROUND
+    places = [axes.get_position(original=True).bounds for axes in figure.axes]
+    figure.set_size_inches(width, height)
+    for axes, (left, bottom, across, up) in zip(figure.axes, places, strict=True):
+        corner = (left * old[0] - box.x0 + AROUND) / width, (bottom * old[1] - box.y0 + AROUND) / height
+        axes.set_position((*corner, across * old[0] / width, up * old[1] / height))
+    return figure
 
 
 def title(axes: Axes, text: str, caption: str = "") -> None:
