@@ -17,6 +17,8 @@ from PIL import Image
 
 from factorgraph.__main__ import main
 from factorgraph.cli.app import COMMANDS
+from factorgraph.errors import SpecError
+from factorgraph.spec.load import loads
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -187,3 +189,11 @@ def test_the_picture_is_of_the_spec_as_it_is():
     for node in draw(resolve(load("psd"))).nodes:
         for line in node.lines:
             assert line in picture, f"{line}: draw it again, factorgraph render psd -o docs/pictures/psd.svg"
+
+
+def test_the_message_in_the_page_on_the_language_is_what_is_said():
+    (spec,) = blocks(ROOT / "README.md", "yaml")
+    wrong = spec.replace("{type: l1, of: Z}", "{type: l1, of: Z, wieght: 0.5}")
+    with pytest.raises(SpecError) as caught:
+        loads(wrong, "mine.yaml")
+    assert str(caught.value) in (ROOT / "docs" / "language.md").read_text()
