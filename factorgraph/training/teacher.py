@@ -227,7 +227,7 @@ def _sentence(teacher: Teacher, found: Mapping[str, Found]) -> str:
     """How many codes are as right as they should be."""
     ends = [each.status for each in found.values() if each.status is not None]
     count = len(next(iter(next(iter(found.values())).values.values())))
-    wanted = [each.method.tolerance for each in teacher.inferences.values() if getattr(each.method, "tolerance", 0) > 0]
+    wanted = [end for each in teacher.inferences.values() if (end := float(getattr(each.method, "tolerance", 0))) > 0]
     if not ends or not wanted:
         return f"{count} codes"
     late = float((torch.stack(ends) != CONVERGED).any(0).double().mean())

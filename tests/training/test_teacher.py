@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from factorgraph import compile as compiler
 from factorgraph.compile.procedures import Procedure
-from factorgraph.data.dataset import load_data
+from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.run import Run
@@ -102,7 +103,7 @@ def losses(run: Run) -> list[float]:
     return [row["loss"] for row in run.metrics if row["split"] == "train"]
 
 
-def parameters(run: Run) -> dict[str, torch.Tensor]:
+def parameters(run: Run) -> Mapping[str, torch.Tensor]:
     return run.folder.load_latest().tensors["model"]
 
 
@@ -205,7 +206,7 @@ def test_a_stop_while_codes_are_found_ends_the_sitting_between_two_phases(
     assert fingerprint(resume(tmp_path / "run").path) == fingerprint(whole.path)
 
 
-def stretch(phase: str, **changes: object) -> tuple[Stretch, object]:
+def stretch(phase: str, **changes: object) -> tuple[Stretch, Dataset]:
     spec = loads(RUN[: RUN.index("learning:")] + f"learning:\n  one: {phase}\n" + RUN[RUN.index("data:") :])
     spec = spec.with_changes({key.replace("__", "."): value for key, value in changes.items()}, "test") if changes else spec
     model = compiler.build(spec)
