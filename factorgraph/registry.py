@@ -106,8 +106,12 @@ def describe(family: str, name: str) -> Described:
     text = inspect.cleandoc(cls.__doc__ or "")
     kinds = {base.__name__ for base in cls.__mro__ if base.__module__ == Leaf.__module__}  # a leaf may have a promise's name
     promises = tuple(p for p in _PROMISES if p in kinds)
-    fields = {info.alias or key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
-    return Described(name, family, text.split("\n")[0], text, promises, fields)
+    return Described(name, family, text.split("\n")[0], text, promises, keys_of(cls))
+
+
+def keys_of(cls: Any) -> dict[str, str]:
+    """What a user may write of an entry: each key with its meaning and default."""
+    return {info.alias or key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
 
 
 @cache
@@ -141,5 +145,13 @@ def _plugin(entry: metadata.EntryPoint) -> type[Leaf]:
 
 
 def _field_text(info: Any) -> str:
-    default = "required" if info.is_required() else repr(info.default)
-    return f"{info.description or ''} ({default})".strip()
+    return f"{info.description or ''} ({'required' if info.is_required() else _default_text(info.default)})".strip()
+
+
+def _default_text(value: Any) -> str:
+    """A default as a spec would have it."""
+    if value is None or value in ((), {}):
+        return "left out"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(list(value)) if isinstance(value, tuple) else str(value)

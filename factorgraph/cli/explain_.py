@@ -11,17 +11,26 @@ import click
 from factorgraph.cli import options
 from factorgraph.errors import SpecError
 
+BLOCKS_OF_LEAVES = {  # block -> its family, and what an entry is
+    "functions": ("functions", "What computes one value from others. An entry is a type and its keys."),
+    "factors": ("factors", "The terms of the energy. An entry is a type, what it is between or of, its keys and a weight (1)."),
+    "inference": ("methods", "Procedures that fill in latent variables. An entry is a method, of the variables, and its keys."),
+    "augment": ("augmentations", "Of data: what chance does to pictures each time that learning sees them. A list of types."),
+    "prepare": ("steps", "Of data: what is done to samples once. A list of types; what they learn comes from training samples."),
+}
+
 
 @click.command("explain")
-@click.argument("subject", metavar="SPEC|CODE|TYPE")
+@click.argument("subject", metavar="SPEC|CODE|TYPE|BLOCK")
 @options.changes
 def command(subject: str, changes: tuple[str, ...]) -> None:
-    """The plan of a spec with its reasons; what an error code means; a factor, function, solver, ... with its formula."""
+    """The plan of a spec with its reasons; what an error code means; a block's keys; a factor, function, ... with its formula."""
     if re.fullmatch(r"FGW?\d{3}", subject, re.IGNORECASE):
         click.echo(_page(subject.upper()))
         return
     leaves = _leaves(subject)
-    click.echo(leaves if leaves else _plan(subject, changes))
+    found = "\n\n".join(filter(None, (_block(subject), leaves)))
+    click.echo(found if found else _plan(subject, changes))
 
 
 def _page(code: str) -> str:
@@ -40,14 +49,41 @@ def _leaves(name: str) -> str:
     return "\n\n".join(_described(each) for each in found)
 
 
+def _block(name: str) -> str:
+    """A block of a spec: what its entries are, and their keys; empty where it has no keys of its own."""
+    from factorgraph.registry import keys_of
+    from factorgraph.spec import blocks
+
+    entries = {
+        "variables": blocks.Variable,
+        "use": blocks.Use,
+        "learning": blocks.Phase,
+        "data": blocks.DataBlock,
+        "expect": blocks.Claim,
+        "figures": blocks.Figure,
+    }
+    if name in entries:
+        text = " ".join((entries[name].__doc__ or "").split()).replace("``", "")
+        return "\n".join([f"{name} (block)", "", text, "", *(_key(*each) for each in keys_of(entries[name]).items())])
+    if name in BLOCKS_OF_LEAVES:
+        family, text = BLOCKS_OF_LEAVES[name]
+        more = f"factorgraph list {family} names the types; factorgraph explain TYPE tells the keys of one."
+        return f"{name} (block)\n\n{text}\n\n{more}"
+    return ""
+
+
+def _key(name: str, text: str) -> str:
+    return f"  {name:14} {text}"
+
+
 def _described(it: object) -> str:
     from factorgraph.structure import Described
 
     assert isinstance(it, Described), "the registry describes leaves"
-    lines = [f"{it.type} ({it.family})", "", it.text, ""]
+    lines = [f"{it.type} ({it.family})", "", it.text.replace("``", ""), ""]
     if it.promises:
         lines += [f"promises: {', '.join(it.promises)}"]
-    lines += [f"  {key:14} {text}" for key, text in it.fields.items()]
+    lines += [_key(*each) for each in it.fields.items()]
     return "\n".join(lines).rstrip()
 
 

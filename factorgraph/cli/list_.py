@@ -19,12 +19,13 @@ FAMILIES = (
 @options.data_folders
 def command(family: str | None, data: tuple[Path, ...]) -> None:
     """What there is to build from: all families, or one of them. Of data also the licence, and where they lie."""
-    for position, each in enumerate([family] if family else FAMILIES):
+    found = {each: _specs() if each == "specs" else _leaves(each) for each in ([family] if family else FAMILIES)}
+    for position, (each, entries) in enumerate((each, entries) for each, entries in found.items() if entries):
         if position:
             click.echo()
         if family is None:
             click.echo(f"{each}:")
-        for name, text in _specs() if each == "specs" else _leaves(each):
+        for name, text in entries:
             click.echo(f"  {name:26} {text}")
             if family == "data":
                 _say_more(name, data)
@@ -34,7 +35,7 @@ def command(family: str | None, data: tuple[Path, ...]) -> None:
 def _leaves(family: str) -> list[tuple[str, str]]:
     from factorgraph.registry import describe, leaves
 
-    return [(name, describe(family, name).summary) for name in leaves(family)]
+    return [(name, describe(family, name).summary.replace("``", "")) for name in leaves(family)]
 
 
 def _say_more(source: str, named: tuple[Path, ...]) -> None:
