@@ -84,13 +84,24 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     geometry = preparation.geometry
     if geometry is None or not preparation.variables_of(geometry.field):
         why = f"the samples of {preparation.of} are not cut from pictures"
-        raise DataError(issue("FG521", why, fix=f"an .npy file of samples: {_wanted(preparation)}"))
-    files = paths.files_in(path, images.ENDINGS, [path]) if path.is_dir() else [path]
+        raise DataError(issue("FG521", why, fix=f"give samples, not pictures: {_wanted(preparation)}"))
+    files = _pictures_in(path)
     if not files:
         endings = ", ".join(sorted(images.ENDINGS))
         raise DataError(issue("FG504", f"{path} holds no images", allowed=endings, fix="name a folder of pictures, or a picture"))
     step = geometry.size if stride is None else stride
-    return _from_pictures([(file.name, file) for file in files], preparation, geometry, step)
+    return _from_pictures(files, preparation, geometry, step)
+
+
+def _pictures_in(path: Path) -> list[tuple[str, Path]]:
+    """A picture, or those of a folder and of the folders in it, as in a folder whose folders are labels; each with its name."""
+    if not path.is_dir():
+        return [(path.name, path)]
+    own = [(file.name, file) for file in paths.files_in(path, images.ENDINGS, [path])]
+    inner = (
+        (folder, file) for folder in paths.folders_in(path, [path]) for file in paths.files_in(folder, images.ENDINGS, [path])
+    )
+    return own + [(f"{folder.name}_{file.name}", file) for folder, file in inner]
 
 
 def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, geometry: Geometry, stride: int) -> Input:
@@ -195,4 +206,5 @@ def _wanted(preparation: Preparation) -> str:
         chain = preparation.chain_of(variable)
         shape = LABEL if chain is None else chain.shape
         parts.append(f"{variable} as an array of shape [rows{''.join(f', {each}' for each in shape)}]")
-    return ", ".join(parts)
+    named = "an .npz with arrays named like the variables or their fields: " if len(parts) > 1 else ""
+    return named + ", ".join(parts)
