@@ -101,13 +101,16 @@ def test_the_page_on_specs_in_python(monkeypatch, tmp_path, capsys):
 
     monkeypatch.chdir(tmp_path)
     page = ROOT / "docs" / "python.md"
-    first, use, wrong, loops = blocks(page, "python")
+    first, use, opened, claims, wrong, loops = blocks(page, "python")
     exec(compile(first, "python.md", "exec"), made := {})
     assert made["spec"] == fg.loads(capsys.readouterr().out, "patches.yaml")
     assert made["spec"] == fg.loads(blocks(ROOT / "docs" / "tutorial.md", "yaml")[0], "patches.yaml")
     exec(compile(use, "python.md", "exec"), made)
     assert made["run"].model is not None and (tmp_path / "patches.svg").exists()
-    capsys.readouterr()
+    exec(compile(opened, "python.md", "exec"), made)
+    assert "energy" in capsys.readouterr().out and made["energies"].ndim == 1
+    exec(compile(claims, "python.md", "exec"), made)
+    assert list(made["claimed"].expect) == ["learns"] and made["claimed"].data.first.augment
     exec(compile(wrong, "python.md", "exec"), made)
     (shown,) = re.findall(r"^```\n(error .*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     assert capsys.readouterr().out == shown
