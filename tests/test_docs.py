@@ -18,7 +18,7 @@ from PIL import Image
 from factorgraph.__main__ import main
 from factorgraph.cli.app import COMMANDS
 from factorgraph.errors import SpecError
-from factorgraph.spec.load import loads
+from factorgraph.spec.load import loads, specs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -200,3 +200,10 @@ def test_the_message_in_the_page_on_the_language_is_what_is_said():
     with pytest.raises(SpecError) as caught:
         loads(wrong, "mine.yaml")
     assert str(caught.value) in (ROOT / "docs" / "language.md").read_text()
+
+
+def test_the_tutorial_names_every_spec_that_can_be_trained():
+    ready = [each for each in specs() if not each.waits_for]
+    there = [each.name or each.path.relative_to(ROOT / "specs").with_suffix("").as_posix() for each in ready]
+    named = re.findall(r"^\| \[(\S+)\]\(\.\./specs/\1\.yaml\)", (ROOT / "docs" / "tutorial.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(there)
