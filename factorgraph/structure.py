@@ -137,7 +137,7 @@ class Affine(Differentiable):
 
 
 class Dense(Affine):
-    """A function ``A x + b`` of flattened x that learns ``matrix`` (outputs, inputs), ``bias`` if it has one, and nothing else."""
+    """A function ``A x + b`` of flattened x that learns ``matrix`` (outputs, inputs), perhaps ``bias``, and nothing else."""
 
     @abstractmethod
     def constraints(self) -> dict[str, bool]:

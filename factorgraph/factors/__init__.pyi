@@ -96,7 +96,8 @@ class CrossEntropy(FactorForm):
 
     .. math:: E(y, l) = -\sum_i y_i \log \operatorname{softmax}(l)_i = \log \sum_i e^{l_i} - y' l \text{ where } \sum_i y_i = 1
 
-    Promises: smooth and convex in the logits while the target stands still, the curvature at most 1/2; differentiable in both.
+    Promises: smooth and convex in the logits while the target stands still, the curvature at most 1/2, if the target is known to
+              be a choice: by its variable's domain, one_hot or simplex, or as the result of softmax; else differentiable alone.
               Normalised: exp(-E) of the one-hot targets adds up to 1.
     Needs:    a target that is one-hot or a distribution over the choices.
     Shapes:   y, l (batch, *shape) -> energy (batch,). All units together are the choices; there are two at least.
@@ -150,7 +151,7 @@ class Gaussian(FactorForm):
     a lower triangle C, its diagonal by the logarithm, with the covariance C C' + floor times 1: no direction has a variance
     below the floor.
 
-    Promises: quadratic and convex in a and b while ``by`` stands still, whose choice then is another Hessian for each sample;
+    Promises: quadratic and convex in a and b while ``by``, known to be a choice, stands still: another Hessian for each sample;
               a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
     Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
               the number of choices before each. All start at a precision of 1, before the floor.

@@ -83,7 +83,9 @@ def find(path_or_name: str | File) -> File:
         return short[0]
     draft = next((file for file in _drafts() if text in (file.stem, file.relative_to(folder()).with_suffix("").as_posix())), None)
     if draft is not None:
-        raise SpecError(_draft(text, draft))
+        if waits_for(draft):
+            raise SpecError(_draft(text, draft))
+        return draft  # it runs; only its claims have not been measured yet
     meant = near(text, tuple(names))
     hint = f'. Did you mean "{meant}"?' if meant else ""
     message = f'there is no file "{path_or_name}", and no spec that ships has that name{hint}'
@@ -126,7 +128,7 @@ def specs() -> list[Listed]:
             found.append(Listed("" if name.startswith("drafts/") else name, file, title, tuple(waited(document))))
         except SpecError:
             found.append(Listed("" if name.startswith("drafts/") else name, file, "(does not load)"))
-    return sorted(found, key=lambda each: (bool(each.waits_for), each.path.as_posix()))
+    return sorted(found, key=lambda each: (bool(each.waits_for), not each.name, each.path.as_posix()))
 
 
 def waits_for(path: str | File) -> list[tuple[str, str]]:

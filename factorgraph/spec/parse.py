@@ -391,8 +391,7 @@ def read_spec(document: Document, above: tuple[str, ...] = ()) -> tuple[Spec | N
     """The spec, if nothing is wrong, and everything that is."""
     reading = Reading(document, above)
     spec = reading.run()
-    unique: dict[tuple[Any, ...], Issue] = {}
-    heads = {meant: key for key, meant in reading.misspelt.items()}
+    unique, heads = dict[tuple[Any, ...], Issue](), {meant: key for key, meant in reading.misspelt.items()}
     for it in reading.issues:
         each = replace(it, path=(*(heads.get(str(head), head) for head in it.path[:1]), *it.path[1:]))
         unique.setdefault((each.code, each.path, each.on, each.span, each.place), each)

@@ -55,7 +55,7 @@ def test_the_name_of_another_source_keeps_what_is_bound_and_prepared(home):
 
 
 def test_options_of_the_source_that_stood_there_ask_for_the_whole_block(home):
-    (home / "spec.yaml").write_text(SPEC.replace("source: digits,", "source: natural_patches, size: side,"))
+    (home / "spec.yaml").write_text(SPEC.replace("source: digits,", "source: natural_patches, folder: pictures,"))
     with pytest.raises(SpecError) as error:
         checked(home, "data.source=digits")
     (issue,) = error.value.issues

@@ -29,18 +29,23 @@ class Cifar10(SourceForm):
     x_test, y_test (rows, 32, 32, 3) does as well, and stands before the others: so a part of the set can be passed on. How many
     pictures it had is kept with the run. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), label (): airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
+    Shapes:  image (3, 32, 32), or as the options say; label (): airplane, automobile, bird, cat,
+             deer, dog, frog, horse, ship, truck.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
     Source:  Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 
     Options:
+        size: pixels along a side (none: the set's own)
+        colors: 1 for grey, 3 for red, green, blue (none: the set's own)
         folds: learn from one of so many parts of the training pictures: that of the seed
     """
 
     def __init__(
         self,
         *,
+        size: Number | None = None,
+        colors: Number | None = None,
         folds: Number = 1,
     ) -> None: ...
 
@@ -79,13 +84,22 @@ class Digits(SourceForm):
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.
 
-    Shapes:  image (8, 8), label (): 0 to 9.
+    Shapes:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG503 where scikit-learn is missing.
     Source:  Alpaydin & Kaynak, UCI Machine Learning Repository, 1998.
+
+    Options:
+        size: pixels along a side (none: the set's own)
+        colors: 1 for grey, 3 for red, green, blue (none: the set's own)
     """
 
-    def __init__(self) -> None: ...
+    def __init__(
+        self,
+        *,
+        size: Number | None = None,
+        colors: Number | None = None,
+    ) -> None: ...
 
 class Images(SourceForm):
     r"""Whole pictures of a folder at one size, with values from 0 (black) to 1 (white), and the names of its folders as labels.
@@ -119,18 +133,22 @@ class Mnist(SourceForm):
     Read are the four idx files, as they are or gzipped, from mnist/ (or MNIST/raw/, where another library left them) below a
     folder that the spec may read. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (28, 28), label (): 0 to 9.
+    Shapes:  image (28, 28), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
     Source:  LeCun, Bottou, Bengio & Haffner, Proc. IEEE 86(11), 1998.
 
     Options:
+        size: pixels along a side (none: the set's own)
+        colors: 1 for grey, 3 for red, green, blue (none: the set's own)
         folds: learn from one of so many parts of the training pictures: that of the seed
     """
 
     def __init__(
         self,
         *,
+        size: Number | None = None,
+        colors: Number | None = None,
         folds: Number = 1,
     ) -> None: ...
 
@@ -184,18 +202,23 @@ class Stl10(SourceForm):
     without a label, whose label is -1. With ten ``folds`` the labelled pictures are those 1,000 that the authors put into the
     fold of the seed: ten seeds are their protocol.
 
-    Shapes:  image (3, 96, 96), label (): airplane, bird, car, cat, deer, dog, horse, monkey, ship, truck; -1 for none.
+    Shapes:  image (3, 96, 96), or as the options say; label (): airplane, bird, car, cat, deer, dog,
+             horse, monkey, ship, truck; -1 for none.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
     Source:  Coates, Ng & Lee, An analysis of single-layer networks in unsupervised feature learning, AISTATS 2011.
 
     Options:
+        size: pixels along a side (none: the set's own)
+        colors: 1 for grey, 3 for red, green, blue (none: the set's own)
         folds: 10: learn from that of the authors' ten folds which the seed picks
     """
 
     def __init__(
         self,
         *,
+        size: Number | None = None,
+        colors: Number | None = None,
         folds: Literal[1, 10] = 1,
     ) -> None: ...
 
@@ -206,18 +229,22 @@ class Svhn(SourceForm):
     read. Beside the digit that the label names, parts of its neighbours are often seen. The files' label 10 is the digit 0. The
     split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), label (): 0 to 9.
+    Shapes:  image (3, 32, 32), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged, FG527 where scipy, which reads them, is missing.
     Source:  Netzer, Wang, Coates, Bissacco, Wu & Ng, NIPS workshop on deep learning and unsupervised feature learning, 2011.
 
     Options:
+        size: pixels along a side (none: the set's own)
+        colors: 1 for grey, 3 for red, green, blue (none: the set's own)
         folds: learn from one of so many parts of the training pictures: that of the seed
     """
 
     def __init__(
         self,
         *,
+        size: Number | None = None,
+        colors: Number | None = None,
         folds: Number = 1,
     ) -> None: ...
 

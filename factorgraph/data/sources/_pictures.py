@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from factorgraph.data import published
+from factorgraph.data import images, published
 from factorgraph.data.bounds import check_size
 from factorgraph.data.division import own_split
-from factorgraph.data.model import Request, SourceLeaf, Splits, Table
+from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
 from factorgraph.data.order import order
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
@@ -34,25 +34,54 @@ class Pictures:
     images: Array
     labels: Array
 
-    def table(self, rows: Array, first: int) -> Table:
-        """Some rows as samples, from 0 (black) to 1; the group of row 0 is ``first``."""
-        fields = {"image": self.images[rows].astype(np.float32) / np.float32(255), "label": self.labels[rows]}
-        return Table(fields, rows + first)
+
+class LabelledPictures(SourceLeaf):
+    """A set of square pictures with labels, at its own size and in its own colours or in others."""
+
+    size: Count | None = Field(None, description="pixels along a side (none: the set's own)")
+    colors: Count | None = Field(None, description="1 for grey, 3 for red, green, blue (none: the set's own)")
+
+    shape: ClassVar[Shape]  # of a picture of the set
+
+    @field_validator("colors")
+    @classmethod
+    def _one_or_three(cls, colors: int | None) -> int | None:
+        if colors not in (None, 1, 3):
+            raise ValueError("1 for grey, or 3 for red, green and blue")
+        return colors
+
+    def fields(self) -> dict[str, Shape]:
+        return {"image": self.geometry().shape, "label": ()}
+
+    def geometry(self) -> Geometry:
+        own = 1 if len(self.shape) == 2 else self.shape[0]
+        return Geometry("image", self.size or self.shape[-1], self.colors or own, whole=True)
+
+    def fitted(self, values: Array) -> Array:
+        """Pictures (rows, *shape), 0 to 1, as the options want them: (rows, *fields' shape), float32."""
+        wanted = self.geometry()
+        if wanted.colors == 1 and values.ndim == 4:
+            values = np.tensordot(values, np.asarray(images.ITU_601), axes=(1, 0))
+        elif wanted.colors == 3 and values.ndim == 3:
+            values = np.repeat(values[:, None], 3, axis=1)
+        values = values.astype(np.float32)
+        if values.shape[-1] == wanted.size:
+            return values
+        resized = np.empty((len(values), *wanted.shape), dtype=np.float32)
+        for row, value in enumerate(values):
+            resized[row] = images.fitted(value, wanted.size)
+        return resized
 
 
-class PublishedPictures(SourceLeaf):
+class PublishedPictures(LabelledPictures):
     """A set of labelled pictures that its authors divided into training and test pictures."""
 
     folds: Count = Field(1, description="learn from one of so many parts of the training pictures: that of the seed")
 
-    shape: ClassVar[Shape]  # of a picture
     homes: ClassVar[tuple[str, ...]]  # folders below a root, by custom
     files: ClassVar[tuple[str, ...]]  # that make up the set
     archive: ClassVar[str] = ""  # in which its authors pack them
     unfolded: ClassVar[int] = 0  # bytes in the archive
-
-    def fields(self) -> dict[str, Shape]:
-        return {"image": self.shape, "label": ()}
 
     @classmethod
     def found(cls, roots: Sequence[Path]) -> published.Found | None:
@@ -80,9 +109,14 @@ class PublishedPictures(SourceLeaf):
         train, test = self.read(found, request)
         part = self.part(found, len(train.labels), request.seed)
         chosen, held_out = own_split(request, len(part), len(test.labels))
-        check_size(len(chosen) + len(held_out), self.shape, "pictures", ("data", "count"))
+        check_size(len(chosen) + len(held_out), self.geometry().shape, "pictures", ("data", "count"))
         about = {"division": "the set's own", "form": found.place.name, "pictures": [len(train.labels), len(test.labels)]}
-        return Splits(train.table(part[chosen], 0), test.table(held_out, len(train.labels)), about)
+        return Splits(self._table(train, part[chosen], 0), self._table(test, held_out, len(train.labels)), about)
+
+    def _table(self, of: Pictures, rows: Array, first: int) -> Table:
+        """Some rows as samples, from 0 (black) to 1; the group of row 0 is ``first``."""
+        values = self.fitted(of.images[rows].astype(np.float32) / np.float32(255))
+        return Table({"image": values, "label": of.labels[rows]}, rows + first)
 
     def part(self, found: published.Found, rows: int, seed: int) -> Array:
         """The training rows to learn from, in rising order: with as many seeds as folds, each is learned from once. FG509."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from factorgraph.data.broken import BROKEN, reason
 from factorgraph.data.bundled import bundled
 from factorgraph.data.division import divide
-from factorgraph.data.model import Request, SourceLeaf, Splits, Table
+from factorgraph.data.model import Request, Splits, Table
 from factorgraph.data.published import damaged
+from factorgraph.data.sources._pictures import LabelledPictures
 from factorgraph.errors import DataError
 from factorgraph.lazy import np
 from factorgraph.structure import Shape
@@ -25,13 +26,13 @@ WHAT = "the set digits"
 MOST = 1_000_000  # bytes of its text; it has half as many
 
 
-class Digits(SourceLeaf):
+class Digits(LabelledPictures):
     """Handwritten digits of 13 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
 
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.
 
-    Shapes:  image (8, 8), label (): 0 to 9.
+    Shapes:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG503 where scikit-learn is missing.
     Source:  Alpaydin & Kaynak, UCI Machine Learning Repository, 1998.
@@ -42,8 +43,7 @@ class Digits(SourceLeaf):
     licence: ClassVar[str] = "CC BY 4.0, E. Alpaydin and C. Kaynak (UCI Machine Learning Repository)"
     where: ClassVar[str] = "comes with scikit-learn"
 
-    def fields(self) -> dict[str, Shape]:
-        return {"image": (SIDE, SIDE), "label": ()}
+    shape: ClassVar[Shape] = (SIDE, SIDE)
 
     @classmethod
     def at_hand(cls, roots: Sequence[Path]) -> str:
@@ -55,7 +55,11 @@ class Digits(SourceLeaf):
     def load(self, request: Request) -> Splits:
         rows = _read(bundled(WHAT, *FILE))
         train, test = divide(len(rows), request)
-        return Splits(_table(rows, train), _table(rows, test), {"division": "rows are held out by chance"})
+        return Splits(self._table(rows, train), self._table(rows, test), {"division": "rows are held out by chance"})
+
+    def _table(self, rows: Array, chosen: Array) -> Table:
+        values = (rows[chosen, :-1] / LEVELS).reshape(-1, SIDE, SIDE).astype(np.float32)
+        return Table({"image": self.fitted(values), "label": rows[chosen, -1].astype(np.int64)}, chosen)
 
 
 def _read(path: Path) -> Array:
@@ -69,8 +73,3 @@ def _read(path: Path) -> Array:
     if rows.shape[1:] != (SIDE**2 + 1,) or not ((rows >= 0) & (rows <= LEVELS)).all():
         raise damaged(path, "its lines are not 64 pixels, 0 to 16, and a label")
     return rows
-
-
-def _table(rows: Array, chosen: Array) -> Table:
-    images = (rows[chosen, :-1] / LEVELS).reshape(-1, SIDE, SIDE).astype(np.float32)
-    return Table({"image": images, "label": rows[chosen, -1].astype(np.int64)}, chosen)

@@ -129,7 +129,8 @@ class Network(FunctionForm):
 
     Promises: differentiable. While learning, bn uses the batch and drop draws; after it, bn uses running means and drop rests.
     Needs:    while learning, bn needs two samples. Sides are covered without a rest: a padding or stride that leaves one is told.
-    Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result).
+    Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result). A number
+              is one unit.
               Padding *same*: a side over the stride; *valid*: only whole kernels; *full*: all that touch.
               Of layer n: matrix_n (outputs, inputs, rows, columns), of fc (*result, inputs); bias_n; of bn gain_n, shift_n and,
               kept, mean_n and variance_n.

@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from factorgraph.data import bundled
 from factorgraph.data.model import Request
@@ -44,3 +45,23 @@ def test_a_damaged_file_is_told(tmp_path, monkeypatch, text):
     monkeypatch.setattr(digits, "bundled", lambda what, *below: tmp_path / "digits.csv.gz")
     with pytest.raises(DataError, match="FG526"):
         Digits().load(Request())
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"), [({"size": 4}, (4, 4)), ({"colors": 3}, (3, 8, 8)), ({"size": 12, "colors": 3}, (3, 12, 12))]
+)
+def test_pictures_come_at_another_size_and_in_other_colours(options, shape):
+    own, other = (Digits(**each).load(Request(count=20, test=5)).train.fields["image"] for each in ({}, options))
+    assert Digits(**options).fields()["image"] == other.shape[1:] == shape
+    assert other.dtype == np.float32
+    assert other.min() >= 0
+    assert other.max() <= 1
+    means = own.mean((1, 2)) if len(shape) == 2 else own.mean((1, 2))[:, None].repeat(3, 1)
+    np.testing.assert_allclose(other.mean((-2, -1)), means, atol=0.03)  # resizing keeps the ink
+    if shape == (3, 8, 8):
+        np.testing.assert_array_equal(other, np.repeat(own[:, None], 3, axis=1))
+
+
+def test_a_picture_has_one_colour_or_three():
+    with pytest.raises(ValidationError, match="1 for grey, or 3"):
+        Digits(colors=2)
