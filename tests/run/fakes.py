@@ -102,6 +102,17 @@ class FakeModel:
     def named_parameters(self):
         return [("functions.decoder.matrix", self.decoder), ("functions.encoder.matrix", self.encoder)]
 
+    @property
+    def program(self):
+        return SimpleNamespace(energy=self._energy)
+
+    def tensors(self):
+        return {}
+
+    def _energy(self, key, known, tensors):
+        node = self.graph.factors[key]
+        return node.leaf.energy(*(known[each] for each in node.arguments))
+
     def code(self, y):
         return self._shrink(y @ self.encoder.T, self.threshold)
 
