@@ -1,6 +1,6 @@
 """Builds the wheel, installs it into an environment of its own outside the checkout, and tries every spec that ships there.
 
-Each spec is validated, drawn and trained for two steps a phase, from the wheel alone: in an empty folder, with no path to the
+Each spec is validated, drawn and trained at its smallest size, from the wheel alone: in an empty folder, with no path to the
 checkout. Packages are lent by the environment that runs this, so that nothing large is installed twice.
 """
 
@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+MISSING = "FG525"  # the code of a published set that is not here
 SMALL = "600"  # samples
 
 
@@ -78,7 +79,7 @@ def install(home: Path, wheel: Path) -> Path:
 
 def clean() -> dict[str, str]:
     """The surroundings of a user who has never seen the checkout."""
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "FACTORGRAPH_DATA")}
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 def run(python: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -101,15 +102,13 @@ def try_spec(python: Path, tries: Path, spec: str) -> bool:
     picture = "drawn.svg"
     good = run(python, folder, "validate", spec).returncode == 0
     good &= run(python, folder, "render", spec, "-o", picture).returncode == 0 and (folder / picture).stat().st_size > 1000
-    short = [word for phase in phases(python, folder, spec) for word in ("--set", f"learning.{phase}.steps=2")]
-    done = run(python, folder, "train", spec, "--out", "run", "--set", f"data.count={SMALL}", *short)
-    good &= done.returncode in (0, 1) and (folder / "run" / "done").exists()
-    print(f"{time.monotonic() - begin:6.1f} s  {spec}: {'validates, draws, trains' if good else 'FAILED'}", flush=True)
+    done = run(python, folder, "reproduce", spec, "--budget", "smoke", "--out", "runs", "--set", f"data.count={SMALL}")
+    trains = done.returncode in (0, 1) and any(folder.glob("runs/**/done"))
+    lacks = MISSING in done.stderr and "FACTORGRAPH_DATA" not in os.environ
+    good &= trains or lacks
+    word = "validates, draws, " + ("trains" if trains else "and its data are not on this machine")
+    print(f"{time.monotonic() - begin:6.1f} s  {spec}: {word if good else 'FAILED'}", flush=True)
     return good
-
-
-def phases(python: Path, folder: Path, spec: str) -> list[str]:
-    return said_by(python, folder, f"import factorgraph as fg; print(*fg.load({spec!r}).learning)").split()
 
 
 def said_by(python: Path, folder: Path, code: str) -> str:
