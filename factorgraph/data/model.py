@@ -126,6 +126,13 @@ class Download:
     sha256: str
 
 
+def one_or_three(colors: int | None) -> int | None:
+    """What a source's option ``colors`` may be; none where the set has its own. Raises ValueError."""
+    if colors not in (None, 1, 3):
+        raise ValueError("1 for grey, or 3 for red, green and blue")
+    return colors
+
+
 class SourceLeaf(Source, ABC):
     """Where samples come from: yields named splits, and is a pure function of its fields and the request."""
 

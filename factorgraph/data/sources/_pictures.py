@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from factorgraph.data import images, published
 from factorgraph.data.bounds import check_size
 from factorgraph.data.division import own_split
-from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
+from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table, one_or_three
 from factorgraph.data.order import order
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
@@ -43,12 +43,7 @@ class LabelledPictures(SourceLeaf):
 
     shape: ClassVar[Shape]  # of a picture of the set
 
-    @field_validator("colors")
-    @classmethod
-    def _one_or_three(cls, colors: int | None) -> int | None:
-        if colors not in (None, 1, 3):
-            raise ValueError("1 for grey, or 3 for red, green and blue")
-        return colors
+    _known_colors = field_validator("colors")(one_or_three)
 
     def fields(self) -> dict[str, Shape]:
         return {"image": self.geometry().shape, "label": ()}

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from factorgraph.data import images, patches
 from factorgraph.data.bounds import check_size
-from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table
+from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table, one_or_three
 from factorgraph.data.sources._photographs import FOLDER, LICENCE, WHERE, folder_of, in_folder, the_bundled
 from factorgraph.errors import DataError, issue
 from factorgraph.spec.constants import Count
@@ -38,12 +38,7 @@ class NaturalPatches(SourceLeaf):
     licence: ClassVar[str] = LICENCE
     where: ClassVar[str] = WHERE
 
-    @field_validator("colors")
-    @classmethod
-    def _one_or_three(cls, colors: int) -> int:
-        if colors not in (1, 3):
-            raise ValueError("1 for grey, or 3 for red, green and blue")
-        return colors
+    _known_colors = field_validator("colors")(one_or_three)
 
     def fields(self) -> dict[str, Shape]:
         return {"image": self.geometry().shape}

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from factorgraph import errors
 from factorgraph.data import paths, videos
 from factorgraph.data.bounds import check_size
-from factorgraph.data.model import Request, SourceLeaf, Splits, Table
+from factorgraph.data.model import Request, SourceLeaf, Splits, Table, one_or_three
 from factorgraph.data.order import order
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
@@ -52,12 +52,7 @@ class Video(SourceLeaf):
     licence: ClassVar[str] = "the films' own"
     where: ClassVar[str] = "films of the user's"
 
-    @field_validator("colors")
-    @classmethod
-    def _one_or_three(cls, colors: int) -> int:
-        if colors not in (1, 3):
-            raise ValueError("1 for grey, or 3 for red, green and blue")
-        return colors
+    _known_colors = field_validator("colors")(one_or_three)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
