@@ -1,0 +1,59 @@
+"""What specs claim is what was written down before they were trained: tests/claims.csv, transcribed from the references."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factorgraph.spec.document import decode, read
+from factorgraph.spec.load import folder
+
+BOUNDS = ("at_least", "at_most", "rises_with", "falls_with")
+
+with (Path(__file__).parent / "claims.csv").open(encoding="utf-8", newline="") as lines:
+    ROWS = list(csv.DictReader(lines))
+SHIPPED = [each.relative_to(folder()).with_suffix("").as_posix() for each in sorted(folder().rglob("*.yaml"))]
+SHIPPED = [name for name in SHIPPED if not name.startswith("drafts/")]
+
+
+def number(text: Any) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def claims(name: str) -> dict[str, tuple[Any, ...]]:
+    """The judged claims of a spec, shipped or still a draft, as its file has them: bound, seeds, what is taken of them."""
+    file = next(path for path in (folder() / f"{name}.yaml", folder() / "drafts" / f"{name}.yaml") if path.exists())
+    found = {}
+    for claim, entry in read(decode(file.read_bytes(), name), name).values.get("expect", {}).items():
+        if not entry.get("report"):
+            bounds = tuple((key, number(entry[key])) for key in BOUNDS if key in entry)
+            found[claim] = (bounds, entry.get("seeds", 1), entry.get("take", "median"))
+    return found
+
+
+def written(name: str) -> dict[str, tuple[Any, ...]]:
+    found = {}
+    for row in ROWS:
+        if row["spec"] == name:
+            kind, _, value = row["bound"].partition(" ")
+            kind = f"{kind}_with" if kind in ("rises", "falls") else kind
+            bound = (kind, number(value))
+            found[row["claim"]] = ((bound,), int(row["seeds"]), row["take"])
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({*SHIPPED, *(row["spec"] for row in ROWS)}))
+def test_a_spec_claims_what_was_written_down_first(name: str) -> None:
+    assert claims(name) == written(name)
+
+
+def test_rows_are_one_a_claim_and_name_where_they_come_from() -> None:
+    names = [(row["spec"], row["claim"]) for row in ROWS]
+    assert len(set(names)) == len(names)
+    assert all(row["source"] for row in ROWS)
