@@ -17,7 +17,8 @@ from factorgraph.compile.model import Model
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.errors import DataError, FactorgraphError, RunError, SpecError, issue
-from factorgraph.graph.drawing import svg
+from factorgraph.graph.drawing import dot, draw, svg
+from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.folder import FINISHED, RunFolder
 from factorgraph.run.measured import Measured
@@ -90,10 +91,20 @@ def train(
         folder.write("plan.json", plan.to_json())
         folder.write_json("data.json", dataset.fingerprint)
         folder.write_arrays("preprocessing.safetensors", dataset.to_tensors())
-        folder.write("figures/diagram.svg", svg(graph))
+        _draw(folder, graph, say)
         say(f"run: {folder.path}")
         _learn(folder, model, dataset, options, None, say)
     return Run(folder.path, (home, *data), chosen)
+
+
+def _draw(folder: RunFolder, graph: Graph, say: Say) -> None:
+    """The diagram. A machine that cannot lay one out learns all the same, and keeps the diagram's text."""
+    try:
+        folder.write("figures/diagram.svg", svg(graph))
+    except RunError as reason:
+        folder.write("figures/diagram.dot", dot(draw(graph)))
+        first = reason.issues[0]
+        say(f"warning {first.code}: {first.message}; figures/diagram.dot can be drawn elsewhere")
 
 
 def resume(

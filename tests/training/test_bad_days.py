@@ -232,3 +232,18 @@ def test_the_log_says_what_was_saved(spec_file: Path, tmp_path: Path) -> None:
     train(load(spec_file).with_changes({"learning.fit.steps": 3}, "test"), tmp_path / "run")
     lines = (tmp_path / "run" / "log.txt").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == ["step 0: saved as start", "step 3: saved as fit"]
+
+
+def test_a_machine_that_lays_out_no_diagram_learns_all_the_same(
+    spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from factorgraph.graph.drawing import layout
+
+    (tmp_path / "wheel.py").write_text("import nothing_of_that_name")
+    monkeypatch.setattr(layout, "_CHILD", tmp_path / "wheel.py")
+    monkeypatch.setenv("PATH", "")
+    heard: list[str] = []
+    run = train(load(spec_file), tmp_path / "run", say=heard.append)
+    assert run.folder.is_done
+    assert any("FG262" in each for each in heard)
+    assert (run.path / "figures" / "diagram.dot").read_text().startswith("digraph")

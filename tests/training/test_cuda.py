@@ -1,0 +1,91 @@
+"""On a CUDA device: the numbers of the CPU, no step that waits for the device, and runs that resume bit for bit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from factorgraph import compile as compiler
+from factorgraph.compile.model import Model
+from factorgraph.inference.loop import CHECK_EVERY
+from factorgraph.spec.load import loads
+from factorgraph.spec.schema import Spec
+from factorgraph.training.objective import evaluate
+from factorgraph.training.session import StoppedError, resume, train
+from factorgraph.training.sides import Moment, stretches
+from tests.training.specs import RUN
+from tests.training.test_meta import models
+from tests.training.test_resume import fingerprint
+
+LAPACK = 2  # a decomposition, once a pass, looks at its own result
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+
+
+def sample(model: Model, rows: int) -> dict[str, Tensor]:
+    """Something for every observed variable, in its domain."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = {}
+    for name, shape in model.graph.sample_shapes.items():
+        normal = torch.randn(rows, *shape, generator=generator, dtype=torch.float64)
+        if model.graph.variables[name].domain in ("one_hot", "simplex"):
+            normal = torch.nn.functional.one_hot(normal.flatten(1).argmax(1), normal[0].numel()).double().reshape(normal.shape)
+        drawn[name] = normal
+    return drawn
+
+
+@pytest.mark.parametrize("spec", models(), ids=lambda each: each.name)
+def test_codes_and_energies_are_those_of_the_cpu(spec: Spec) -> None:
+    model = compiler.build(spec).double()
+    values = sample(model, 5)
+    here = {name: model.infer(procedure=name, **values).energy for name in model.inferences}
+    model = model.to("cuda")
+    for name, energy in here.items():
+        there = model.infer(procedure=name, **{each: value.cuda() for each, value in values.items()}).energy
+        assert there.device.type == "cuda"
+        torch.testing.assert_close(there.cpu(), energy, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("spec", models(), ids=lambda each: each.name)
+def test_a_step_of_learning_waits_between_blocks_of_iterations_only(spec: Spec) -> None:
+    model = compiler.build(spec).to("cuda")
+    values = {name: value.float().cuda() for name, value in sample(model, 5).items()}
+    given = model.with_noise(model.assign(values))
+    for stretch in stretches(model, rows=100):
+        stretch.begin()
+        for side in stretch.sides():
+            for _ in range(2):  # the first step loads libraries
+                with warnings.catch_warnings(record=True) as heard:
+                    warnings.simplefilter("always")
+                    torch.cuda.set_sync_debug_mode("warn")
+                    try:
+                        outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+                        gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+                        side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
+                        model.project()
+                    finally:
+                        torch.cuda.set_sync_debug_mode("default")
+            waits = [f"{each.filename}:{each.lineno}" for each in heard if "synchronizing" in str(each.message)]
+            methods = [stretch.view.inferences[name].method for name in stretch.procedures]
+            blocks = sum(math.ceil(getattr(each, "steps", 0) / CHECK_EVERY) for each in methods)
+            assert len(waits) <= 3 * blocks + LAPACK, waits  # the check, and the rows that go on
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 9, 12])
+def test_a_stopped_run_goes_on_bit_for_bit(step: int, tmp_path: Path) -> None:
+    whole = fingerprint(train(loads(RUN), tmp_path / "whole", device="cuda").path)
+    with pytest.raises(StoppedError, match="--resume"):
+        train(loads(RUN), tmp_path / "run", stop_after=step, device="cuda")
+    assert fingerprint(resume(tmp_path / "run", device="cuda").path) == whole
+
+
+def test_what_a_run_learns_is_what_it_learns_on_the_cpu(tmp_path: Path) -> None:
+    runs = [train(loads(RUN), tmp_path / device, device=device) for device in ("cpu", "cuda")]
+    cpu, cuda = (each.folder.load_latest().tensors["model"] for each in runs)
+    for name, value in cpu.items():
+        torch.testing.assert_close(cuda[name], value, rtol=1e-3, atol=1e-4, msg=name)
