@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from factorgraph.compile.learning import Learning
 
+CERTAIN = 64  # of a precision's eps: a relative gap that sums over a code's units still tell from rounding
+
 
 @dataclass(frozen=True)
 class Found:
@@ -78,13 +80,20 @@ class Procedure:
         return Found(self._read(self.inference.reads.get(field, {})))
 
     def minimise(self, steps: int, tolerance: float) -> Found:
-        """The block's variables at the least energy that the plan's solver finds."""
+        """The block's variables at the least energy that the plan's solver finds.
+
+        Found in double precision where the tolerance is below what rounding lets single precision certify.
+        """
         block, solver = self.inference.block, self.inference.solver
         assert solver is not None, "the planner gives a solver to every procedure that searches"
         with torch.no_grad():
-            problem = block.problem(self._start().detach(), self.given, self.tensors, self.learning)
-            minimum = solve(solver, problem, steps, tolerance)
-        return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
+            start, given, tensors = self._start().detach(), self.given, self.tensors
+            usual = start.dtype
+            if 0 < tolerance < CERTAIN * torch.finfo(usual).eps:
+                start, given = start.double(), _in_double(given)
+                tensors = {owner: _in_double(each) for owner, each in tensors.items()}
+            minimum = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance)
+        return Found(block.split(minimum.z.to(usual)), minimum.status, minimum.steps, minimum.certificate.to(usual))
 
     def approach(self) -> Iterator[dict[Id, Tensor]]:
         """The block's variables at the start and after each step of the plan's solver, without end: read before the next."""
@@ -118,6 +127,10 @@ class Procedure:
         like = next(iter(self.given.values()))
         shapes = {each.id: each.shape for each in self.inference.block.variables}
         return {key: known[each].expand(like.shape[0], *shapes[key]) for key, each in wanted.items()}
+
+
+def _in_double(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: each.double() if each.is_floating_point() else each for key, each in tensors.items()}
 
 
 def _solver(plan: ProcedurePlan) -> Solver | None:
