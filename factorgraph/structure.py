@@ -128,12 +128,15 @@ class Affine(Differentiable):
     """A function ``A x + b``: it has an adjoint, and its norm a bound."""
 
     @abstractmethod
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         """The adjoint ``A' y``, without the bias. ``y`` (batch, *result) -> (batch, *given), or flattened, as in ``forward``."""
 
     @abstractmethod
-    def norm_bound(self, parameters: Parameters) -> Tensor:
-        """A number at least the spectral norm of ``A`` and at most ten times it, without host synchronisation."""
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
+        """A number at least the spectral norm of ``A`` and at most ten times it, without host synchronisation.
+
+        ``given``: the shape of one sample of what it is applied to, as for ``transpose``.
+        """
 
 
 class Dense(Affine):

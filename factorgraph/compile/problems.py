@@ -18,7 +18,7 @@ from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operatio
 from factorgraph.inference import domains
 from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Smooth
+from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Shape, Smooth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -289,7 +289,8 @@ class Norms:
         if isinstance(value, Application):
             node = self.graph.functions[value.function]
             assert isinstance(node.leaf, Affine), "the planner bounds only what is affine"
-            return node.leaf.norm_bound(self.tensors.get(f"functions.{node.id}", {})) * self.of(value.arguments[0])
+            bound = node.leaf.norm_bound(self.tensors.get(f"functions.{node.id}", {}), self._given(value))
+            return bound * self.of(value.arguments[0])
         if isinstance(value, Operation) and value.operator == "*":
             still = next(each for each in value.arguments if not self.graph.depends(each, self.block))
             moving = next(each for each in value.arguments if each != still)
@@ -302,6 +303,10 @@ class Norms:
         """The magnitude of an expression of numbers alone."""
         return Program(self.graph).values((key,), {"": self.one}, self.tensors)[key].abs()
 
+
+    def _given(self, value: Application) -> Shape:
+        """What the function reads, seen forward."""
+        return value.shape if value.method == "transpose" else self.graph.values[value.arguments[0]].shape
 
 def still_values(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[str]) -> tuple[Id, ...]:
     """What some factors read beside a block: values that do not move with it, from which what moves is computed."""

@@ -116,7 +116,7 @@ class Program:
             result = leaf.part(value.output, parts[0])
         elif value.method == "transpose":
             assert isinstance(leaf, Affine), "the graph lets only affine functions be transposed"
-            result = leaf.transpose(parts[0], parameters)
+            result = leaf.transpose(parts[0], parameters, value.shape)
         elif value.method == "forward" and leaf.learns_apart and learning is not None and node.id in learning.learned:
             result = learning.applied(value, node, parts, parameters, self.graph)
         else:

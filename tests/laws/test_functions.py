@@ -160,8 +160,8 @@ def test_shapes_pass_without_values(function):
     assert apply(function, data().to("meta"), with_).shape == (3, *result(function))
     function.project(with_)
     if function.keeps(Affine):
-        assert function.transpose(data(3, result(function)).to("meta"), with_).shape[0] == 3
-        assert function.norm_bound(with_).shape == ()
+        assert function.transpose(data(3, result(function)).to("meta"), with_, GIVEN).shape[0] == 3
+        assert function.norm_bound(with_, GIVEN).shape == ()
 
 
 @each
@@ -233,7 +233,7 @@ def test_the_adjoint_is_the_adjoint(function):
     with_ = parameters(function)
     x, y = data(), data(3, result(function), seed=2)
     linear = apply(function, x, with_) - apply(function, torch.zeros_like(x), with_)
-    back = function.transpose(y, with_).reshape(x.shape)
+    back = function.transpose(y, with_, GIVEN).reshape(x.shape)
     torch.testing.assert_close((linear * y).flatten(1).sum(1), (x * back).flatten(1).sum(1))
 
 
@@ -252,7 +252,7 @@ def test_the_norm_bound_is_one_and_not_ten_times_too_large(function, scale):
     basis = torch.eye(size, dtype=torch.float64).reshape(size, *GIVEN)
     matrix = (apply(function, basis, with_) - apply(function, torch.zeros_like(basis), with_)).flatten(1)
     norm = torch.linalg.matrix_norm(matrix, 2)
-    bound = function.norm_bound(with_)
+    bound = function.norm_bound(with_, GIVEN)
     assert norm <= bound * (1 + 1e-12)
     assert bound <= 10 * norm
 

@@ -29,8 +29,8 @@ class Gain(UnitByUnit, Affine):
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x * parameters["scale"]
 
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         return y * parameters["scale"]
 
-    def norm_bound(self, parameters: Parameters) -> Tensor:
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
         return parameters["scale"].detach().abs().amax()

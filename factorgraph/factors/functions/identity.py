@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Parameters
+from factorgraph.structure import Affine, Parameters, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,8 +27,8 @@ class Identity(UnitByUnit, Affine):
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x
 
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         return y
 
-    def norm_bound(self, parameters: Parameters) -> Tensor:
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
         return torch.tensor(1.0)

@@ -74,7 +74,7 @@ class Linear(AffineFunction, Dense):
         flat = x.reshape(x.shape[0], parameters["matrix"].shape[1])
         return torch.nn.functional.linear(flat, parameters["matrix"], parameters.get("bias"))
 
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         return y.reshape(y.shape[0], parameters["matrix"].shape[0]) @ parameters["matrix"]
 
     def project(self, parameters: Parameters) -> None:
@@ -86,5 +86,5 @@ class Linear(AffineFunction, Dense):
             if self.hollow:
                 matrix.fill_diagonal_(0)
 
-    def norm_bound(self, parameters: Parameters) -> Tensor:
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
         return norm_bound(parameters["matrix"])

@@ -38,10 +38,13 @@ class Offset(UnitByUnit, Affine):
         return declared
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
-        return self.transpose(x, parameters) + parameters["bias"]
+        return self._scaled(x, parameters) + parameters["bias"]
 
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
-        return y * parameters["scale"] if self.gain else y
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
+        return self._scaled(y, parameters)
 
-    def norm_bound(self, parameters: Parameters) -> Tensor:
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
         return parameters["scale"].detach().abs().amax() if self.gain else torch.ones((), device=parameters["bias"].device)
+
+    def _scaled(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return x * parameters["scale"] if self.gain else x

@@ -136,9 +136,7 @@ class Pool(Function, Affine, Grouping):
             y = parts.amax(-1) if self.kind == "max" else parts @ self._weights(window, y)
         return _root(y + self.epsilon) if self.kind == "l2" else y
 
-    def transpose(self, y: Tensor, parameters: Parameters) -> Tensor:
-        given = self.input_shape(y.shape[1:])
-        assert given is not None, "what was pooled has windows"
+    def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         x = y
         for axis, window, stride in self._axes(given):
             starts = stride * torch.arange(x.shape[axis + 1], device=y.device)
@@ -148,7 +146,7 @@ class Pool(Function, Affine, Grouping):
             x = empty.index_add(axis + 1, units.flatten(), shares)
         return x
 
-    def norm_bound(self, parameters: Parameters) -> Tensor:
+    def norm_bound(self, parameters: Parameters, given: Shape) -> Tensor:
         """Along each axis the root of the largest sum of a row, 1, times the largest sum of a column: at most 1."""
         bound = SLACK + 1.0
         for window, stride in self._sizes(self._listed or 1):

@@ -140,15 +140,15 @@ def test_a_length_of_nothing_has_no_slope_and_no_undefined_one():
 
 
 def test_the_bound_is_the_norm_where_windows_do_not_overlap():
-    assert Pool(kind="average", window=(4, 3)).norm_bound({}) == pytest.approx(12**-0.5, rel=1e-5)
-    assert Pool(kind="average", window=(4, 4), stride=(1, 1), wrap=True).norm_bound({}) == pytest.approx(1, rel=1e-5)
+    assert Pool(kind="average", window=(4, 3)).norm_bound({}, (4, 3)) == pytest.approx(12**-0.5, rel=1e-5)
+    assert Pool(kind="average", window=(4, 4), stride=(1, 1), wrap=True).norm_bound({}, (4, 4)) == pytest.approx(1, rel=1e-5)
 
 
 def test_of_one_number_the_bound_holds_for_any_count_of_axes():
     pool = Pool(kind="average", window=4)
     for shape in ((8,), (4, 8), (2, 4, 4)):
         basis = torch.eye(torch.Size(shape).numel()).reshape(-1, *shape)
-        assert torch.linalg.matrix_norm(pool.forward(basis, {}).flatten(1), 2) <= pool.norm_bound({})
+        assert torch.linalg.matrix_norm(pool.forward(basis, {}).flatten(1), 2) <= pool.norm_bound({}, shape)
 
 
 @pytest.mark.parametrize("options", [{"window": 3}, {"window": (2, 3), "stride": (2, 1), "wrap": True}])

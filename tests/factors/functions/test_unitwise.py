@@ -151,5 +151,5 @@ def test_an_offset_gains_before_it_adds(gain):
     x = torch.tensor([[0.5, 0.37]])
     expected = [[2.5, -3.48]] if gain else [[1.5, -1.63]]
     torch.testing.assert_close(leaf.forward(x, with_), torch.tensor(expected))
-    torch.testing.assert_close(leaf.transpose(x, with_), torch.tensor([[1.5, -1.48]]) if gain else x)
-    assert leaf.norm_bound(with_) == (4 if gain else 1)
+    torch.testing.assert_close(leaf.transpose(x, with_, (2,)), torch.tensor([[1.5, -1.48]]) if gain else x)
+    assert leaf.norm_bound(with_, (2,)) == (4 if gain else 1)
