@@ -230,6 +230,10 @@ class Function(Leaf, ABC):
         """Whether a promise holds with these options. The class line lists all that may be kept."""
         return isinstance(self, promise)
 
+    def is_bounded(self) -> bool:
+        """Whether a constraint keeps what it learns from growing or shrinking without end."""
+        return False
+
     def domain(self) -> str:
         """The domain, in the words of variables, in which every result lies."""
         return "real"

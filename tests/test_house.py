@@ -35,9 +35,10 @@ MAY_USE = {
     "data": {*BASICS, "spec"},
     "graph": {*BASICS, "registry", "spec"},
     "compile": {*BASICS, *LEAVES, "registry", "spec", "graph", "data"},
+    "lint": {*BASICS, *LEAVES, "registry", "spec", "graph", "compile"},
     "run": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile"},
-    "training": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile", "run"},
-    "cli": {*BASICS, "registry", "spec", "graph", "data", "compile", "run", "training"},
+    "training": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile", "lint", "run"},
+    "cli": {*BASICS, "registry", "spec", "graph", "data", "compile", "lint", "run", "training"},
     "__main__": {"cli", "errors"},
     "__init__": {"errors", "version"},
 }

@@ -107,6 +107,7 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph.compile import sizes
     from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
+    from factorgraph.lint import strategies_of
     from factorgraph.spec.load import load
 
     try:
@@ -128,5 +129,7 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
         ]
         lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
         blocks.append("\n".join(lines))
+    ways = strategies_of(graph, plan)
+    blocks.append("\n".join(["low energy is bounded by", *(f"  {each}" for each in ways or ("nothing",))]))
     blocks.append(sizes.describe(graph))
     return "\n\n".join(each for each in blocks if each)

@@ -33,6 +33,7 @@ def command(specs: tuple[str, ...], changes: tuple[str, ...], json_: bool) -> No
 def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
     from factorgraph import compile as compiler
     from factorgraph.graph.resolve import resolve
+    from factorgraph.lint import lint
     from factorgraph.spec.load import load
 
     try:
@@ -47,4 +48,4 @@ def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
     parts = f"{len(graph.variables)} variables, {len(graph.functions)} functions, {len(graph.factors)} factors"
     solvers = ", ".join(f"{each.id}: {each.solver['type'] if each.solver else each.method}" for each in plan.procedures.values())
     said = f"{spec}: valid ({parts}" + (f"; {solvers})" if latent else ")")
-    return [loaded.document.locate(each) for each in graph.warnings], said
+    return [*(loaded.document.locate(each) for each in graph.warnings), *lint(graph, plan)], said

@@ -18,6 +18,8 @@ class LossLeaf(Loss, ABC):
 
     sees_energy: ClassVar[bool] = True  # evaluates the energy, and so needs every latent variable that its factors touch
 
+    strategy: ClassVar[str] = ""  # how it keeps the energy from being low everywhere: a name of lint.strategies.Way
+
     is_mean: ClassVar[bool] = False  # is the mean of the energy itself, as curved as its factors are
 
     def procedures(self) -> tuple[str, ...]:

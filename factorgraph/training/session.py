@@ -20,6 +20,7 @@ from factorgraph.errors import DataError, FactorgraphError, RunError, SpecError,
 from factorgraph.graph.drawing import dot, draw, svg
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
+from factorgraph.lint import lint
 from factorgraph.run.folder import FINISHED, RunFolder
 from factorgraph.run.measured import Measured
 from factorgraph.run.run import Run
@@ -75,6 +76,8 @@ def train(
         )
     graph = resolve(spec)
     plan = compiler.plan(spec, graph)
+    for warning in (*graph.warnings, *lint(graph, plan)):
+        say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
     say(f"reading data: {', '.join(each.source.type for each in spec.data.blocks.values())}")
     home = Path(spec.document.file).resolve().parent
     dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))

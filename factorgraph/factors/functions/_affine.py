@@ -53,8 +53,14 @@ class AffineFunction(Function, Affine):
             "a bound on norms": self.max_row_norm is not None or self.max_column_norm is not None,
         }
 
-    def matrix_parameter(self, shape: Shape) -> Parameter:
-        """The declaration of a matrix of a shape (outputs, inputs, ...). Raises :class:`ShapeError` where it cannot be kept."""
+    def is_bounded(self) -> bool:
+        return any(AffineFunction.constraints(self).values())
+
+    def matrix_parameter(self, shape: Shape, linked: float = 1.0) -> Parameter:
+        """The declaration of a matrix of a shape (outputs, inputs, ...). Raises :class:`ShapeError` where it cannot be kept.
+
+        ``linked``: the share of its entries that are not held at 0.
+        """
         rows, columns = shape[0], math.prod(shape[1:])
         if self.orthonormal and rows > columns:
             raise ShapeError(f"has orthonormal rows, and {rows} of them, more than the {columns} numbers that each one reads")

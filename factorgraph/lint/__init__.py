@@ -1,0 +1,31 @@
+"""The linter: what a spec may say and nobody would want. One file each, each with a warning that names a fix of one line.
+
+A rule reads a :class:`~factorgraph.lint.reading.Reading` and yields warnings. It knows promises, never types: a new factor is
+judged by what its class line says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from factorgraph.compile.plan import Plan
+from factorgraph.errors import Issue
+from factorgraph.graph.model import Graph
+from factorgraph.lint import encoder_only, scale, silent, volume
+from factorgraph.lint.reading import Reading
+from factorgraph.lint.strategies import Strategy, strategies
+
+__all__ = ["Strategy", "lint", "strategies_of"]
+
+RULES: tuple[Callable[[Reading], Iterator[Issue]], ...] = (scale.check, volume.check, encoder_only.check, silent.check)
+
+
+def lint(graph: Graph, plan: Plan) -> tuple[Issue, ...]:
+    """Every warning about what a graph means, at its place in the spec's text."""
+    reading = Reading(graph, plan)
+    return tuple(graph.spec.document.locate(each) for rule in RULES for each in rule(reading))
+
+
+def strategies_of(graph: Graph, plan: Plan) -> tuple[Strategy, ...]:
+    """How learning keeps the energy from being low everywhere."""
+    return strategies(Reading(graph, plan))

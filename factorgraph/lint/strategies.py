@@ -1,0 +1,124 @@
+"""What keeps the energy from being low everywhere: the eight strategies, each found from what the spec says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from factorgraph.compile.phases import phases
+from factorgraph.graph.model import FactorNode, Id, Variable
+from factorgraph.lint.reading import Reading
+from factorgraph.structure import Normalised
+
+FINITE = {"one_hot": "one-hot", "binary": "binary"}
+
+
+class Way(Enum):
+    """How the volume of low energy is bounded, in the lecture's order."""
+
+    CAPACITY = "the volume of low energy is constant by construction"
+    LIKELIHOOD = "pushed down at the data, up everywhere else"
+    CONTRAST = "pushed down at the data, up at chosen places"
+    CURVATURE = "flat at the data, and curved around them"
+    DYNAMICS = "a map that leads back to the data"
+    PRIOR = "a term that limits what a code can say"
+    CONTRACTION = "a reconstruction that hardly moves with its input"
+    ADVERSARY = "pushed up where another player proposes"
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One of the ways, and what in the spec makes it one."""
+
+    way: Way
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.way.value}: {self.why}"
+
+
+def strategies(reading: Reading) -> tuple[Strategy, ...]:
+    """All that the spec has, the surest first; none where nothing stops the energy from being low everywhere."""
+    return tuple(each for find in (_losses, _capacity, _priors, _noise) for each in find(reading))
+
+
+def _losses(reading: Reading) -> Iterator[Strategy]:
+    """What losses say of themselves, and players that work against each other."""
+    for loss in reading.losses:
+        if loss.strategy:
+            yield Strategy(Way[loss.strategy], f"the loss {loss.type}")
+    for _, name, phase in phases(reading.graph.spec):
+        if len(phase.players or {}) > 1:
+            yield Strategy(Way.ADVERSARY, f"the players of the phase {name}")
+
+
+def _capacity(reading: Reading) -> Iterator[Strategy]:
+    for code in reading.codes:
+        narrow = _narrower(reading, code)
+        if code.domain in FINITE:
+            yield Strategy(Way.CAPACITY, f"{code.name} is {FINITE[code.domain]}")
+        elif narrow:
+            yield Strategy(Way.CAPACITY, f"{code.name} has {reading.size(code.id)} units, {narrow} has {reading.size(narrow)}")
+    for node in reading.lowered:
+        if _predicts(reading, node):
+            yield Strategy(Way.CAPACITY, f"{node.name} compares what is observed with what other observations predict")
+        elif _keeps_filters(reading, node):
+            yield Strategy(Way.CAPACITY, f"{node.name} reads filters of bounded length")
+        elif node.leaf.keeps(Normalised, frozenset(range(len(node.arguments)))) and _is_density(reading, node):
+            yield Strategy(Way.CAPACITY, f"{node.name} is a density")
+
+
+def _narrower(reading: Reading, code: Variable) -> Id | None:
+    """An observed variable that is compared with a function of the code and has more units."""
+    for node in reading.others(code):
+        for each in reading.observed.intersection(node.arguments):
+            if reading.size(each) > reading.size(code.id):
+                return each
+    return None
+
+
+def _is_density(reading: Reading, node: FactorNode) -> bool:
+    """Whether a factor is a density of observed variables as they are, given nothing that is inferred."""
+    latent = {each.id for each in reading.graph.of_kind("latent")}
+    return node.arguments[0] in reading.observed and latent.isdisjoint(reading.graph.leading_to(node.arguments))
+
+
+def _predicts(reading: Reading, node: FactorNode) -> bool:
+    """Whether an observed variable is compared with a function of others, and of nothing that is inferred."""
+    graph = reading.graph
+    targets = [each for each in node.arguments if each in reading.observed]
+    sources = graph.leading_to(each for each in node.arguments if each not in targets)
+    kinds = {graph.variables[each].kind for each in sources if each in graph.variables}
+    return (
+        len(node.arguments) == 2
+        and len(targets) == 1
+        and "observed" in kinds
+        and "latent" not in kinds
+        and targets[0] not in sources
+    )
+
+
+def _keeps_filters(reading: Reading, node: FactorNode) -> bool:
+    """Whether a factor without a comparison reads observed variables through functions of bounded norm alone."""
+    graph = reading.graph
+    if len(node.arguments) != 1 or graph.leading_to(node.arguments).isdisjoint(reading.observed):
+        return False
+    made = [each for each in map(reading.function, graph.leading_to(node.arguments)) if each is not None and each.parameters]
+    return bool(made) and all(each.leaf.is_bounded() for each in made)
+
+
+def _priors(reading: Reading) -> Iterator[Strategy]:
+    for code in reading.codes:
+        for node in reading.priors(code):
+            yield Strategy(Way.PRIOR, f"{node.name}, of {code.name}")
+
+
+def _noise(reading: Reading) -> Iterator[Strategy]:
+    """Noise on the way to what is compared with the clean data."""
+    noise = frozenset(each.id for each in reading.graph.of_kind("noise"))
+    for node in reading.lowered:
+        clean = reading.observed.intersection(node.arguments)
+        beside = reading.graph.leading_to(each for each in node.arguments if each not in clean)
+        if clean and not noise.isdisjoint(beside) and not clean.isdisjoint(beside):
+            yield Strategy(Way.DYNAMICS, f"{node.name} compares data with what is made of them and noise")

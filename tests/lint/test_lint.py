@@ -1,0 +1,165 @@
+"""What the linter warns of, that its fix silences it, and that it is silent where nothing is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from factorgraph import compile as compiler
+from factorgraph.errors import Issue
+from factorgraph.graph.resolve import resolve
+from factorgraph.lint import lint, strategies_of
+from factorgraph.spec.load import load, loads, specs
+from factorgraph.spec.schema import Spec
+
+SHIPPED = [each.name for each in specs() if each.name]
+
+FILTERS = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [6]}
+functions:
+  filters: {type: linear, units: 4}
+factors:
+  response: {type: student_t, of: filters(Y)}
+learning: {fit: {loss: energy}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
+COPY = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [6]}
+  Z: encoder(Y)
+functions:
+  encoder: {type: network, layers: 9fc-6fc}
+  decoder: {type: network, layers: 9fc-6fc}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+learning: {fit: {loss: energy}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
+SEARCH = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [6]}
+  Z: {kind: latent, shape: [9]}
+functions:
+  decoder: {type: linear, bias: false, unit_norm: columns}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+inference: {best: {method: argmin, of: Z, solver: gradient}}
+learning: {fit: {loss: energy}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
+RECONSTRUCTION = {"type": "squared_distance", "between": ["Y", "decoder(Z)"]}
+SPARSE = {"factors": {"reconstruction": RECONSTRUCTION, "sparsity": {"type": "l1", "of": "Z"}}}
+SQUARE = {"type": "squared_distance", "between": ["Z", 0]}
+FREE = {"type": "linear", "bias": False}
+
+
+def named(name: str) -> Spec:
+    texts = {"filters": FILTERS, "copy": COPY, "search": SEARCH}
+    return loads(texts[name]) if name in texts else load(name)
+
+
+def linted(spec: Spec) -> tuple[Issue, ...]:
+    graph = resolve(spec)
+    return lint(graph, compiler.plan(spec, graph))
+
+
+def codes(spec: Spec) -> list[str]:
+    return [each.code for each in linted(spec)]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_specs_are_clean(name: str) -> None:
+    assert codes(load(name)) == []
+
+
+UNIT = {"functions.decoder.unit_norm": "columns"}
+CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
+    ("sparse_coding", {"functions.decoder": FREE}, "FGW260", UNIT),
+    ("psd", {"functions.decoder": FREE}, "FGW260", UNIT),
+    (
+        "sparse_coding",
+        {"functions.decoder": FREE, "factors.sparsity": SQUARE},
+        "FGW261",
+        {"functions.decoder.unit_norm": "columns"},
+    ),
+    ("factor_analysis", {"functions.loading": {"type": "linear"}}, "FGW261", {"functions.loading.unit_norm": "columns"}),
+    ("search", {}, "FGW262", {**SPARSE, "inference.best.solver": "fista"}),
+    ("copy", {}, "FGW263", SPARSE),
+    ("copy", {}, "FGW263", {"functions.encoder.layers": "9fc-3fc"}),
+    ("filters", {}, "FGW264", {"functions.filters.unit_norm": "rows"}),
+    ("psd", {"factors.prediction.weight": 0, "learning.warm": {"loss": "energy"}}, "FGW265", {"factors.prediction.weight": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "code", "fix"), CASES)
+def test_each_warning_and_its_fix(name: str, changes: dict[str, Any], code: str, fix: dict[str, Any]) -> None:
+    wrong = named(name).with_changes(changes, "a test") if changes else named(name)
+    found = linted(wrong)
+    assert [each.code for each in found] == [code]
+    assert found[0].place is not None and found[0].fix
+    assert codes(wrong.with_changes(fix, "its fix")) == []
+
+
+def test_a_weight_that_a_phase_raises_is_not_silent() -> None:
+    spec = load("psd").with_changes({"factors.prediction.weight": 0}, "a test")
+    assert codes(spec) == []  # the first phase sets it
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"functions.decoder": {"type": "linear", "max_column_norm": 2}},
+        {"functions.encoder": {"type": "linear", "unit_norm": "rows"}, "functions.decoder": FREE},
+        {"factors.sparsity": {"type": "squared_distance", "between": ["Z", 1]}, "functions.decoder": FREE},
+    ],
+    ids=["a bound", "an encoder that cannot shrink", "a prior away from zero"],
+)
+def test_what_pins_the_size_of_a_code_is_seen(change: dict[str, Any]) -> None:
+    assert codes(load("psd").with_changes(change, "a test")) == []
+
+
+def ways(spec: Spec) -> list[str]:
+    graph = resolve(spec)
+    return [each.way.name for each in strategies_of(graph, compiler.plan(spec, graph))]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("psd", "PRIOR"),
+        ("sparse_coding", "PRIOR"),
+        ("encoder_decoder", "PRIOR"),
+        ("kmeans", "CAPACITY"),
+        ("toy/pca", "CAPACITY"),
+        ("toy/autoencoder", "CAPACITY"),
+        ("factor_analysis", "CAPACITY"),
+        ("toy/sparse_autoencoder", "PRIOR"),
+    ],
+)
+def test_the_strategy_of_each_spec(name: str, first: str) -> None:
+    assert ways(load(name))[0] == first
+
+
+def test_noise_on_the_way_back_is_a_strategy() -> None:
+    spec = loads(COPY.replace("Z: encoder(Y)", "N: {kind: noise, shape: [6]}\n  Z: encoder(Y + N)"))
+    assert ways(spec) == ["DYNAMICS"]
+    assert codes(spec) == []
+
+
+def test_a_prediction_of_what_is_observed_is_bounded_by_construction() -> None:
+    other = COPY.replace("Z: encoder(Y)", "X: {kind: observed, shape: [3]}\n  Z: encoder(X)")
+    spec = loads(other.replace("bind: {Y: array}", "bind: {Y: array, X: array}"))
+    assert "CAPACITY" in ways(spec)
+
+
+def test_a_factor_without_weight_is_no_strategy() -> None:
+    spec = load("toy/sparse_autoencoder").variant("plain")
+    assert codes(spec) == ["FGW263", "FGW265"]
