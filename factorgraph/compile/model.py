@@ -20,6 +20,7 @@ from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import NOT_FINITE, SENTENCES
 from factorgraph.inference.rows import readable
 from factorgraph.inference.solvers._kinds import Iterative
+from factorgraph.spec.references import standing_for
 from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
@@ -240,14 +241,14 @@ class Model(nn.Module):
     def limited(self, procedure: str, steps: int, tolerance: float) -> Model:
         """The same parameters, with another end of a procedure's search."""
         other = copy(self)
-        called = {key: each for key, each in self.inferences.items() if each.plan.is_called(procedure)}
-        other.inferences = {**self.inferences, **{key: each.limited(steps, tolerance) for key, each in called.items()}}
+        called = {key: self.inferences[key].limited(steps, tolerance) for key in standing_for(procedure, self.inferences)}
+        other.inferences = {**self.inferences, **called}
         return other
 
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
-        chosen = [key for key, each in self.inferences.items() if procedure is not None and each.plan.is_called(procedure)]
+        chosen = [] if procedure is None else standing_for(procedure, self.inferences)
         if procedure is not None and not chosen:
             allowed = ", ".join(self.inferences)
             raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))

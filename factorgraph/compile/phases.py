@@ -13,6 +13,7 @@ from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.losses._loss import LossLeaf
+from factorgraph.spec.references import standing_for
 from factorgraph.structure import Parameter
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def plan_phases(
     graphs: Mapping[str, Graph],
     changed: Mapping[str, Mapping[str, ProcedurePlan]],
 ) -> tuple[PhasePlan, ...]:
-    """The plan of every side of every phase. Raises :class:`SpecError` FG404 and FG405, all together.
+    """The plan of every side of every phase. Raises :class:`SpecError` FG404, FG405 and FG410, all together.
 
     ``graphs`` and ``changed``: the graph and the procedures of phases that set addresses for their time.
     """
@@ -43,6 +44,7 @@ def plan_phases(
     for key, name, phase in phases(base.spec):
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase)
+        wrong += _absent(procedures, key, name, phase)
         wrong += _uninferred(graph, procedures, name, phase, used)
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used, taken)
@@ -140,7 +142,7 @@ def _side(
     taken: Collection[str],
 ) -> PhasePlan:
     reached = _reached(graph, procedures, phase, side, used, taken)
-    wanted = reached if side.train is None else [each for each in reached if _trained(graph, each, side.train)]
+    wanted = reached if side.train is None else [each for each in reached if _trained(each, side.train)]
     taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
     needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
     return PhasePlan(key, player, tuple(wanted), tuple(dict.fromkeys((*needs, *taught))), tuple(side.loss))
@@ -165,7 +167,7 @@ def _reached(
             values |= _ancestors(graph, reads(graph, named[key]).get("by", {}).values())
             if isinstance(named[key].method, Layered):
                 owner = f"inference.{key}"
-                own = owner in taken or side.train is None or _trained(graph, owner + ".", side.train)
+                own = owner in taken or side.train is None or _trained(owner + ".", side.train)
                 values |= _ancestors(graph, reads_through(graph, named[key], own))
                 owners |= {owner} | made_of(graph, named[key], own)
         if leaf.sees_energy:
@@ -189,27 +191,27 @@ def _ancestors(graph: Graph, ids: Iterable[Id]) -> set[Id]:
     return {key for each in ids for key in graph.ancestors(each)}
 
 
-def _trained(graph: Graph, address: str, names: tuple[str, ...]) -> bool:
-    owner = owner_of(address)
-    block, key = owner.split(".", 1)
-    if block == "factors":
-        return any(name in (key, graph.factors[key].name) for name in names)
-    if block == "inference":
-        within = key.split("[")[0]
-        return any(name.replace(" ", "") in (key, within) or within.startswith(f"{name}.") for name in names)
-    spelled = graph.functions[key].spelled
-    return any(
-        name in (key, spelled) or spelled.startswith(name + ".") or key.startswith(name.replace(" ", "") + ".") for name in names
-    )
+def _trained(address: str, names: tuple[str, ...]) -> bool:
+    key = owner_of(address).split(".", 1)[1]
+    return any(standing_for(name, (key,)) for name in names)
 
 
 def _named(procedures: Mapping[str, ProcedurePlan], names: Iterable[str]) -> list[str]:
-    return [key for name in names for key, each in procedures.items() if each.is_called(name)]
+    return [key for name in names for key in standing_for(name, procedures)]
 
 
 def _leaf(term: LossTerm) -> LossLeaf:
     assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
     return term.loss
+
+
+def _absent(procedures: Mapping[str, ProcedurePlan], key: str, name: str, phase: Phase) -> Iterator[Issue]:
+    """Procedures that a phase asks for at one of its slots and that have no such slot."""
+    losses = (_leaf(term) for side in phase.sides().values() for term in side.loss.values())
+    for written in (*phase.inference, *(each for leaf in losses for each in leaf.procedures())):
+        if not standing_for(written, procedures):
+            what = f'phase "{key}" asks for {written}, which is not there'
+            yield issue("FG410", what, ("learning", name), fix="name one that is there at every slot of the phase")
 
 
 def _uninferred(

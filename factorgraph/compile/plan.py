@@ -45,10 +45,6 @@ class ProcedurePlan:
     reason: str = ""
     others: tuple[str, ...] = ()
 
-    def is_called(self, written: str) -> bool:
-        """Whether a name means this procedure: ``code`` at each slot of its index, ``code[0]`` at one."""
-        return written.replace(" ", "") in (self.id, self.name)
-
 
 def runs(plans: Iterable[ProcedurePlan]) -> tuple[str, ...]:
     """What is run by itself: a name with all of its slots, or each slot where several infer one variable."""

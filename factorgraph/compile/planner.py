@@ -16,9 +16,10 @@ from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
 from factorgraph.compile.terms import structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
-from factorgraph.graph.model import FactorNode, Graph, Id, Variable
+from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.domains import FINITE
 from factorgraph.inference.methods._method import Method
+from factorgraph.spec.references import standing_for
 from factorgraph.structure import Solver, Structure
 
 NEEDS = {  # the words of Structure, as users read them
@@ -52,15 +53,11 @@ def visible(graph: Graph, only: Iterable[str] | None, without: Iterable[str]) ->
     """Ids of the factors that count. A name stands for all of its slots, a fragment's for all of its factors."""
 
     def named(names: Iterable[str]) -> set[str]:
-        return {key for key, each in graph.factors.items() if any(_stands_for(name, each) for name in names)}
+        return {key for name in names for key in standing_for(name, graph.factors)}
 
     counted = set(graph.factors) if only is None else named(only)
     hidden = named(without)
     return tuple(key for key in graph.factors if key in counted and key not in hidden)
-
-
-def _stands_for(name: str, factor: FactorNode) -> bool:
-    return name in (factor.name, factor.id) or factor.name.startswith(name + ".")
 
 
 def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.lists import Names
+from factorgraph.spec.references import Reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ class Imitation(LossLeaf):
     type: Literal["imitation"] = "imitation"
     sees_energy: ClassVar[bool] = False
 
-    teacher: str = Field(description="the procedure whose code is right")
+    teacher: Reference = Field(description="the procedure whose code is right")
     student: Names = Field(description="the procedures that learn to give the same")
 
     def procedures(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from factorgraph.metrics._base import squared_difference
 from factorgraph.metrics._timing import medians
 from factorgraph.run.measured import TIMED_ROWS, Measured
 from factorgraph.run.report import aligned, jsonable
+from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
     from factorgraph.compile.plan import Plan
@@ -150,8 +151,8 @@ def rivals(spec: Spec, graph: Graph, plan: Plan) -> dict[tuple[str, ...], tuple[
     plans = plan.procedures.values()
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for latent in graph.of_kind("latent"):
-        able = [each for each in plans if latent.id in each.block]
-        names = tuple(name for name in runs(plans) if any(each.is_called(name) for each in able))
+        able = [each.id for each in plans if latent.id in each.block]
+        names = tuple(name for name in runs(plans) if standing_for(name, able))
         found[names] = (*found.get(names, ()), latent.id)
     several = {names: latents for names, latents in found.items() if len(names) > 1}
     if not several:

@@ -14,6 +14,7 @@ from factorgraph.compile.plan import runs
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
+from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,7 +97,7 @@ class Measured:
 
     def plans(self, procedure: str) -> Sequence[ProcedurePlan]:
         """The plans that a name stands for: several where it has slots."""
-        return [each.plan for each in self.model.inferences.values() if each.plan.is_called(procedure)]
+        return [self.model.inferences[key].plan for key in standing_for(procedure, self.model.inferences)]
 
     def method(self, procedure: str) -> str:
         """How a procedure infers: *argmin*, *amortized*, ...; empty for a model without procedures."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.references import Reference
 
 
 def listed(value: Any) -> Any:
@@ -14,5 +15,5 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Names = Annotated[tuple[Reference, ...], BeforeValidator(listed)]
 Values = Annotated[tuple[Expression, ...], BeforeValidator(listed)]

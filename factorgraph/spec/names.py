@@ -14,12 +14,12 @@ from factorgraph.registry import leaves
 from factorgraph.spec.claimed import claim_issues
 from factorgraph.spec.expressions import Call, Expression, Read, kind_of, walk
 from factorgraph.spec.language import TYPES, UNDECLARED
+from factorgraph.spec.references import REFERENCE
 from factorgraph.spec.suggest import near
 
 if TYPE_CHECKING:
     from factorgraph.spec.schema import Declared, Spec
 
-REFERENCE = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<slot>[^\[\]]*)\])?")
 PROCEDURE_FIELDS = ("teacher", "student", "partition", "negatives")  # of losses: they name procedures
 VARIABLE_FIELDS = ("fake", "noise")  # of losses: they name variables that stand for others
 
@@ -218,10 +218,28 @@ class Checks:
             if name not in known:
                 yield unknown(kind, name, known, (*path, number), (0, len(name)))
             elif found and found["slot"]:
-                index = re.split(r"[+-]", found["slot"])[0].strip()
-                if not (index.isdigit() or index == "last" or index in self.names.indices):
-                    start = len(name) + 1
-                    yield unknown("index", index, self.names.indices, (*path, number), (start, start + len(index)))
+                yield from self.slot(name, found["slot"], (*path, number))
+
+    def slot(self, name: str, slot: str, path: Path) -> Iterator[Issue]:
+        """The slot of a name in a list of names: those of the entry's own index are numbers by now."""
+        repeated, index = self.repeated(*path[:2]), re.split(r"[+-]", slot)[0].strip()
+        if re.fullmatch(r"\s*-?\d+\s*", slot):
+            entry = self.spec.inference.get(name) or self.spec.functions.get(name)
+            slots = range(0 if entry is None or entry.per is None else self.spec.indices.get(entry.per, 0))
+            neighbour = repeated and int(slot) < 0  # the first has none on that side, others have
+            if entry is not None and not neighbour and int(slot) not in slots:
+                has = f"has the slots 0 to {len(slots) - 1}" if slots else "has no slots"
+                yield Issue("FG410", f"{name}[{slot}] is not there: {name} {has}", path, fix=f"write {name}, or a slot that it has")
+        elif index in self.names.indices:
+            message = f'the index "{index}" has no slot here: {".".join(map(str, path[:2]))} is not repeated over it'
+            fix = f"write {name} for all of its slots, a number, or give the entry per: {index}"
+            yield Issue("FG316", message, path, fix=fix)
+        elif index != "last":
+            yield unknown("index", index, self.names.indices, path, (len(name) + 1, len(name) + 1 + len(index)))
+
+    def repeated(self, block: str | int, name: str | int) -> bool:
+        entries = self.spec.learning if block == "learning" else self.spec.inference
+        return entries[str(name)].per is not None
 
     def seen(self, entry: Any, path: Path) -> Iterator[Issue]:
         """``only`` and ``without``."""

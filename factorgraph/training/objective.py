@@ -17,6 +17,7 @@ from factorgraph.compile.program import Program
 from factorgraph.graph.model import Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
+from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,7 @@ class Batch:
 
     def codes_by_slot(self, procedure: str) -> list[Mapping[Id, Tensor]]:
         """The same for each slot of the procedure by itself: several may infer one variable."""
-        keys = tuple(key for key, each in self.view.inferences.items() if each.plan.is_called(procedure))
+        keys = standing_for(procedure, self.view.inferences)
         missing = tuple(key for key in keys if key not in self.found)
         self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
         return [self.found[key].values for key in keys]

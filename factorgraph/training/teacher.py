@@ -26,6 +26,7 @@ from factorgraph.lazy import np
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.run.files import in_words
 from factorgraph.run.folder import RunFolder, fit_name
+from factorgraph.spec.references import standing_for
 from factorgraph.training.sides import Stretch
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Teacher:
 
     @cached_property
     def inferences(self) -> dict[str, Inference]:
-        return {key: each for key, each in self.stretch.view.inferences.items() if each.plan.is_called(self.name)}
+        known = self.stretch.view.inferences
+        return {key: known[key] for key in standing_for(self.name, known)}
 
     @property
     def title(self) -> str:

@@ -139,6 +139,8 @@ FIRST = tuple(f"inference.all[0].{name}" for name in ("filter", "inhibition", "t
 @pytest.mark.parametrize(
     ("phase", "trained"),
     [
+        ('{per: k, loss: energy, inference: "all[k]", train: "all[k]"}', set(FIRST)),
+        ('{per: k, loss: {type: imitation, teacher: optimal, student: "all[k]"}, train: ["all[k-1]", "all[k]"]}', set(FIRST)),
         ('{loss: {type: imitation, teacher: optimal, student: "all[0]"}}', {ENCODER, *FIRST}),
         ('{loss: {type: imitation, teacher: optimal, student: all}, train: ["all[0]"]}', set(FIRST)),
         ('{loss: {type: imitation, teacher: optimal, student: "all[0]"}, train: decoder}', {DECODER}),
@@ -156,6 +158,20 @@ def test_a_loss_reaches_matrices_at_whose_code_it_looks(phase: str, trained: set
             compiler.plan(spec)
         return
     assert set(compiler.plan(spec).phases[0].parameters) == trained
+
+
+def test_a_phase_that_is_repeated_trains_its_own_slot_of_a_family() -> None:
+    plan = compiler.plan(loads(PLANS % '{per: k, loss: energy, inference: "all[k]", train: "all[k]"}'))
+    for slot, phase in enumerate(plan.phases):
+        assert phase.phase == f"one[{slot}]"
+        assert phase.procedures == (f"all[{slot}]",)
+        assert {each.rsplit(".", 1)[0] for each in phase.parameters} == {f"inference.all[{slot}]"}
+
+
+def test_a_phase_that_asks_for_a_slot_beyond_its_family_is_refused() -> None:
+    phase = '{per: k, loss: {type: imitation, teacher: "all[k+1]", student: "all[k]"}}'
+    with pytest.raises(SpecError, match=r'FG410: phase "one\[1\]" asks for all\[2\]'):
+        compiler.plan(loads(PLANS % phase))
 
 
 def test_every_parameter_that_a_phase_trains_gets_a_gradient() -> None:
