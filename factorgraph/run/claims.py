@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from factorgraph.errors import RunError, issue
 from factorgraph.registry import leaves
 from factorgraph.run.spelling import Slots, combinations, state_text, value_text
+from factorgraph.spec.blocks import Claim
 from factorgraph.spec.claimed import START
-from factorgraph.spec.claims import ClaimNode, Combined, Measure, Minus
+from factorgraph.spec.claims import ClaimExpression, ClaimNode, Combined, Measure, Minus
 from factorgraph.spec.constants import Constants
 from factorgraph.spec.expressions import Call, Node, Number
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from factorgraph.metrics._base import Kind, MetricLeaf
     from factorgraph.run.measured import Measured
-    from factorgraph.spec.blocks import Claim
     from factorgraph.spec.schema import Spec
 
 Outcome = Literal["holds", "fails", "reported", "not measured"]
@@ -39,6 +39,7 @@ class Verdict:
 
     ``values``: the figure at each slot of the claim's free indices, one if it has none; of several seeds what the claim takes.
     ``seeds``: the figures of each seed. ``control``: those of the claim's control, of all its seeds what the claim takes.
+    ``source``: where the claim stands, and how its bound came about.
     """
 
     name: str
@@ -51,13 +52,15 @@ class Verdict:
     published: str = ""
     seeds: tuple[tuple[float, ...], ...] = ()
     control: tuple[float, ...] = ()
+    source: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: numbers that JSON has, ``None`` in the place of others."""
         words = {"claim": self.claim, "metric": self.metric, "bound": self.bound, "verdict": self.verdict}
         seeds = [_numbers(each) for each in self.seeds]
         figures = {"values": _numbers(self.values), "seeds": seeds, "control": _numbers(self.control)}
-        return {"name": self.name, **words, **figures, "why": self.why, "published": self.published}
+        notes = {"why": self.why, "published": self.published, "source": self.source}
+        return {"name": self.name, **words, **figures, **notes}
 
 
 def _numbers(values: tuple[float, ...]) -> list[float | None]:
@@ -76,6 +79,13 @@ def judge(spec: Spec, seeds: Sequence[States], budget: str = "laptop") -> list[V
     return [_verdict(name, claim, judgings[: claim.seeds], budget) for name, claim in spec.expect.items()]
 
 
+def measured_at(spec: Spec, states: States, metric: ClaimExpression) -> list[tuple[Slots, float]]:
+    """A claim's figure at every combination of slots of its free indices. Raises NotMeasuredError, RunError."""
+    claim = Claim(claim=metric.text, metric=metric, report=True)
+    judging = _Judging(spec, states, {})
+    return list(zip(combinations(metric.root, spec.indices), judging.values(claim), strict=True))
+
+
 def exit_status(verdicts: Iterable[Verdict]) -> int:
     """1 if a claim fails, else 0."""
     return int(any(each.verdict == "fails" for each in verdicts))
@@ -88,7 +98,7 @@ def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str)
     def made(outcome: Outcome, why: str = "", values: tuple[float, ...] = ()) -> Verdict:
         published = "" if claim.published is None else _plain(claim.published)
         about = (name, claim.claim, claim.metric.text, values, bound_text(claim))
-        return Verdict(*about, outcome, why, published, tuple(found), control)
+        return Verdict(*about, outcome, why, published, tuple(found), control, claim.source or "")
 
     if claim.budget != budget:
         return made("not measured", f"it is about the budget {claim.budget}, this run's is {budget}")
@@ -189,13 +199,16 @@ class _Judging:
         return tuple(self._number(root, claim, slots) for slots in combinations(root, self.spec.indices))
 
     def under(self, control: str) -> _Judging:
-        """The same claims where what they say of the model is said of its control."""
+        """The same claims where what they say of the model is said of its control; *start*: of it and its variants, untrained."""
 
         def states(state: str) -> Measured:
-            is_phase = state.split("[", maxsplit=1)[0] in self.spec.learning
-            if not state or (is_phase and control == START):
+            first = state.partition(".")[0]
+            name = first.split("[", maxsplit=1)[0]
+            if control == START:
+                return self.states(f"{first}.{START}" if name in self.spec.variants else START)
+            if not state:
                 return self.states(control)
-            return self.states(f"{control}.{state}" if is_phase else state)
+            return self.states(f"{control}.{state}" if name in self.spec.learning else state)
 
         return _Judging(self.spec, states, {})
 
@@ -214,7 +227,7 @@ class _Judging:
         return figure
 
     def _measured(self, node: Measure, claim: Claim, slots: Slots) -> float | Tensor:
-        state = state_text(node.states, slots)
+        state = state_text(node.states, slots, self.spec)
         on = self.states(state)
         only, without = tuple(claim.only or ()), tuple(claim.without)
         arguments = tuple(value_text(each, slots, on.graph) for each in node.arguments)

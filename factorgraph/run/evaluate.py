@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.run.claims import NotMeasuredError, Verdict, exit_status, judge, table
+from factorgraph.run.claims import Verdict, exit_status, judge, table
 from factorgraph.run.report import Report
 from factorgraph.run.report import evaluate as report_on
 
 if TYPE_CHECKING:
-    from factorgraph.run.measured import Measured
     from factorgraph.run.run import Run
 
 
@@ -36,14 +34,6 @@ class Evaluation:
 def evaluate(run: Run, on: str, procedure: str | None) -> Evaluation:
     """Measure a run. Claims are about held-out data: on the training split there are none."""
 
-    @cache
-    def measured(state: str) -> Measured:
-        return run.measured(state, on)
-
-    def states(state: str) -> Measured:
-        if state and state != "start" and state.split("[", maxsplit=1)[0] not in run.spec.learning:
-            raise NotMeasuredError(f"it needs the variant {state}, which this run did not train")
-        return measured(state)
-
+    states = run.states(on)
     verdicts = tuple(judge(run.spec, [states])) if on == "test" and procedure is None else ()
-    return Evaluation(report_on(measured(""), procedure), verdicts)
+    return Evaluation(report_on(states(""), procedure), verdicts)

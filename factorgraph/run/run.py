@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ from factorgraph.errors import DataError, RunError, issue
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.measured import Measured
+from factorgraph.spec.claimed import START
 from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
 
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
+    from factorgraph.run.claims import States
     from factorgraph.run.compare import Comparisons
     from factorgraph.run.evaluate import Evaluation
 
@@ -35,6 +37,13 @@ class Run:
         self.folder = RunFolder.open(Path(path))
         self.device = device
         self._named = tuple(data)
+
+    @classmethod
+    def at_hand(cls, folder: RunFolder, model: Model, dataset: Dataset, device: str) -> Run:
+        """A run whose model and data are in memory already."""
+        run = cls(folder.path, device=device)
+        run.folder, run.model, run.dataset = folder, model, dataset
+        return run
 
     @property
     def path(self) -> Path:
@@ -117,6 +126,18 @@ class Run:
         if checkpoint is None:
             raise RunError(issue("FG674", f'the run has no state "{state}"', allowed=", ".join(("start", *self.spec.learning))))
         return Measured(self.model_at(checkpoint), self.dataset, split)
+
+    def states(self, split: str = "test") -> States:
+        """What gives the model at a state with a split of its data, each made once. It raises NotMeasuredError for variants."""
+        from factorgraph.run.claims import NotMeasuredError
+
+        @cache
+        def states(state: str) -> Measured:
+            if state and state != START and state.split("[", maxsplit=1)[0] not in self.spec.learning:
+                raise NotMeasuredError(f"it needs the variant {state}, which this run did not train")
+            return self.measured(state, split)
+
+        return states
 
     def evaluate(self, on: str = "test", procedure: str | None = None) -> Evaluation:
         """Every metric that fits the graph, and the spec's claims with their verdicts, on a split of the data."""

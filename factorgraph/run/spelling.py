@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.graph.texts import number_text
-from factorgraph.spec.claims import ClaimNode, Combined, Measure, Minus, State
-from factorgraph.spec.expressions import Binary, Call, Negate, Node, Number, Read, Slot, walk
+from factorgraph.spec.claims import ClaimNode, State, free_indices, slots_of
+from factorgraph.spec.expressions import Binary, Call, Negate, Node, Number, Slot
 
 if TYPE_CHECKING:
     from factorgraph.graph.model import Graph
+    from factorgraph.spec.schema import Spec
 
 Slots = Mapping[str, int]
 _LEVELS = {"+": 1, "-": 1, "*": 2, "/": 2}
@@ -19,29 +20,22 @@ _NEGATED, _ATOM = 3, 4
 
 def combinations(root: ClaimNode, counts: Mapping[str, int]) -> list[Slots]:
     """Every combination of slots of a claim's free indices at which all that it reads exists; ``[{}]`` where it has none."""
-    used = [slot for slot in _slots(root) if slot.index in counts]
+    used = [slot for slot in slots_of(root) if slot.index in counts]
     found: list[dict[str, int]] = [{}]
-    for index in dict.fromkeys(slot.index for slot in used if slot.index is not None):
+    for index in free_indices(root, counts):
         found = [{**each, index: number} for each in found for number in range(counts[index])]
     return [each for each in found if all(0 <= each[slot.index or ""] + slot.offset < counts[slot.index or ""] for slot in used)]
 
 
-def _slots(node: ClaimNode) -> Iterator[Slot]:
-    """Every slot that a claim mentions, in its states and in its arguments."""
-    if isinstance(node, Combined):
-        yield from _slots(node.left)
-        yield from _slots(node.right)
-    elif isinstance(node, Minus):
-        yield from _slots(node.operand)
-    elif isinstance(node, Measure):
-        yield from (each.slot for each in node.states if each.slot is not None)
-        for argument in node.arguments:
-            yield from (each.slot for each in walk(argument) if isinstance(each, Read) and each.slot is not None)
+def state_text(states: tuple[State, ...], slots: Slots, spec: Spec) -> str:
+    """``filters[2].warm``; the empty text for the state after learning. A variant knows which of its family is the last."""
 
+    def place(slot: Slot, name: str) -> int | str:
+        phase = spec.learning.get(name)
+        own = phase is not None and phase.per is not None
+        return spec.indices[phase.per] - 1 if own and slot.index == "last" else _place(slot, slots)
 
-def state_text(states: tuple[State, ...], slots: Slots) -> str:
-    """``filters[2].warm``; the empty text for the state after learning."""
-    return ".".join(each.name + ("" if each.slot is None else f"[{_place(each.slot, slots)}]") for each in states)
+    return ".".join(each.name + ("" if each.slot is None else f"[{place(each.slot, each.name)}]") for each in states)
 
 
 def value_text(node: Node, slots: Slots, graph: Graph) -> str:

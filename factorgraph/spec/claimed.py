@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path
 from factorgraph.registry import leaves
-from factorgraph.spec.claims import Measure
+from factorgraph.spec.claims import ClaimExpression, Measure, free_indices
 from factorgraph.spec.expressions import Call, Node, Number, Read, walk
 from factorgraph.spec.language import TYPES
 from factorgraph.spec.suggest import near
+from factorgraph.spec.syntax import ExpressionError
 
 if TYPE_CHECKING:
+    from factorgraph.spec.blocks import Figure
     from factorgraph.spec.names import Names
     from factorgraph.spec.schema import Spec
 
@@ -43,12 +45,13 @@ def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
                 if factor.split("[")[0] not in known:
                     yield unknown("factor", factor.split("[")[0], known, (*path, key, number))
     for name, figure in spec.figures.items():
-        yield from _figure(name, figure.first.type, figure.first.by, names)
+        yield from _figure(name, figure.first, spec, names)
 
 
-def _figure(name: str, kind: str, by: str | None, names: Names) -> Iterator[Issue]:
+def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Issue]:
     from factorgraph.spec.names import unknown
 
+    kind, by = figure.type, figure.by
     if kind in TYPES["figures"] and kind not in leaves("figures"):
         message = f"{kind} is in the language, but this version has no figure of that type yet"
         yield Issue("FG205", message, ("figures", name, "type"), notes=(f"waits for: figures {kind}",))
@@ -58,6 +61,27 @@ def _figure(name: str, kind: str, by: str | None, names: Names) -> Iterator[Issu
         yield Issue("FG204", message, ("figures", name, "type"), allowed=", ".join(TYPES["figures"]), replacement=meant)
     if by is not None and by not in names.procedures:
         yield unknown("procedure", by, names.procedures, ("figures", name, "by"))
+    if kind in leaves("figures") and getattr(leaves("figures")[kind], "shows", "") == "claim":
+        yield from _drawn_claims(figure, ("figures", name, "of"), spec, names)
+
+
+def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
+    """Metrics over the slots of one index, written as in claims."""
+    indices: dict[str, None] = {}
+    for number, written in enumerate(figure.of):
+        where = (*path, number) if spec.document.has((*path, number)) else path
+        try:
+            metric = ClaimExpression.of(str(written))
+        except ExpressionError as error:
+            yield error.issue(where)
+            return
+        indices |= dict.fromkeys(free_indices(metric.root, spec.indices))
+        for measure in metric.measures():
+            yield from _measure(measure, names, where)
+    if len(indices) != 1:
+        what = f"{' and '.join(indices)}, which cannot both be across" if indices else "no index that could be across"
+        fix = f"write a slot of one index, as code_error(lista[{next(iter(indices or spec.indices), 'k')}], optimal) has it"
+        yield Issue("FG415", f"a figure of claims is drawn over one index, and this one has {what}", path, fix=fix)
 
 
 def _measure(measure: Measure, names: Names, path: Path) -> Iterator[Issue]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from factorgraph.spec.expressions import Node, Number, ParsedText, Reader, Slot, Span, remembered
+from factorgraph.spec.expressions import Node, Number, ParsedText, Read, Reader, Slot, Span, remembered, walk
 from factorgraph.spec.syntax import ALLOWED, ExpressionError, python_tree, refuse, span_of
 
 MOST_STATES = 2  # a variant, then a phase or "start"
@@ -78,6 +78,20 @@ def _measures(root: ClaimNode) -> Iterator[Measure]:
         yield from _measures(root.right)
     elif isinstance(root, Minus):
         yield from _measures(root.operand)
+
+
+def slots_of(root: ClaimNode) -> Iterator[Slot]:
+    """Every slot that a claim mentions, in its states and in its arguments."""
+    for measure in _measures(root):
+        yield from (each.slot for each in measure.states if each.slot is not None)
+        for argument in measure.arguments:
+            yield from (each.slot for each in walk(argument) if isinstance(each, Read) and each.slot is not None)
+
+
+def free_indices(root: ClaimNode, indices: Container[str]) -> tuple[str, ...]:
+    """The indices over whose slots a claim goes, in the order in which it mentions them."""
+    mentioned = dict.fromkeys(slot.index for slot in slots_of(root) if slot.index is not None)
+    return tuple(index for index in mentioned if index in indices)
 
 
 class _ClaimReader(Reader):

@@ -155,7 +155,7 @@ def _variants(claim: Claim, spec: Spec) -> Iterator[str]:
     """The variants whose figures a claim reads, members of families one by one, its control among them; "" is the spec itself."""
     for slots in combinations(claim.metric.root, spec.indices):
         for measure in claim.metric.measures():
-            first = state_text(measure.states[:1], slots)
+            first = state_text(measure.states[:1], slots, spec)
             yield first if first.split("[", maxsplit=1)[0] in spec.variants else ""
     if claim.control is not None and claim.control != START:
         yield claim.control

@@ -29,7 +29,8 @@ def test_every_shipped_spec_loads(file: Path) -> None:
     assert spec.warnings == ()
 
 
-UNMEASURED = ("lista", "lcod", "structured_encoder")  # all their leaves exist, and nobody has measured their claims yet
+# all their leaves exist, and nobody has measured their claims yet
+UNMEASURED = ("lista", "lcod", "lista_sparse_inhibition", "structured_encoder")
 
 
 @pytest.mark.parametrize("file", DRAFTS, ids=lambda file: file.stem)

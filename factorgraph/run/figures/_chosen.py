@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from factorgraph.registry import leaves
 from factorgraph.run.figures._codes import code_histogram
 from factorgraph.run.figures._compared import compared
 from factorgraph.run.figures._components import component_functions, components
@@ -18,8 +19,10 @@ from factorgraph.run.figures._surface import energy_surface, plane_variable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from factorgraph.run.claims import States
     from factorgraph.run.compare import Comparisons
     from factorgraph.run.measured import Measured
+    from factorgraph.spec.schema import Spec
 
 
 def first_figures(on: Measured) -> dict[str, Callable[[], Figure]]:
@@ -54,7 +57,15 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
 def _of_another_energy(on: Measured) -> frozenset[str]:
     """The phases that learn with other weights or factors than the spec's own, with which held-out samples are measured."""
     phases = {name: declared.first for name, declared in on.graph.spec.learning.items()}
-    return frozenset(name for name, each in phases.items() if each.set or each.only or each.without)
+    changes = {name: any(not key.startswith("inference.") for key in each.set) for name, each in phases.items()}
+    return frozenset(name for name, each in phases.items() if changes[name] or each.only or each.without)
+
+
+def asked_figures(spec: Spec, states: States) -> dict[str, Callable[[], Figure | None]]:
+    """The figures that the spec asks for, by their names."""
+    known: Mapping[str, Any] = leaves("figures")
+    asked = {name: declared.first for name, declared in spec.figures.items()}
+    return {name: partial(known[each.type](type=each.type).draw, name, each, spec, states) for name, each in asked.items()}
 
 
 def comparison_figures(found: Comparisons) -> dict[str, Callable[[], Figure | None]]:

@@ -1,0 +1,28 @@
+"""What the figures that a spec can ask for have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from factorgraph.structure import Leaf
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from factorgraph.run.claims import States
+    from factorgraph.spec import blocks
+    from factorgraph.spec.schema import Spec
+
+
+class FigureLeaf(Leaf, ABC):
+    """A picture that a spec asks for, under a name of its own.
+
+    ``shows``: what is written under ``of``, a metric as in a claim or a value of the graph.
+    """
+
+    shows: ClassVar[Literal["claim", "value"]] = "value"
+
+    @abstractmethod
+    def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
+        """The picture, or ``None`` where what it shows was not trained. Raises RunError where it cannot be measured."""
