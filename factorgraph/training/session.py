@@ -166,7 +166,7 @@ def _learn(folder: RunFolder, model: Model, dataset: Dataset, options: Options, 
         if not finished:
             folder.finish(stop.reason or "stopped", {"seconds": round(time.monotonic() - began, 3)})
             raise StoppedError(folder.path, stop.reason or f"stopped after step {trainer.position.total}", stop.exit_code)
-        _all_pictures(folder, model, dataset)
+        _all_pictures(folder, model, dataset, options.device)
         folder.finish(FINISHED, {"seconds": round(time.monotonic() - began, 3)})
 
 
@@ -241,8 +241,17 @@ def _pictures(folder: RunFolder, model: Model, dataset: Dataset) -> None:
         folder.write(f"figures/{name}", data)
 
 
-def _all_pictures(folder: RunFolder, model: Model, dataset: Dataset) -> None:
-    from factorgraph.run.figures._chosen import drawn, figures
+def _all_pictures(folder: RunFolder, model: Model, dataset: Dataset, device: str) -> None:
+    """All pictures of what was learned. One that cannot be measured is told in the log and left out."""
+    from factorgraph.run.figures._chosen import asked_figures, drawn, figures
 
-    for name, data in drawn(figures(Measured(model, dataset), folder.metrics.rows())):
-        folder.write(f"figures/{name}", data)
+    run = Run.at_hand(folder, model, dataset, device)
+    chosen = figures(run.measured(), folder.metrics.rows()) | asked_figures(model.spec, run.states())
+    for figure, drawing in chosen.items():
+        try:
+            made = dict(drawn({figure: drawing}))
+        except RunError as error:
+            folder.log(f"the figure {figure} cannot be drawn: {error.issues[0].message}")
+            continue
+        for name, data in made.items():
+            folder.write(f"figures/{name}", data)
