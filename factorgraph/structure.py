@@ -220,6 +220,7 @@ class Function(Leaf, ABC):
     """A deterministic map; costs no energy; may learn. Several arguments are joined along the first axis before it sees them."""
 
     learns_apart: ClassVar[bool] = False  # it does something else while learning: ``learn``
+    by_map: ClassVar[bool] = False  # its results are maps: what a stage behind it learns is one number for each of them
     by_row: ClassVar[bool] = True  # each row of a batch is mapped by itself; False: the rows of a batch change each other
     outputs: ClassVar[tuple[str, ...]] = ()  # names of the parts of its result, read as ``.name``: ``part``
     methods: ClassVar[tuple[str, ...]] = ()  # other maps ``(*arguments, parameters)`` of that name, beside the transpose

@@ -161,7 +161,7 @@ class Shapes:
                     yield from self._rest_of_join(value, shape)
             case Application():
                 node = self.draft.nodes[value.function]
-                if value.method == "forward" and value.output is None and node.leaf.joins:
+                if value.method == "forward" and value.output is None and (node.leaf.joins or len(value.arguments) == 1):
                     implied = shape if node.chained else node.leaf.input_shape(shape)
                     if implied is not None:
                         yield value.arguments[0], implied

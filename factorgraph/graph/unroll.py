@@ -293,7 +293,14 @@ def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
     elif isinstance(activation, Function):
         yield "activation", activation
     if "gain" in leaf.stages and getattr(leaf, "gain", False):
-        yield "gain", functions["gain"]()
+        yield "gain", _stage("gain", leaf)
+
+
+def _stage(kind: str, leaf: Function) -> Function:
+    """What stands behind a function, by its type: behind maps it learns one number for each."""
+    cls: Any = leaves("functions")[kind]
+    stage: Function = cls(per_map=True) if leaf.by_map and "per_map" in cls.model_fields else cls()
+    return stage
 
 
 def _without_output(node: Call) -> tuple[int, int]:

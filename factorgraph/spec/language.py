@@ -68,7 +68,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
 # Functions that an expression calls by their type, undeclared: no parameters, no options needed.
 UNDECLARED = (
     *("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "abs", "softmax", "saturated_linear", "identity"),
-    *("tanh_shrink", "normalise", "standardise", "join", "sum", "mean"),
+    *("tanh_shrink", "normalise", "standardise", "contrast_normalise", "join", "sum", "mean"),
 )
 
 # Keys and words of leaves that exist, which the language has and this version's leaf has not.

@@ -69,7 +69,7 @@ class AffineFunction(Function, Affine):
         if self.init != "auto":
             return Parameter(shape, "normal", self.init, self.rate)
         size = columns // shape[1] * rows if self.unit_norm == "columns" else columns
-        return Parameter(shape, "normal", size**-0.5, self.rate)  # rows, or unit columns, of norm about 1
+        return Parameter(shape, "normal", (linked * size) ** -0.5, self.rate)  # rows, or unit columns, of norm about 1
 
     def bias_parameter(self, shape: Shape) -> Parameter:
         return Parameter(shape, "constant", 0.0, self.rate)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from factorgraph.factors.functions import _convolve
+from factorgraph.factors.functions._convolve import Padding, Side
 from factorgraph.spec.syntax import ExpressionError, Span
 from factorgraph.structure import Shape, ShapeError
 
 Kind = Literal["c", "d", "p", "a", "u", "fc", "bn", "drop"]
-Padding = Literal["same", "valid", "full"]
 
 LEARNS: tuple[Kind, ...] = ("c", "d", "fc")
 ALLOWED = "(64)3c, (64)5c2 with a stride, (64)5d2 transposed, 2p, 2a, 2u, 10fc, (64)8x8fc, bn, 0.5drop, with - between them"
@@ -164,9 +165,10 @@ def _maps(layer: Layer, place: int, wanted: Shape | None) -> int | None:
 
 def as_maps(layer: Layer, place: int, given: Shape) -> Shape:
     """A shape as (maps, height, width)."""
-    if len(given) not in (2, 3):
+    found = _convolve.as_maps(given)
+    if found is None:
         raise _misfit(layer, place, given, "it takes [maps, height, width]; (64)8x8fc makes maps of units")
-    return given if len(given) == 3 else (1, *given)
+    return found
 
 
 def _side(layer: Layer, place: int, size: int, given: Shape, padding: Padding) -> int:
@@ -175,26 +177,16 @@ def _side(layer: Layer, place: int, size: int, given: Shape, padding: Padding) -
     found = rule(size)
     if found is not None:
         return found
-    reach = range(1, size + layer.size + 2 * layer.stride)
-    fitting = [near for off in reach for near in (size - off, size + off) if rule(near)][:2]
+    fitting = _convolve.fitting(rule, size, layer.size + 2 * layer.stride)
     kernel = f"is not covered by a {layer.size}x{layer.size} kernel in steps of {layer.stride} with padding {padding}"
     why = kernel if layer.kind in ("c", "d") else f"is no multiple of {layer.size}"
-    raise _misfit(layer, place, given, f"a side of {size} {why}; sides that fit: {', '.join(map(str, sorted(fitting)))}")
+    raise _misfit(layer, place, given, f"a side of {size} {why}; sides that fit: {fitting}")
 
 
-def _rule(layer: Layer, padding: Padding) -> Callable[[int], int | None]:
+def _rule(layer: Layer, padding: Padding) -> Side:
     """The length of an axis behind a layer, by that before it; ``None`` where it is no whole number above 0."""
-    k, s = layer.size, layer.stride
-    pads = {"same": 0, "valid": k - s, "full": 2 - s - k}[padding]  # same: as many windows as strides; others: all that fit
-
-    def forward(size: int) -> int | None:
-        rest = size - pads
-        return rest // s if rest > 0 and rest % s == 0 and size > 0 else None
-
-    def back(size: int) -> int | None:
-        found = size * s + pads
-        return found if found > 0 and size > 0 else None
-
+    k = layer.size
+    forward, back = _convolve.side_rules(k, layer.stride, padding)
     if layer.kind in ("p", "a"):
         return lambda size: size // k if size > 0 and size % k == 0 else None
     if layer.kind == "u":

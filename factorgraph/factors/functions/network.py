@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from factorgraph.factors.functions import _layers
+from factorgraph.factors.functions import _convolve, _layers
 from factorgraph.factors.functions._layers import LEARNS, Layer
 from factorgraph.lazy import torch
 from factorgraph.spec.choices import Mistake, Mistakes, find
@@ -309,32 +309,11 @@ class Network(Function, Differentiable):
         if layer.kind == "u":
             return x.repeat_interleave(layer.size, 2).repeat_interleave(layer.size, 3)
         assert matrix is not None, "a convolution has a matrix"
-        return (_convolved if layer.kind == "c" else _spread)(x, matrix, bias, layer.stride, self.padding)
-
-
-def _borders(size: int, padding: _layers.Padding) -> tuple[int, int]:
-    """What is added before and after an axis, for a kernel of a size."""
-    around = {"valid": 0, "same": size - 1, "full": 2 * (size - 1)}[padding]
-    return around // 2, around - around // 2
-
-
-def _convolved(x: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, padding: _layers.Padding) -> Tensor:
-    low, high = _borders(matrix.shape[-1], padding)
-    if low != high:
-        x = torch.nn.functional.pad(x, (low, high, low, high))
-        low = 0
-    return torch.nn.functional.conv2d(x, matrix, bias, stride, low)
-
-
-def _spread(x: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, padding: _layers.Padding) -> Tensor:
-    """The adjoint of a convolution, with a bias of its own."""
-    size = matrix.shape[-1]
-    low, _ = _borders(size, padding)
-    pads = {"same": 0, "valid": size - stride, "full": 2 - stride - size}[padding]
-    sides = [each * stride + pads for each in x.shape[2:]]
-    missing = [max(0, side + 2 * low - (each - 1) * stride - size) for side, each in zip(sides, x.shape[2:], strict=True)]
-    y = torch.nn.functional.conv_transpose2d(x, matrix.transpose(0, 1), bias, stride, low, missing)
-    return y[..., : sides[0], : sides[1]]
+        if layer.kind == "c":
+            return _convolve.convolved(x, matrix, bias, layer.stride, self.padding)
+        _, back = _convolve.side_rules(layer.size, layer.stride, self.padding)
+        sides = tuple(back(each) or 0 for each in x.shape[2:])
+        return _convolve.spread(x, matrix.transpose(0, 1), bias, layer.stride, self.padding, sides)
 
 
 def _normalised(x: Tensor, number: int, parameters: Parameters, kept: dict[str, Tensor] | None) -> Tensor:

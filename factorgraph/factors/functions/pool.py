@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from factorgraph.factors.functions._roots import root
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Count, NonNegative
 from factorgraph.structure import Affine, Function, Grouping, Parameters, Promise, Shape, ShapeError
@@ -134,7 +135,7 @@ class Pool(Function, Affine, Grouping):
         for axis, window, stride in self._axes(x.shape[1:]):
             parts = self._windows(y, axis + 1, window, stride)  # (..., window)
             y = parts.amax(-1) if self.kind == "max" else parts @ self._weights(window, y)
-        return _root(y + self.epsilon) if self.kind == "l2" else y
+        return root(y + self.epsilon) if self.kind == "l2" else y
 
     def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         x = y
@@ -170,9 +171,3 @@ class Pool(Function, Affine, Grouping):
         places = torch.arange(window, dtype=like.dtype, device=like.device) - (window - 1) / 2
         weights = torch.exp(-8 * (places / window).square()) if self.weights == "gaussian" else torch.ones_like(places)
         return weights / (weights.sum() if self.kind == "average" else weights.mean())
-
-
-def _root(squares: Tensor) -> Tensor:
-    """Whose gradient is 0 where there is nothing."""
-    above = squares > 0
-    return torch.where(above, torch.where(above, squares, 1).sqrt(), 0)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from factorgraph.factors.functions._unitwise import UnitByUnit
+from factorgraph.factors.functions._unitwise import LearnsByUnit
 from factorgraph.lazy import torch
 from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
 SHARPNESS, THRESHOLD = 10.0, 0.1  # at the start: a slope of 1/e at 0, and the threshold that shrink starts at
 BLUNTEST = 0.01  # below this sharpness the curve is the identity, whatever its threshold
 
 
-class SmoothShrink(UnitByUnit, Differentiable):
+class SmoothShrink(LearnsByUnit, Differentiable):
     r"""Flattens what is small and moves the rest towards zero by its threshold, with a bend in place of a corner.
 
     .. math:: f(x) = \operatorname{sign}(x)\Bigl(\frac{1}{s} \log\bigl(e^{s b} + e^{s |x|} - 1\bigr) - b\Bigr)
@@ -24,15 +26,17 @@ class SmoothShrink(UnitByUnit, Differentiable):
     ``shrink``. The slope at 0 never vanishes, so that a silent unit goes on learning; nothing is exactly zero.
 
     Promises: differentiable everywhere, at 0 as well.
-    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), or (maps, 1, 1) where the
-              shape is (maps, height, width): one for each map. Kept at s >= 0.01 and b >= 0.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), with
+              ``per_map`` (maps, 1, 1). Kept at s >= 0.01 and b >= 0.
     Source:   Kavukcuoglu et al., NIPS 2010, equation 5, with the last term inside the bracket: as printed it is not odd.
     """
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"per_map": True})
 
     type: Literal["smooth_shrink"] = "smooth_shrink"
 
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
-        shape = (result[0], 1, 1) if len(result) == 3 else result
+        shape = self.learned_shape(result)
         return {"sharpness": Parameter(shape, "constant", SHARPNESS), "threshold": Parameter(shape, "constant", THRESHOLD)}
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:

@@ -87,8 +87,8 @@ def test_far_out_nothing_overflows(s, b, dtype):
 
 
 def test_one_of_each_for_a_unit_or_for_a_map():
-    for shape, expected in (((7,), (7,)), ((2, 7), (2, 7)), ((4, 3, 5), (4, 1, 1))):
-        declared = LEAF.parameters(shape, shape)
+    for shape, per_map, expected in (((7,), False, (7,)), ((4, 3, 5), False, (4, 3, 5)), ((4, 3, 5), True, (4, 1, 1))):
+        declared = SmoothShrink(per_map=per_map).parameters(shape, shape)
         assert declared["sharpness"].shape == declared["threshold"].shape == expected
         assert declared["sharpness"].scale > 0 and declared["threshold"].scale >= 0
 
