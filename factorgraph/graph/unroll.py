@@ -286,10 +286,9 @@ class Unroller:
 
 def _behind(leaf: Function) -> Iterator[tuple[str, Function]]:
     """The functions that a function with ``activation`` and ``gain`` is followed by."""
-    functions: Mapping[str, Any] = leaves("functions")
     activation = getattr(leaf, "activation", None) if "activation" in leaf.stages else None
     if isinstance(activation, str) and activation != "identity":
-        yield "activation", functions[activation]()
+        yield "activation", _stage(activation, leaf)
     elif isinstance(activation, Function):
         yield "activation", activation
     if "gain" in leaf.stages and getattr(leaf, "gain", False):
