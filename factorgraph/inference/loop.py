@@ -6,12 +6,14 @@ frozen once its certificate meets the tolerance or it stops being finite, and fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
 from factorgraph.inference.rows import choose, finite, readable
-from factorgraph.inference.solvers._kinds import Direct, Iterative, State
+from factorgraph.inference.solvers._kinds import Direct, Iterative, Recordable, State
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHECK_EVERY = 10  # iterations: a check costs about as much as one
+Run = Callable[[State], State]
+Advance = Callable[[Run, State], State]
 COMPACT_BELOW = 0.75  # share of rows still open at which copying them out is cheaper than carrying the frozen ones along
 
 
@@ -34,7 +38,17 @@ def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Min
         if isinstance(solver, Direct):
             return _direct(solver, problem, steps)
         assert isinstance(solver, Iterative), f"the solver {solver.type} is neither direct nor iterative"
-        return _iterate(solver, problem, steps, tolerance)
+        return _iterate(solver, problem, steps, tolerance, lambda run, state: run(state))
+
+
+def record(solver: Recordable, problem: Problem, steps: int, tolerance: float, advance: Advance) -> Minimum:
+    """The same minimum with gradients through all steps that were taken, to what the problem was made of. No row leaves the batch.
+
+    ``advance`` runs the beginning, and ``CHECK_EVERY`` steps at a time, on a state, and gives the next: so that it may record less.
+    """
+    if len(problem.start) == 0:
+        return _unmoved(problem.start)
+    return _iterate(solver, replace(problem, take=None), steps, tolerance, advance)
 
 
 def _unmoved(start: Tensor) -> Minimum:
@@ -56,19 +70,19 @@ def _direct(solver: Direct, problem: Problem, steps: int) -> Minimum:
     return _judge(found, z, z.new_zeros(len(z)), taken=1, tolerance=torch.inf)
 
 
-def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) -> Minimum:
-    state = solver.begin(problem)
+def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float, advance: Advance) -> Minimum:
+    state = advance(lambda given: solver.begin(replace(problem, start=given[0])), (problem.start,))
     step, certify = solver.stepper(problem), certifier(problem)
     found = _unmoved(problem.start)  # of the rows in the loop
     whole, rows = found, torch.arange(len(problem.start), device=problem.start.device)
     taken = 0
     while True:
         size = min(CHECK_EVERY, steps - taken)
-        for _ in range(size):
-            state = step(state)
+        state = advance(_several(step, size), state)
         taken += size
         judged = taken == steps or tolerance > 0  # else nobody compares it
-        sure = certify(state[0], solver.inverse_step(problem, state)) if judged else _only_finite(state)
+        with torch.no_grad():
+            sure = certify(state[0], solver.inverse_step(problem, state)) if judged else _only_finite(state)
         found = _judge(found, state[0], sure, taken, tolerance)
         still = _still_open(found)
         if taken == steps or not still:
@@ -79,6 +93,15 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float) 
             rows, found, problem = rows[kept], _rows_of(found, kept), problem.take(kept)
             state = tuple(each[kept] for each in state)
             step, certify = solver.stepper(problem), certifier(problem)
+
+
+def _several(step: Run, size: int) -> Run:
+    def run(state: State) -> State:
+        for _ in range(size):
+            state = step(state)
+        return state
+
+    return run
 
 
 def _only_finite(state: State) -> Tensor:

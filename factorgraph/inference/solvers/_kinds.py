@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from factorgraph.inference.problem import Problem
 from factorgraph.structure import Solver
@@ -40,3 +40,12 @@ class Iterative(Solver, ABC):
     @abstractmethod
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         """() or (batch,): the inverse of a step length that suits the problem, for the fixed-point residual."""
+
+
+class Recordable(Iterative):
+    """Its steps carry gradients to all that the problem was made of; how far it steps counts as a constant.
+
+    While gradients are recorded a step writes over nothing: see ``reusable``.
+    """
+
+    codes: ClassVar[int]  # as many codes as its state is as large as

@@ -33,7 +33,7 @@ def forward(problem: Problem, length: Tensor) -> Callable[[Tensor], Tensor]:
     identity = torch.eye(len(quadratic.hessian), dtype=quadratic.hessian.dtype, device=quadratic.hessian.device)
     lateral = identity - length * quadratic.hessian  # S of Gregor & LeCun, ICML 2010, equation 3
     drive = -length * quadratic.linear
-    result = None if problem.rest is None else torch.empty_like(drive)  # a new one each step costs a tenth of the step
+    result = reusable(None if problem.rest is None else torch.empty_like(drive))  # a new one each step costs a tenth of the step
     return lambda z: torch.addmm(drive, flat(z), lateral, out=result).view(z.shape)
 
 
@@ -48,7 +48,12 @@ def measured_curvature(problem: Problem, z: Tensor, gradient: Tensor) -> Tensor:
     probe = PROBE * torch.where(code > 0, code, torch.ones_like(code))
     scale = (probe / slope.clamp_min(torch.finfo(z.dtype).tiny)).reshape(-1, *[1] * (z.dim() - 1))
     change = norm(problem.gradient(z - scale * gradient) - gradient) / probe
-    return change.clamp(GENTLE, STEEP)
+    return change.clamp(GENTLE, STEEP).detach()
+
+
+def reusable(memory: Tensor | None) -> Tensor | None:
+    """Memory that a step may write its result into; none while gradients are recorded, which need what was there."""
+    return None if torch.is_grad_enabled() else memory
 
 
 def slack(energy: Tensor) -> Tensor:

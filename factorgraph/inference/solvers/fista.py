@@ -10,8 +10,8 @@ from pydantic import Field
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import column, flat
-from factorgraph.inference.solvers._kinds import State
-from factorgraph.inference.solvers._steps import GENTLE, backward, forward, step_length
+from factorgraph.inference.solvers._kinds import Recordable, State
+from factorgraph.inference.solvers._steps import GENTLE, backward, forward, reusable, step_length
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 1000  # steps of momentum without a restart that are told apart; it has reached 0.997 by then
 
 
-class Fista(Unrollable):
+class Fista(Unrollable, Recordable):
     r"""Descends by proximal steps of fixed length with momentum, which each example drops when it carries uphill.
 
     .. math:: z_k = \operatorname{prox}_{E/L}(y_k - \nabla f(y_k) / L), \quad
@@ -40,6 +40,7 @@ class Fista(Unrollable):
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "settled"})
     uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "proximal", "plain"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
+    codes: ClassVar[int] = 2
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)
@@ -55,10 +56,11 @@ class Fista(Unrollable):
             z = prox(descend(y), length)
             moved = z - before
             if self.restart:
-                uphill = flat(y.sub_(z).mul_(moved)).sum(1) > 0
+                ahead = torch.sub(y, z, out=reusable(y))
+                uphill = flat(torch.mul(ahead, moved, out=reusable(ahead))).sum(1) > 0
                 age = age.masked_fill(uphill, 0)
             momentum = column(momenta.index_select(0, age), z)
-            return z, torch.addcmul(z, moved, momentum, out=y), (age + 1).clamp_max_(LONGEST - 1)
+            return z, torch.addcmul(z, moved, momentum, out=reusable(y)), (age + 1).clamp_max_(LONGEST - 1)
 
         return step
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, column, dot
-from factorgraph.inference.solvers._kinds import Iterative, State
+from factorgraph.inference.solvers._kinds import Recordable, State
 from factorgraph.inference.solvers._steps import GENTLE, STEEP, measured_curvature, slack
 from factorgraph.lazy import torch
 
@@ -18,7 +18,7 @@ ENOUGH = 1e-4  # of the descent that the gradient promises: Nocedal & Wright, Nu
 REFUSED = 0.5  # times the step, when it gave less
 
 
-class Gradient(Iterative):
+class Gradient(Recordable):
     r"""Follows the gradient downhill, each example with a step of its own that fits the curvature it last met.
 
     .. math:: z_{k+1} = z_k - a_k \nabla f(z_k), \qquad
@@ -35,6 +35,7 @@ class Gradient(Iterative):
 
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "plain"})
     uses: ClassVar[frozenset[str]] = frozenset({"bounded", "plain"})
+    codes: ClassVar[int] = 2
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)
@@ -52,7 +53,7 @@ class Gradient(Iterative):
             there, slope = problem.smooth(trial), problem.gradient(trial)
             fine = there <= energy - ENOUGH * length * dot(gradient, gradient) + slack(energy)  # false for what is not finite
             moved, bent = trial - z, slope - gradient
-            met = dot(moved, bent) / dot(moved, moved).clamp_min(torch.finfo(z.dtype).tiny)
+            met = (dot(moved, bent) / dot(moved, moved).clamp_min(torch.finfo(z.dtype).tiny)).detach()
             met = torch.where(fine & (met > 0), met.clamp(GENTLE, STEEP), curvature)  # where it bends down, keep the last
             return (
                 choose(fine, trial, z),

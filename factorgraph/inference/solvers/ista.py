@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, column, dot
-from factorgraph.inference.solvers._kinds import State
+from factorgraph.inference.solvers._kinds import Recordable, State
 from factorgraph.inference.solvers._steps import GENTLE, backward, forward, measured_curvature, slack, step_length
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GROWTH = 1.5  # of an example's curvature when a step is refused; Kavukcuoglu's value
 
 
-class Ista(Unrollable):
+class Ista(Unrollable, Recordable):
     r"""Descends by proximal steps: as long as the bound of the curvature allows, or found by backtracking where none is known.
 
     .. math:: z_{k+1} = \operatorname{prox}_{E/L}(z_k - \nabla f(z_k) / L)
@@ -36,6 +36,7 @@ class Ista(Unrollable):
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "settled"})
     uses: ClassVar[frozenset[str]] = frozenset({"bounded", "proximal"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
+    codes: ClassVar[int] = 2
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, column, dot, flat, norm
-from factorgraph.inference.solvers._kinds import Iterative, State
+from factorgraph.inference.solvers._kinds import Recordable, State
 from factorgraph.inference.solvers._steps import GENTLE, STEEP, measured_curvature, slack
 from factorgraph.lazy import torch
 
@@ -19,7 +19,7 @@ ENOUGH = 1e-4  # of the descent that the gradient promises: the same book, equat
 SHORTEST, LONGEST = 0.1, 0.5  # times a step that was refused
 
 
-class Lbfgs(Iterative):
+class Lbfgs(Recordable):
     r"""Descends by quasi-Newton steps: each example's curvature is learned from its own last ten steps.
 
     .. math:: z_{k+1} = z_k - a_k H_k \nabla f(z_k), \qquad
@@ -42,6 +42,7 @@ class Lbfgs(Iterative):
     needs: ClassVar[frozenset[str]] = frozenset({"differentiable", "plain"})
     uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "plain"})
     largest: ClassVar[int | None] = 16384
+    codes: ClassVar[int] = 2 * MEMORY + 2
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)
@@ -62,7 +63,7 @@ class Lbfgs(Iterative):
             downhill, then = dot(direction, gradient), dot(direction, slope)
             level = (there <= energy + slack(energy)) & (then <= (2 * ENOUGH - 1) * downhill)  # too close for energies to tell
             fine = level | (there <= energy + ENOUGH * length * downhill)  # false for what is not finite
-            moved, bent = trial - z, slope - gradient
+            moved, bent = (trial - z).detach(), (slope - gradient).detach()
             along = dot(moved, bent)
             kept = fine & (along > torch.finfo(z.dtype).eps ** 0.5 * norm(moved) * norm(bent))
             return (
@@ -70,7 +71,7 @@ class Lbfgs(Iterative):
                 torch.where(fine, there, energy),
                 choose(fine, slope, gradient),
                 torch.where(kept, (dot(bent, bent) / along).clamp(GENTLE, STEEP), curvature),
-                torch.where(kept, 1.0, length * torch.where(fine, 2.0, _shortened(energy, there, length * downhill))),
+                torch.where(kept, 1.0, length * torch.where(fine, 2.0, _shortened(energy, there, length * downhill).detach())),
                 _remembered(kept, moves, flat(moved)),
                 _remembered(kept, bends, flat(bent)),
             )
