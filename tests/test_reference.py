@@ -13,12 +13,11 @@ from factorgraph.spec.load import loads
 ROOT = Path(__file__).parent.parent
 SPEC = """
 factorgraph: 1
-variables: {X: {kind: observed, shape: [3]}, Y: {kind: observed, shape: [3]VARIABLE}}
+variables: {X: {kind: observed, shape: [3]}, Y: {kind: observed, shape: [3]}}
 factors: {small: {type: l1, of: X}}
 learning: {fit: {loss: energyPHASE}}
 """
 REFUSED = {
-    ("Variable", "given", "training"): ("VARIABLE", ", given: training"),
     ("Phase", "labelled", None): ("PHASE", ", labelled: 5"),
     ("Phase", "on_dead", "resample"): ("PHASE", ", on_dead: resample"),
     ("Phase", "workers", None): ("PHASE", ", workers: {type: elastic}"),
@@ -32,12 +31,12 @@ def test_each_marked_key_is_refused_and_each_refusal_is_marked():
     assert set(REFUSED) == reference.REFUSED
     assert (ROOT / "factorgraph" / "spec" / "names.py").read_text().count("yield _waits(") == len(REFUSED)
     text = reference.reference()
-    assert text.count("(not yet)") == len(REFUSED) and "*training* (not yet)" in text and "`workers` (not yet)" in text
+    assert text.count("(not yet)") == len(REFUSED) and "`workers` (not yet)" in text
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=[each[1] for each in REFUSED])
 def test_what_is_marked_is_refused(case):
     place, more = case
     with pytest.raises(SpecError) as caught:
-        loads(SPEC.replace(place, more).replace("VARIABLE", "").replace("PHASE", ""))
+        loads(SPEC.replace(place, more).replace("PHASE", ""))
     assert {each.code for each in caught.value.issues} == {"FG205"}

@@ -41,7 +41,6 @@ FAMILIES = {
 }
 NOT_YET = " (not yet)"
 REFUSED = {  # what spec/names.py refuses: entry, key, and the word if not the whole key
-    ("Variable", "given", "training"),
     ("Phase", "labelled", None),
     ("Phase", "on_dead", "resample"),
     ("Phase", "workers", None),

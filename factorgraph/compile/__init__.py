@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.closed import plan_closed_forms
+from factorgraph.compile.later import misfit_with_later, plan_with_later
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
-from factorgraph.compile.planner import misfit, plan_procedure
 from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
@@ -30,7 +30,7 @@ def plan_procedures(graph: Graph) -> dict[str, ProcedurePlan]:
     with graph.spec.document.locating():
         for key, named in named_procedures(graph).items():
             try:
-                plans[key] = plan_procedure(graph, named)
+                plans[key] = plan_with_later(graph, named)
             except SpecError as error:
                 refused.append(error)
         if refused:
@@ -64,7 +64,7 @@ def check_plan(graph: Graph, plans: Mapping[str, ProcedurePlan]) -> None:
     """Raise :class:`RunError` FG673 where a stored plan does not belong to a graph, or names a solver that cannot do it."""
     named = named_procedures(graph)
     found = [] if named.keys() == plans.keys() else ["it has other procedures than the spec"]
-    found += [why for key in named.keys() & plans.keys() if (why := misfit(graph, named[key], plans[key]))]
+    found += [why for key in named.keys() & plans.keys() if (why := misfit_with_later(graph, named[key], plans[key]))]
     if found:
         raise RunError(issue("FG673", f"the stored plan does not fit the spec: {found[0]}", notes=tuple(found[1:])))
 

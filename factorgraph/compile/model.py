@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from factorgraph.compile.freed import TAKEN, constrain
+from factorgraph.compile.later import predicted
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure
@@ -187,8 +188,18 @@ class Model(nn.Module):
     def infer(self, procedure: str | None = None, **values: Tensor) -> Solution:
         """The latent variables that were not given, by a named procedure; others by the first that infers them."""
         given = self.with_noise(self.assign(values))
+        return self._solution(procedure, given, given)
+
+    def predict(self, procedure: str | None = None, **values: Tensor) -> Solution:
+        """The same as held-out samples are measured: what is given in training only counts in the energy, and is not seen by
+        procedures."""
+        given = self.with_noise(self.assign(values))
+        return self._solution(procedure, {key: each for key, each in given.items() if key not in predicted(self.graph)}, given)
+
+    def _solution(self, procedure: str | None, seen: Mapping[Id, Tensor], given: Mapping[Id, Tensor]) -> Solution:
+        """What procedures infer from what is seen, and the energy of that with all that is given."""
         names = self.sequence(procedure, given)
-        found = self.run(names, given, self.inferences)
+        found = self.run(names, seen, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
         shares = self._evaluated(known)
         ended = _worst(list(found.values()))
@@ -236,7 +247,7 @@ class Model(nn.Module):
             what = f'there is no procedure "{procedure}" that goes step by step'
             raise RunError(issue("FG620", what, allowed=", ".join(stepwise) or "none here"))
         given = self.with_noise(self.assign(values))
-        return Procedure(inference, given, self.in_use()).approach()
+        return Procedure(inference.knowing(given), given, self.in_use()).approach()
 
     def limited(self, procedure: str, steps: int, tolerance: float) -> Model:
         """The same parameters, with another end of a procedure's search."""
@@ -295,11 +306,11 @@ class Model(nn.Module):
 
     def visible(self, known: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The factors that can be evaluated: one that touches a variable predicted later is left out where that is not given."""
-        later = {each.id for each in self.graph.of_kind("observed") if each.given == "training" and each.id not in known}
+        later = predicted(self.graph) - known.keys()
         return tuple(
             key
             for key, factor in self.graph.factors.items()
-            if not any(self.graph.depends(each, frozenset(later)) for each in factor.arguments)
+            if not any(self.graph.depends(each, later) for each in factor.arguments)
         )
 
     def _evaluated(self, known: Mapping[Id, Tensor]) -> dict[str, Tensor]:

@@ -44,6 +44,7 @@ class ProcedurePlan:
     kernel: Kernel = ""
     reason: str = ""
     others: tuple[str, ...] = ()
+    later: ProcedurePlan | None = None  # where a variable that is given in training only is not known
 
 
 def runs(plans: Iterable[ProcedurePlan]) -> tuple[str, ...]:
@@ -119,8 +120,9 @@ def _procedures(data: Mapping[str, Any]) -> dict[str, ProcedurePlan]:
 
 def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
     terms = tuple(Term(**term) for term in data["terms"])
-    rest = {key: _tupled(value) for key, value in data.items() if key != "terms"}
-    return ProcedurePlan(**rest, terms=terms)
+    later = _procedure(data["later"]) if data.get("later") else None
+    rest = {key: _tupled(value) for key, value in data.items() if key not in ("terms", "later")}
+    return ProcedurePlan(**rest, terms=terms, later=later)
 
 
 def _phase(data: Mapping[str, Any]) -> PhasePlan:
@@ -150,6 +152,10 @@ def describe(plan: ProcedurePlan, where: str) -> str:
         lines += [f"          {each}" for each in plan.others]
     if plan.kernel:
         lines.append(f"  kernel  {plan.kernel:18} {KERNELS[plan.kernel]}")
+    if plan.later is not None:
+        hidden = [each for each in plan.factors if each not in plan.later.factors]
+        solver = (plan.later.solver or {}).get("type", "")
+        lines.append(f"  later   {solver:18} without {', '.join(hidden)}, which read what is given in training only")
     return "\n".join(lines)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from factorgraph import registry
 from factorgraph.compile.freed import thinned
+from factorgraph.compile.later import predicted
 from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.problems import Block
@@ -52,6 +54,9 @@ class Inference:
         self.network: Network | None = None
         if isinstance(method, Layered) and isinstance(self.solver, Unrollable):
             self.network = Network(self.block, self.solver)
+        self.later: Inference | None = None
+        if plan.later is not None:
+            self.later = Inference(program, plan.later, method, reads)
 
     def __deepcopy__(self, memo: object) -> Inference:
         return self
@@ -60,10 +65,21 @@ class Inference:
         """The same search with another end."""
         other = copy(self)
         other.method = self.method.model_copy(update={"steps": steps, "tolerance": tolerance})
+        other.later = self.later.limited(steps, tolerance) if self.later is not None else None
         return other
 
+    def knowing(self, given: Assignment) -> Inference:
+        """The one that these values allow: without the factors that touch what is predicted later, where that is not known."""
+        return self if self.later is None or self._seen <= given.keys() else self.later
+
+    @cached_property
+    def _seen(self) -> frozenset[Id]:
+        """What is given in training only, and touched by a factor that counts."""
+        graph = self.block.program.graph
+        return predicted(graph) & graph.leading_to(each for key in self.plan.factors for each in graph.factors[key].arguments)
+
     def __call__(self, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Found:
-        return self.method.infer(Procedure(self, given, tensors, learning))
+        return self.method.infer(Procedure(self.knowing(given), given, tensors, learning))
 
 
 class Procedure:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.compile.lacking import touched_by
+from factorgraph.compile.later import predicted
 from factorgraph.data import images
 from factorgraph.data.inputs import Input, read_input
 from factorgraph.errors import DataError, issue
@@ -74,7 +75,9 @@ def reconstructions(graph: Graph) -> dict[str, Id]:
 
 def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarray]:
     model, made = run.model, reconstructions(run.model.graph)
-    lacking = run.lacked - given.variables.keys()  # rows without them were learned from: factors that touch them do not count
+    later = {model.graph.variables[key].name for key in predicted(model.graph)}
+    # rows without them were learned from, so that factors that touch them do not count
+    lacking = run.lacked - given.variables.keys() - later
     seen = [key for key in model.graph.factors if not touched_by(model.graph, key, lacking)]
     parts: dict[str, list[Any]] = {}
     for begin in range(0, given.rows, ROWS_AT_ONCE):

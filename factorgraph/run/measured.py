@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.compile.lacking import counted, unmeasured
+from factorgraph.compile.later import predicted
 from factorgraph.compile.plan import runs
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
+from factorgraph.run.batches import as_tensor, batches, seconds, slices
 from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from factorgraph.graph.model import FactorNode, FunctionNode, Graph, Variable
     from factorgraph.structure import Shape
 
-ROWS_AT_ONCE = 1000  # bounds memory, not the result: rows are inferred each on its own
 TIMED_ROWS = 100  # a batch as learning uses them
 BACKGROUND_ROWS = 4000  # the standard error of an AUC of 0.9 is then below 0.01
 
@@ -80,6 +80,12 @@ class Measured:
         return dict(self.dataset.test if self.split == "test" else self.dataset.train)
 
     @property
+    def seen(self) -> Mapping[str, np.ndarray]:
+        """Those of them that are known before anything is predicted: what procedures infer from."""
+        later = {self.graph.variables[key].name for key in predicted(self.graph)}
+        return {name: each for name, each in self.given.items() if name not in later}
+
+    @property
     def rows(self) -> int:
         return next((len(each) for each in self.given.values()), 0)
 
@@ -96,8 +102,9 @@ class Measured:
         return runs(each.plan for each in self.model.inferences.values())
 
     def plans(self, procedure: str) -> Sequence[ProcedurePlan]:
-        """The plans that a name stands for: several where it has slots."""
-        return [self.model.inferences[key].plan for key in standing_for(procedure, self.model.inferences)]
+        """The plans that a name stands for, several where it has slots: what it does where labels are still to be predicted."""
+        called = [self.model.inferences[key].plan for key in standing_for(procedure, self.model.inferences)]
+        return [each.later or each for each in called]
 
     def method(self, procedure: str) -> str:
         """How a procedure infers: *argmin*, *amortized*, ...; empty for a model without procedures."""
@@ -120,7 +127,7 @@ class Measured:
 
     def seconds(self, procedure: str) -> float:
         """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""
-        return _seconds(self.model, procedure, self._tensors({key: each[:TIMED_ROWS] for key, each in self.given.items()}))
+        return seconds(self.model, procedure, self._tensors({key: each[:TIMED_ROWS] for key, each in self.seen.items()}))
 
     def steps(self, procedure: str) -> int:
         """How many steps a procedure's search takes at most."""
@@ -128,7 +135,7 @@ class Measured:
 
     def approach(self, procedure: str) -> Iterator[dict[str, Tensor]]:
         """The split's latents, (rows, *shape) by id, after 0, 1, 2, ... steps of a procedure's solver, without end."""
-        parts = [self.model.approach(procedure, **self._tensors(batch)) for batch in _batches(self.given)]
+        parts = [self.model.approach(procedure, **self._tensors(batch)) for batch in batches(self.seen)]
         for found in zip(*parts, strict=True):
             yield {key: torch.cat([each[key].detach().cpu() for each in found]) for key in found[0]}
 
@@ -139,7 +146,7 @@ class Measured:
 
     def inferred(self, procedure: str | None, given: Mapping[str, np.ndarray]) -> Solved:
         """What a procedure infers for other rows: observed variables by name, (rows, *shape)."""
-        parts = [self._part(self._name(procedure), batch) for batch in _batches(given)]
+        parts = [self._part(self._name(procedure), batch) for batch in batches(given)]
         first = parts[0]
         return replace(
             first,
@@ -159,7 +166,7 @@ class Measured:
 
     def _part(self, procedure: str, batch: Mapping[str, np.ndarray]) -> Solved:
         with torch.no_grad():
-            solution = self.model.infer(procedure=procedure or None, **self._tensors(batch))
+            solution = self.model.predict(procedure=procedure or None, **self._tensors(batch))
         known = self.graph.variables
         variables = {key: each.detach().cpu() for key, each in solution.variables.items() if key in known}
         return Solved(
@@ -250,7 +257,7 @@ class Measured:
 
     def _givens(self, solved: Solved) -> Iterator[dict[str, Tensor]]:
         """What a row's values are computed from, a bounded number of rows at a time, where the model is."""
-        for rows in _slices(len(solved.energy)):
+        for rows in slices(len(solved.energy)):
             yield self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if not self._derived(key)})
 
     def _derived(self, id: str) -> bool:
@@ -314,7 +321,7 @@ class Measured:
         """Prepared samples (rows, values) as differences from a flat picture, (rows, *raw shape): the linear part undone."""
         chain = self._chain_of(variable)
         assert chain is not None, "only pictures of the data are shown unprepared"
-        return _as_tensor(chain.pixels(samples.numpy()))
+        return as_tensor(chain.pixels(samples.numpy()))
 
     def _chain_of(self, variable: Variable) -> Chain | None:
         preparation = self.dataset.preparation
@@ -328,7 +335,7 @@ class Measured:
             text = f"function {function!r} neither writes nor reads a variable that is bound to data"
             raise RunError(issue("FG632", text, fix="ask for an encoder or a decoder of the data"))
         show = chain.pixels if self.writes(node) else chain.pixels_of_rows
-        return _as_tensor(show(flat.numpy()))
+        return as_tensor(show(flat.numpy()))
 
     def _matrices(self, function: str) -> list[tuple[FunctionNode, Tensor]]:
         named = dict(self.model.named_parameters())
@@ -351,7 +358,7 @@ class Measured:
 
     def truth(self) -> Tensor:
         """The true atoms of generated data: (atoms, values)."""
-        return _as_tensor(self._from_source("truth", self.graph.spec.seed)).T
+        return as_tensor(self._from_source("truth", self.graph.spec.seed)).T
 
     def _background_rows(self) -> Mapping[str, np.ndarray]:
         points = self._from_source("background", BACKGROUND_ROWS, self.graph.spec.seed)
@@ -368,32 +375,3 @@ class Measured:
             text = f"the data have no {what}: only generated data know it"
             raise RunError(issue("FG634", text, ("data",), fix="ask this of a spec with generated data, such as curve"))
         return made(*arguments)
-
-
-def _as_tensor(array: Any) -> Tensor:
-    return torch.as_tensor(np.ascontiguousarray(array))
-
-
-def _slices(rows: int) -> Iterator[slice]:
-    for start in range(0, rows, ROWS_AT_ONCE):
-        yield slice(start, start + ROWS_AT_ONCE)
-
-
-def _batches(arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    rows = len(next(iter(arrays.values())))
-    for part in _slices(rows):
-        yield {key: each[part] for key, each in arrays.items()}
-
-
-def _seconds(model: Model, procedure: str, batch: Mapping[str, Tensor]) -> float:
-    on_gpu = any(each.is_cuda for each in batch.values())
-    with torch.no_grad():
-        given = model.with_noise(model.assign(batch))
-        names = model.sequence(procedure, given)
-        if on_gpu:
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        model.run(names, given, model.inferences)
-        if on_gpu:
-            torch.cuda.synchronize()
-    return time.perf_counter() - start

@@ -125,8 +125,6 @@ class Checks:
 
     def variables(self) -> Iterator[Issue]:
         for declared in self.spec.variables.values():
-            if declared.first.given == "training":
-                yield _waits("given: training", "variables given: training", (*declared.path, "given"))
             other = declared.first.stands_for
             if other is not None and other not in self.names.variables and other.split(".")[0] not in self.names.unread:
                 yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))

@@ -233,7 +233,7 @@ class Trainer:
         for begin in range(0, self.data.rows("test"), TEST_ROWS):
             values = self._given(self.data.batch(slice(begin, begin + TEST_ROWS), "test"))
             with torch.no_grad():
-                solution = self.model.infer(None, **values)
+                solution = self.model.predict(None, **values)
             for key, share in solution.shares.items():
                 parts.setdefault(key, []).append(share.double())
         every = {key: torch.cat(each) for key, each in parts.items()}

@@ -205,7 +205,7 @@ def test_speedup_is_a_ratio_of_medians_of_runs_that_take_turns():
 
 def test_inference_in_pieces_is_inference_at_once(psd, monkeypatch):
     whole = psd.solved("fast").variables["Z"]
-    monkeypatch.setattr("factorgraph.run.measured.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr("factorgraph.run.batches.ROWS_AT_ONCE", 100)
     pieces = Measured(psd.model, psd.dataset).solved("fast").variables["Z"]
     assert torch.allclose(pieces, whole, atol=1e-6)
     assert len(pieces) == 1037

@@ -136,6 +136,8 @@ class FakeModel:
         status = torch.ones_like(count) if procedure != "fast" else torch.zeros_like(count)
         return FakeSolution(variables={"Y": Y, "Z": z}, energy=sum(shares.values()), shares=shares, status=status, steps=count)
 
+    predict = infer  # nothing is given in training only
+
     def evaluate(self, wanted, **known):
         found = {"decoder(Z)": known["Z"] @ self.decoder.T, "encoder(Y)": self.code(known["Y"]), **known}
         return {key: found[key] for key in wanted}
@@ -172,6 +174,8 @@ class FakePlane:
         z = torch.nn.functional.one_hot(which, len(self.prototypes)).to(Y.dtype)
         none = torch.zeros(len(Y), dtype=torch.int64)
         return FakeSolution(variables={"Y": Y, "Z": z}, energy=energy, shares={"reconstruction": energy}, status=none, steps=none)
+
+    predict = infer
 
     def evaluate(self, wanted, *, Z, **known):
         found = {"prototypes(Z)": Z @ self.prototypes, "Z": Z, **known}
