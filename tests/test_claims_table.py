@@ -26,14 +26,19 @@ def number(text: Any) -> Any:
         return text
 
 
-def claims(name: str) -> dict[str, tuple[Any, ...]]:
-    """The judged claims of a spec, shipped or still a draft, as its file has them: bound, seeds, what is taken of them."""
+def judged(name: str) -> dict[str, Any]:
+    """The judged claims of a spec, shipped or still a draft, as its file has them."""
     file = next(path for path in (folder() / f"{name}.yaml", folder() / "drafts" / f"{name}.yaml") if path.exists())
+    expect = read(decode(file.read_bytes(), name), name).values.get("expect", {})
+    return {claim: entry for claim, entry in expect.items() if not entry.get("report")}
+
+
+def claimed(name: str) -> dict[str, tuple[Any, ...]]:
+    """Of each judged claim the bound, the seeds, and what is taken of them."""
     found = {}
-    for claim, entry in read(decode(file.read_bytes(), name), name).values.get("expect", {}).items():
-        if not entry.get("report"):
-            bounds = tuple((key, number(entry[key])) for key in BOUNDS if key in entry)
-            found[claim] = (bounds, entry.get("seeds", 1), entry.get("take", "median"))
+    for claim, entry in judged(name).items():
+        bounds = tuple((key, number(entry[key])) for key in BOUNDS if key in entry)
+        found[claim] = (bounds, entry.get("seeds", 1), entry.get("take", "median"))
     return found
 
 
@@ -50,7 +55,13 @@ def written(name: str) -> dict[str, tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", sorted({*SHIPPED, *(row["spec"] for row in ROWS)}))
 def test_a_spec_claims_what_was_written_down_first(name: str) -> None:
-    assert claims(name) == written(name)
+    assert claimed(name) == written(name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_claim_that_is_judged_says_where_it_comes_from(name: str) -> None:
+    rows = {row["claim"]: (row["source"], row["published"]) for row in ROWS if row["spec"] == name}
+    assert {claim: (each.get("source"), str(each.get("published", ""))) for claim, each in judged(name).items()} == rows
 
 
 def test_rows_are_one_a_claim_and_name_where_they_come_from() -> None:

@@ -247,17 +247,19 @@ class Builder:
         only: Names | None = None,
         without: Names | None = None,
         seeds: Number | None = None,
+        source: str | None = None,
         take: Literal["median", "mean", "best", "worst"] | None = None,
         budget: str | None = None,
         control: str | None = None,
     ) -> None:
         """What the model is said to do, as a number that one command checks, with a bound, or ``report``: printed, not judged.
 
-        ``metric``: "energy(fast) / energy(optimal)". ``published``: the source's figure. ``only``, ``without``: for its energies.
-        ``seeds``: how many runs, of which it ``take``s the median. ``control``: a variant, or "start", where it must not hold.
+        ``metric``: "energy(fast) / energy(optimal)". ``source``: where it stands, ``published``: its figure there. ``only``,
+        ``without``: for its energies. ``seeds``: how many runs, of which it ``take``s the median. ``control``: a variant, or
+        "start", where it must not hold.
         """
         form = _given(claim=claim, metric=metric, at_least=at_least, at_most=at_most, rises_with=rises_with)
-        form |= _given(falls_with=falls_with, report=report, published=published, only=only, without=without)
+        form |= _given(falls_with=falls_with, report=report, source=source, published=published, only=only, without=without)
         self._entry("expect", name, form | _given(seeds=seeds, take=take, budget=budget, control=control))
 
     def figure(self, name: str, type: str, of: Expressed | Sequence[Expressed], *, by: Name | None = None) -> None:

@@ -38,7 +38,7 @@ FIGURES = {  # by state and metric call
 def saying(it=None, **expect):
     """A spec that claims these; one claim is called it."""
     claimed = expect if it is None else {"it": it}
-    return SimpleNamespace(expect=claimed, indices=INDICES, learning={"warm": None})
+    return SimpleNamespace(expect=claimed, indices=INDICES, learning={"warm": None}, variants={"wide": {}, "plain": {}})
 
 
 class Told:
@@ -208,6 +208,15 @@ def test_before_learning_there_is_no_phase(monkeypatch):
     monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: {"warm": 3.0, "start": 10.0}[on.state])
     (found,) = judge(saying(Claim(claim="c", metric="warm.energy(fast)", at_most=3.5, control="start")), [states])
     assert (found.verdict, found.control) == ("holds", (10.0,))
+
+
+def test_before_learning_no_variant_has_learned(monkeypatch):
+    asked = []
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: asked.append(on.state) or float(len(asked) < 4))
+    metric = "wide[0].energy(fast) + wide[0].warm.energy(fast) + start.energy(fast)"
+    (found,) = judge(saying(Claim(claim="c", metric=metric, at_least=3, control="start")), [Told])
+    assert asked == ["wide[0]", "wide[0].warm", "start", "wide[0].start", "wide[0].start", "start"]
+    assert (found.verdict, found.control) == ("holds", (0.0,))
 
 
 def test_under_a_control_phases_are_those_of_the_control(monkeypatch):
