@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.metrics._base import Kind, MetricLeaf
-from factorgraph.metrics._labels import energies_by_label, label_of
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured
@@ -28,6 +27,6 @@ class ErrorRate(MetricLeaf):
     arguments: ClassVar[tuple[Kind, ...]] = ("factor",)
 
     def measure(self, on: Measured, factor: str) -> float:
-        energies, true = energies_by_label(on, factor, label_of(on, factor))
+        energies, true = on.by_label(factor)
         wrong = (energies.argmin(1) != true) | ~energies.isfinite().all(1)
         return float(wrong.double().mean())

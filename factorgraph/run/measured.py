@@ -15,6 +15,7 @@ from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
+from factorgraph.run.labels import energies_by_label
 from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
@@ -214,6 +215,10 @@ class Measured:
             raise RunError(issue("FG630", f"there is no factor called {name!r}", allowed=", ".join(self.graph.factors)))
         self._check_measured([node.id for node in nodes])
         return torch.stack([self._factor_value(node, solved) for node in nodes]).sum(0)
+
+    def by_label(self, factor: str) -> tuple[Tensor, Tensor]:
+        """A factor's value at each value of its label, (rows, values), and the number of the true one, (rows,)."""
+        return energies_by_label(self, factor)
 
     def lacking(self, factor: str) -> frozenset[str]:
         """The variables for which a factor cannot be measured: it touches them, and no row of the split has all of them."""

@@ -39,10 +39,12 @@ def label_of(on: Measured, factor: str) -> Variable:
     return labels[0]
 
 
-def energies_by_label(on: Measured, factor: str, label: Variable) -> tuple[Tensor, Tensor]:
-    """The factor's value at each value of the label, (rows, values), where the first procedure leaves the latents; and the value
-    that each row has, (rows,), counted as in :func:`domains.choices`. Rows without the label are left out."""
-    solved = on.solved(None)
+def energies_by_label(on: Measured, factor: str) -> tuple[Tensor, Tensor]:
+    """The factor's value at each value of its label, (rows, values), where the first procedure leaves the latents.
+
+    And the number of the true value, (rows,), counted as in :func:`domains.choices`. Rows without the label are left out.
+    """
+    label, solved = label_of(on, factor), on.solved(None)
     true = solved.variables[label.id]
     known = on.dataset.present[on.split].get(label.name)
     rows = torch.ones(len(true), dtype=torch.bool) if known is None else torch.as_tensor(known)
