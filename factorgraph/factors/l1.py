@@ -38,4 +38,6 @@ class L1(Factor, Absolute):
         return per_example(z.abs())
 
     def prox(self, v: Tensor, t: Tensor, *still: Tensor) -> Tensor:
-        return v - torch.minimum(torch.maximum(v, -t), t)  # sign(v) max(|v| - t, 0) in fewer sweeps over memory
+        if torch.is_grad_enabled() and (v.requires_grad or t.requires_grad):
+            return torch.relu(v - t) - torch.relu(-v - t)  # the same, and its gradient costs a third of that of a clamp
+        return v - torch.clamp(v, -t, t)  # sign(v) max(|v| - t, 0) in fewer sweeps over memory

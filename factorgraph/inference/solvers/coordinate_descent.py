@@ -79,15 +79,15 @@ class CoordinateDescent(Unrollable):
         return 1 / hessian.diagonal().clamp_min(GENTLE)
 
     def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
-        z, reached = start, layers[0].reach(start)
+        z, reached, columns = start, layers[0].reach(start), layers[0].inhibition.T.contiguous()
         for turn, layer in enumerate(layers):
             if layer is not layers[turn - 1]:
-                reached = layer.reach(z)
+                reached, columns = layer.reach(z), layer.inhibition.T.contiguous()
             moves = layer.shrink(reached) - z
             unit = self._unit(moves.detach(), layer.lengths, turn)
             moved = moves.gather(1, unit)
             z = z.scatter_add(1, unit, moved)
-            reached = reached + moved * layer.inhibition.T.index_select(0, unit.squeeze(1))
+            reached = reached + moved * columns.index_select(0, unit.squeeze(1))
         return layers[-1].shrink(reached)
 
     def _unit(self, moves: Tensor, lengths: Tensor | None, turn: int) -> Tensor:
@@ -112,4 +112,4 @@ def _least(problem: Problem, curvature: Tensor) -> Callable[[Tensor], Tensor]:
     threshold = flat(rest.l1.expand_as(problem.start)) / curvature
     if rest.nonnegative:
         return lambda v: (v - threshold).clamp_min_(0)
-    return lambda v: v - torch.minimum(torch.maximum(v, -threshold), threshold)
+    return lambda v: v - torch.clamp(v, -threshold, threshold)
