@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import Dependence, dependences
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.network import LENGTHS, MATRICES, has_bias, inputs
+from factorgraph.compile.network import GROUP_THRESHOLD, LENGTHS, group_shapes, has_bias, inputs, shrinks_units
+from factorgraph.compile.plan import Term
 from factorgraph.compile.planner import Named
 from factorgraph.compile.problems import still_values
 from factorgraph.compile.terms import terms_of
 from factorgraph.factors.functions._affine import COLUMNS, ROWS, bound_
 from factorgraph.graph.model import Graph, Id
-from factorgraph.inference.methods._matrix import Layered, Matrix
+from factorgraph.inference.methods._matrix import Layered, Matrix, Name
 from factorgraph.inference.methods._method import Method
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
-from factorgraph.structure import Parameter, Parameters
+from factorgraph.structure import Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,26 +38,45 @@ def freed(graph: Graph) -> dict[str, dict[str, Parameter]]:
 
 def smooth_part(graph: Graph, named: Named) -> tuple[Mapping[Id, Dependence], tuple[str, ...]]:
     """How values move with a procedure's block, and the ids of the factors in the smooth part of its energy."""
+    known, terms = _seen(graph, named)
+    return known, _smooth(terms)
+
+
+def _seen(graph: Graph, named: Named) -> tuple[Mapping[Id, Dependence], tuple[Term, ...]]:
     known = dependences(graph, frozenset(each.id for each in named.block))
-    terms = terms_of(graph, named.factors, known, named.block)
-    return known, tuple(each.factor for each in terms if each.part == "smooth")
+    return known, terms_of(graph, named.factors, known, named.block)
+
+
+def _smooth(terms: tuple[Term, ...]) -> tuple[str, ...]:
+    return tuple(each.factor for each in terms if each.part == "smooth")
 
 
 def _parameters(graph: Graph, named: Named, method: Layered) -> dict[str, Parameter]:
-    known, smooth = smooth_part(graph, named)
     units = sum(prod(each.shape) for each in named.block)
-    read = sum(prod(graph.values[key].shape) for key in inputs(graph, known, smooth))
-    shapes = {"filter": (units, read), "inhibition": (units, units), "threshold": (units,)}
     copies = (method.steps,) if method.share == "none" else ()
-    names = [name for name in MATRICES if name in method.free]
     found: dict[str, Parameter] = {
-        name: Parameter((*copies, *shapes[name]), "constant", 0.0, method.free[name].rate) for name in names
+        name: Parameter((*copies, *shape), "constant", 0.0, method.free[matrix].rate)
+        for matrix, shapes in _shapes(graph, named, units).items()
+        if matrix in method.free
+        for name, shape in shapes.items()
     }
-    if "filter" in method.free and has_bias(graph, known, smooth):
-        found["bias"] = Parameter((*copies, units), "constant", 0.0, method.free["filter"].rate)
     if isinstance(solver := getattr(method, "solver", None), Unrollable) and solver.compares:
         found[LENGTHS] = Parameter((units,), "constant", 1.0, kept=True)
     return {**found, TAKEN: Parameter((), "constant", 0.0, kept=True)}
+
+
+def _shapes(graph: Graph, named: Named, units: int) -> Mapping[Name, Mapping[str, Shape]]:
+    """What each matrix that may be freed consists of, by the names of its parameters."""
+    known, terms = _seen(graph, named)
+    smooth, groups = _smooth(terms), group_shapes(graph, known, terms)
+    read = sum(prod(graph.values[key].shape) for key in inputs(graph, known, smooth))
+    filter_: dict[str, Shape] = {"filter": (units, read)}
+    threshold: dict[str, Shape] = {"threshold": (units,)} if shrinks_units(graph, known, terms) else {}
+    if has_bias(graph, known, smooth):
+        filter_["bias"] = (units,)
+    if groups:
+        threshold[GROUP_THRESHOLD] = (sum(prod(each) for each in groups.values()),)
+    return {"filter": filter_, "inhibition": {"inhibition": (units, units)}, "threshold": threshold}
 
 
 def reads_through(graph: Graph, named: Named, own: bool) -> set[Id]:
@@ -84,7 +104,8 @@ def constrain(method: Method, parameters: Parameters) -> None:
     with torch.no_grad():
         for name, options in method.free.items():
             if name == "threshold":
-                parameters[name].clamp_min_(0)
+                for each in parameters.keys() & {name, GROUP_THRESHOLD}:
+                    parameters[each].clamp_min_(0)
             else:
                 for matrix in _each(parameters[name]):
                     _bound(matrix, options)

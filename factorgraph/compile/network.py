@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from factorgraph import registry
 from factorgraph.compile.dependence import Dependence, Kind, moving_in
 from factorgraph.compile.plan import Term
-from factorgraph.compile.problems import Block, gradient_of, still_values, varies
+from factorgraph.compile.problems import Block, Share, gradient_of, still_values, varies
 from factorgraph.compile.program import Assignment, Tensors
+from factorgraph.compile.terms import grouped, variable_of
 from factorgraph.errors import SpecError, issue
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.graph.model import Application, Graph, Id, Operation
-from factorgraph.inference import domains
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
-from factorgraph.structure import Linear, Proximal, Structure
+from factorgraph.structure import Linear, Proximal, Shape, Structure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LARGEST = 4096  # units: an inhibition of 64 MiB of float32
 LENGTHS = "lengths"  # of steps by unit, kept beside learned matrices
 MATRICES = ("filter", "inhibition", "threshold")
+GROUP_THRESHOLD = "group_threshold"  # beside the threshold of units: of groups, which are shrunk after them
 
 
 def check(graph: Graph, named: Named, terms: tuple[Term, ...], structure: Structure, known: Mapping[Id, Dependence]) -> None:
@@ -48,11 +49,10 @@ def check(graph: Graph, named: Named, terms: tuple[Term, ...], structure: Struct
         what = f"the steps towards {' and '.join(each.id for each in named.block)} have no matrices: {why}"
         raise SpecError(issue("FG446", what, path, fix="infer it by method: argmin, or leave such factors out with without"))
     smooth = tuple(each.factor for each in terms if each.part == "smooth")
-    rest = [graph.factors[each.factor].leaf for each in terms if each.part == "rest"]
     lacks = {
         "filter": not inputs(graph, known, smooth) and "its quadratic part reads nothing that samples change",
-        "threshold": not (rest and all(isinstance(each, Proximal) and each.separable for each in rest))
-        and "no factor shrinks each unit by itself, as l1 does",
+        "threshold": not (shrinks_units(graph, known, terms) or group_shapes(graph, known, terms))
+        and "no factor shrinks each unit by itself, as l1 does, or each group",
     }
     for name in method.free:
         if told := lacks.get(name):
@@ -90,6 +90,22 @@ def has_bias(graph: Graph, known: Mapping[Id, Dependence], smooth: Collection[st
     factors = [graph.factors[name] for name in smooth]
     compared = any(not varies(graph, key) and known[key].kind is Kind.CONSTANT for each in factors for key in each.arguments)
     return shifts or bool(added) or compared or any(each.leaf.keeps(Linear, moving_in(each, known)) for each in factors)
+
+
+def shrinks_units(graph: Graph, known: Mapping[Id, Dependence], terms: Collection[Term]) -> bool:
+    """Whether some term shrinks each unit of a variable by itself, so that it can have a threshold of its own."""
+    factors = [graph.factors[each.factor] for each in terms if each.part == "rest"]
+    apart = [
+        each for each in factors if isinstance(each.leaf, Proximal) and each.leaf.separable and not grouped(each, known, graph)
+    ]
+    return any(graph.variables[variable_of(each, known, graph)].domain != "simplex" for each in apart)
+
+
+def group_shapes(graph: Graph, known: Mapping[Id, Dependence], terms: Collection[Term]) -> dict[Id, Shape]:
+    """The shape of the lengths of groups, for each variable whose groups are shrunk."""
+    factors = [graph.factors[each.factor] for each in terms if each.part == "rest"]
+    found = {each.id: lengths.shape for each in factors if (lengths := grouped(each, known, graph)) is not None}
+    return {variable_of(graph.factors[key], known, graph): shape for key, shape in found.items()}
 
 
 class Network:
@@ -130,44 +146,38 @@ class Network:
             driven = torch.nn.functional.linear(read, mine["filter"], mine.get("bias")) if drive is None else drive
             inhibition = mine["inhibition"] if "inhibition" in mine else made.inhibition  # noqa: SIM401  it costs to be read
             lengths = (mine[LENGTHS] if LENGTHS in mine else made.lengths.detach()) if self.solver.compares else None
-            return Layer(driven, inhibition, self._shrink(made, mine.get("threshold"), still, start), lengths)
+            return Layer(driven, inhibition, self._shrink(made, mine, still), lengths)
 
         layers = [layer(_of_step(own, step)) for step in range(steps)] if apart else [layer(own)] * steps
         return self.solver.unroll(start, layers)
 
-    def _shrink(self, made: Made, threshold: Tensor | None, still: Assignment, start: Tensor) -> Callable[[Tensor], Tensor]:
-        if not self.separable:
-            rest = self.block.rest_of(start, still)
-            return (lambda v: v) if rest is None else lambda v: rest.prox(v, made.lengths)
-        at = self.block.split((threshold if threshold is not None else made.threshold)[None])
-        shares = {share.variable: share for share in self.block.shares(still)}  # of several on one, magnitudes all, any will do
-        domain = {each.id: each.domain for each in self.block.variables}
+    def _shrink(self, made: Made, mine: Mapping[str, Tensor], still: Assignment) -> Callable[[Tensor], Tensor]:
+        shares = self.block.shares(still)
+        terms = {(share.variable, share.groups is None): share for share in shares}  # several alike are magnitudes: any will do
+        at = [(share, self._threshold(share, made, mine)) for share in terms.values()]
+        return lambda v: self.block.shrink(v, at)
 
-        def shrink(v: Tensor) -> Tensor:
-            parts = self.block.split(v)
-            for key, share in shares.items():
-                leaf = share.factor.leaf
-                assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
-                if domain[key] != "simplex":  # there, what the planner lets stand is constant
-                    parts[key] = leaf.prox(parts[key], at[key], *share.before, *share.after)
-            for key, kind in domain.items():
-                if kind != "real":
-                    parts[key] = domains.project(kind, parts[key])
-            return self.block.join(parts)
-
-        return shrink
+    def _threshold(self, share: Share, made: Made, mine: Mapping[str, Tensor]) -> Tensor:
+        """Learned, or as the energy gives it: one a unit, (1, *shape), or a group, (1, *groups); else one number for all."""
+        if share.groups is not None:
+            every = mine[GROUP_THRESHOLD] if GROUP_THRESHOLD in mine else made.group_threshold  # noqa: SIM401  it costs to be read
+            pieces = torch.split(every, [prod(each) for each in self.groups.values()])
+            return dict(zip(self.groups, pieces, strict=True))[share.variable].reshape(1, *self.groups[share.variable])
+        leaf = share.factor.leaf
+        if not (isinstance(leaf, Proximal) and leaf.separable):
+            return share.factor.weight * made.lengths
+        every = mine["threshold"] if "threshold" in mine else made.threshold  # noqa: SIM401
+        return self.block.split(every[None])[share.variable]
 
     @cached_property
-    def separable(self) -> bool:
-        """Whether each unit is shrunk by itself, so that it can have a threshold of its own."""
-        leaves = [self.graph.factors[term.factor].leaf for term in self.block.rest]
-        return all(isinstance(each, Proximal) and each.separable for each in leaves)
+    def groups(self) -> Mapping[Id, Shape]:
+        return group_shapes(self.graph, self.block.dependences, self.block.rest)
 
     def own(self, names: Collection[str], like: Tensor, tensors: Tensors) -> dict[str, Tensor]:
         """The matrices of the energy, as parameters begin: some of ``MATRICES``, the bias with the filter, and the lengths."""
         with torch.no_grad():
             made = Made(self, like.new_zeros(1, self.units), tensors)
-            found = {name: getattr(made, name) for name in MATRICES if name in names}
+            found = {name: getattr(made, name) for name in (*MATRICES, GROUP_THRESHOLD) if name in names}
             if "filter" in names:
                 found["bias"] = made.bias
             found[LENGTHS] = made.lengths
@@ -200,11 +210,21 @@ class Made:
     @cached_property
     def threshold(self) -> Tensor:
         weights = dict.fromkeys(self.block.plan.block, 0.0)
-        for share in self.block.shares(self._blank(1)):
-            weights[share.variable] += share.factor.weight
+        for share in self._shares:
+            weights[share.variable] += share.factor.weight if share.groups is None else 0.0
         sizes = zip(self.block.variables, self.block.sizes, strict=True)
         pieces = [self.like.new_full((size,), weights[each.id]) for each, size in sizes]
         return torch.cat(pieces) * self.lengths
+
+    @cached_property
+    def group_threshold(self) -> Tensor:
+        weights = {share.variable: share.factor.weight for share in self._shares if share.groups is not None}
+        pieces = [self.like.new_ones(prod(shape)) * weights[key] for key, shape in self.network.groups.items()]
+        return torch.cat(pieces) * self.lengths
+
+    @cached_property
+    def _shares(self) -> list[Share]:
+        return self.block.shares(self._blank(1))
 
     @cached_property
     def filter(self) -> Tensor:

@@ -171,8 +171,6 @@ class Block:
         if not self.rest and not kept:
             return None
         shares = self.shares(still)
-        units = [share for share in shares if share.groups is None]
-        groups = [share for share in shares if share.groups is not None]
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
@@ -182,18 +180,30 @@ class Block:
             return total
 
         def prox(v: Tensor, t: Tensor) -> Tensor:
-            parts = self.split(v)
-            for share in units:
-                if kept.get(share.variable) != "simplex":  # there, what the planner lets stand is constant
-                    parts[share.variable] = share.prox(parts[share.variable], t)
-            for key, domain in kept.items():
-                parts[key] = domains.project(domain, parts[key])
-            for share in groups:  # which keep the signs that units have by now
-                parts[share.variable] = share.prox(parts[share.variable], t)
-            return self.join(parts)
+            return self.shrink(v, [(share, self._columns(share.factor.weight * t, share.variable)) for share in shares])
 
         alike = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
         return Rest(value, prox, self._l1(shares, start) if alike else None, alike and bool(kept))
+
+    def shrink(self, v: Tensor, thresholds: Sequence[tuple[Share, Tensor]]) -> Tensor:
+        """The proximal map of all of the rest together: of each unit, then of the domains, then of groups, which keep the signs
+        that units have by then. A threshold broadcasts to the units of the term's variable, or to its groups."""
+        parts = self.split(v)
+        domain = {each.id: each.domain for each in self.variables}
+        for share, threshold in thresholds:
+            if share.groups is None and domain[share.variable] != "simplex":  # there, what the planner lets stand is constant
+                parts[share.variable] = share.shrink(parts[share.variable], threshold)
+        for key, kind in domain.items():
+            if kind != "real":
+                parts[key] = domains.project(kind, parts[key])
+        for share, threshold in thresholds:
+            if share.groups is not None:
+                parts[share.variable] = share.shrink(parts[share.variable], threshold)
+        return self.join(parts)
+
+    def _columns(self, t: Tensor, variable: Id) -> Tensor:
+        """A step per row, (batch, 1), beside a variable of any shape."""
+        return t if t.dim() == 0 else t.reshape(t.shape[0], *(1,) * len(self.program.graph.variables[variable].shape))
 
     def shares(self, still: Assignment) -> list[Share]:
         """The rest of the energy, term by term."""
@@ -265,12 +275,12 @@ class Share:
         assert self.groups is not None, "asked only of groups"
         return self.groups.forward(v, {})
 
-    def prox(self, v: Tensor, t: Tensor) -> Tensor:
+    def shrink(self, v: Tensor, threshold: Tensor) -> Tensor:
         if isinstance(self.groups, Grouping):
-            return shrink_groups(v, _shaped(self.factor.weight * t, v), self._lengths, self.groups.spread)
+            return shrink_groups(v, threshold, self._lengths, self.groups.spread)
         leaf = self.factor.leaf
         assert isinstance(leaf, Proximal), "the planner puts only proximal factors into the rest"
-        return leaf.prox(v, _shaped(self.factor.weight * t, v), *self.before, *self.after)
+        return leaf.prox(v, threshold, *self.before, *self.after)
 
 
 class Norms:
@@ -319,11 +329,6 @@ def still_values(graph: Graph, known: Mapping[Id, Dependence], factors: Collecti
 def varies(graph: Graph, key: Id) -> bool:
     """Whether a value changes from sample to sample."""
     return any(isinstance(graph.values[each], Variable) for each in graph.ancestors(key))
-
-
-def _shaped(t: Tensor, like: Tensor) -> Tensor:
-    """A step per row, (batch, 1), beside a value of any shape."""
-    return t if t.dim() == 0 else t.reshape(t.shape[0], *(1,) * (like.dim() - 1))
 
 
 def gradient_of(function: Callable[[Tensor], Tensor], through: bool = False) -> Callable[[Tensor], Tensor]:

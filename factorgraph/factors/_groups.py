@@ -22,5 +22,5 @@ def shrink_groups(
     ``lengths`` and ``spread``: of a Grouping, (batch, *shape) -> (batch, *groups) and back; ``threshold`` broadcasts to lengths.
     Source: Yuan & Lin, J. R. Stat. Soc. B 68, 2006; after magnitudes: Friedman, Hastie & Tibshirani, arXiv:1001.0736.
     """
-    length = lengths(v)
-    return v * spread((1 - threshold / length.clamp_min(torch.finfo(v.dtype).tiny)).clamp_min(0))
+    shortest = torch.maximum(lengths(v), threshold).clamp_min(torch.finfo(v.dtype).tiny)  # a gradient is 0 below, not 0 times inf
+    return v * spread(1 - threshold / shortest)

@@ -98,3 +98,13 @@ def test_sparse_group_codes_meet_their_conditions(solver):
     left = pull - 0.4 * z / POOL.spread(lengths(z)).clamp_min(1e-30)
     torch.testing.assert_close(left[z != 0], 0.2 * z[z != 0].sign(), rtol=1e-5, atol=0)
     assert (left[~silent & (z == 0)].abs() <= 0.2 * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_groups_of_nothing_and_of_next_to_nothing_are_none(dtype):
+    v = torch.tensor([[0.0, 0, 0, 1e-25, 0, 0, 0.3, 0.1, 0, 3, 1, 2]], dtype=dtype, requires_grad=True)
+    threshold = torch.full((1, 4), 0.9, dtype=dtype, requires_grad=True)
+    slopes = torch.autograd.grad(shrink_groups(v, threshold, lengths, POOL.spread).sum(), (v, threshold))
+    assert all(each.isfinite().all() for each in slopes)
+    assert (slopes[0][0, :9] == 0).all() and (slopes[0][0, 9:] != 0).all()
+    assert slopes[1][0].tolist() == pytest.approx([0, 0, 0, -6 / 14**0.5])

@@ -58,6 +58,48 @@ def test_lista_is_gregor_and_lecuns_recursion(steps: int, domain: str) -> None:
         np.testing.assert_allclose(code, z, atol=1e-12)
 
 
+GROUPED = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [7]}, Z: {kind: latent, shape: [3, 2]}}
+functions: {decoder: {type: linear, bias: false}, group: {type: pool, kind: l2, window: [1, 2]}}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)], weight: 0.37}
+  sparsity: {type: l1, of: Z, weight: 0.61}
+  groups: {type: l1, of: group(Z), weight: 0.43}
+inference:
+  network: {method: unrolled, of: Z, solver: ista, steps: 3, free: [filter, inhibition, threshold]}
+"""
+
+
+def test_a_structured_encoder_shrinks_units_and_then_groups() -> None:
+    """Of Bronstein, Sprechmann & Sapiro, for magnitudes within groups, with a threshold of each unit and of each group."""
+    model = compiler.build(loads(GROUPED)).double()
+    model.take("network")
+    own = {name: each for name, each in model.tensors()["inference.network"].items() if each.requires_grad}
+    shapes = {name: tuple(each.shape) for name, each in own.items()}
+    assert shapes == {"filter": (6, 7), "inhibition": (6, 6), "threshold": (6,), "group_threshold": (3,)}
+    draw = np.random.default_rng(7)
+    learned = {name: draw.standard_normal(shape) * 0.4 for name, shape in shapes.items()}
+    for name in ("threshold", "group_threshold"):
+        learned[name] = abs(learned[name])
+    model.keep({"inference.network": {name: torch.as_tensor(each) for name, each in learned.items()}})
+    y = draw.standard_normal((ROWS, INPUTS))
+    silent = 0
+    for row, code in zip(y, model.infer("network", Y=torch.as_tensor(y))["Z"].detach().numpy(), strict=True):
+        z = np.zeros(6)
+        for _ in range(3):
+            reached = learned["filter"] @ row + learned["inhibition"] @ z
+            units = [shrink(v, learned["threshold"][i]) for i, v in enumerate(reached)]
+            for group in range(3):
+                a, b = units[2 * group], units[2 * group + 1]
+                length = (a * a + b * b) ** 0.5
+                kept = max(0.0, 1 - learned["group_threshold"][group] / length) if length > 0 else 0.0
+                z[2 * group], z[2 * group + 1] = a * kept, b * kept
+                silent += kept == 0 and length > 0
+        np.testing.assert_allclose(code, z.reshape(3, 2), atol=1e-12)
+    assert silent > 0
+
+
 @pytest.mark.parametrize("steps", [1, 3, 8])
 def test_lcod_is_gregor_and_lecuns_recursion(steps: int) -> None:
     """Their algorithm 3, for a dictionary of unit columns: the unit that would move farthest moves."""

@@ -32,17 +32,31 @@ functions:
   left:    {{type: linear}}
   right:   {{type: linear, bias: false}}
   encoder: {{type: linear, activation: tanh}}
+  rows:    {{type: pool, kind: l2, window: [1, 2]}}
+  all:     {{type: pool, kind: l2, window: [5]}}
 factors:
   reconstruction: {{type: squared_distance, between: [Y, left(A) + right(B)], weight: 0.37}}
   prediction:     {{type: squared_distance, between: [B, encoder(Y)], weight: 0.61}}
   offset:         {{type: squared_distance, between: [A, 0.3], weight: 0.11}}
-  few:            {{type: l1, of: A, weight: 0.23}}
-  fewer:          {{type: l1, of: B, weight: 0.31}}
+{rest}
 inference:
   solver:  {{method: argmin, of: [A, B], solver: {solver}, steps: {steps}, tolerance: 0{start}}}
   network: {{method: unrolled, of: [A, B], solver: {solver}, steps: {steps}, free: [{free}], share: {share}{start}}}
 """
 WARM = ", start: {B: encoder(Y)}"
+FEW, FEWER = "few: {type: l1, of: A, weight: 0.23}", "fewer: {type: l1, of: B, weight: 0.31}"
+ROWS, ALL = "rows: {type: l1, of: rows(A), weight: 0.41}", "all: {type: l1, of: all(B), weight: 0.5}"
+MEDIAN, MORE = "median: {type: distance, between: [B, encoder(Y)], weight: 0.2}", "more: {type: l1, of: A, weight: 0.11}"
+MAGNITUDES = (FEW, FEWER)
+PRIORS = {
+    "nothing": (),
+    "one of two": (FEW,),
+    "twice": (FEW, FEWER, MORE),
+    "groups": (ROWS, ALL),
+    "groups of one": (ROWS, FEWER),
+    "hierarchical": (ROWS, FEW, ALL, FEWER, MORE),
+    "median": (ROWS, MEDIAN),
+}
 
 
 def build(
@@ -52,8 +66,10 @@ def build(
     share: str = "steps",
     start: str = "",
     steps: int = 12,  # fista restarts by then
+    rest: tuple[str, ...] = MAGNITUDES,
 ) -> Model:
-    text = SPEC.format(solver=solver, free=", ".join(free), domain=domain, share=share, start=start, steps=steps)
+    lines = "\n".join(f"  {each}" for each in rest)
+    text = SPEC.format(solver=solver, free=", ".join(free), domain=domain, share=share, start=start, steps=steps, rest=lines)
     model = compiler.build(loads(text)).double()
     with torch.no_grad():
         for name, each in model.named_parameters():
@@ -71,12 +87,12 @@ def code(model: Model, procedure: str, y: torch.Tensor) -> torch.Tensor:
     return torch.cat([found["A"].flatten(1), found["B"]], 1)
 
 
-def finished(model: Model, y: torch.Tensor) -> torch.Tensor:
+def finished(model: Model, y: torch.Tensor, few: float = 0.23, fewer: float = 0.31) -> torch.Tensor:
     """The solver's code; where it moves one unit a step, after moving all at once to where each costs least by itself."""
     z = code(model, "solver", y)
     if not model.inferences["network"].solver.finishes:
         return z.detach()
-    weight = torch.tensor([0.23] * 6 + [0.31] * 5, dtype=z.dtype)
+    weight = torch.tensor([few] * 6 + [fewer] * 5, dtype=z.dtype)
 
     def smooth(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return model.energy(Y=y, A=z[:, :6].unflatten(1, (3, 2)), B=z[:, 6:]) - z.abs() @ weight
@@ -104,6 +120,29 @@ def test_before_it_is_trained_the_network_is_the_solver(solver: str, domain: str
             model.take("network")
             torch.testing.assert_close(code(model, "network", y), wanted, atol=1e-12, rtol=0)
         torch.testing.assert_close(code(model.float(), "network", y.float()), wanted.float(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("domain", ["real", "nonnegative", "simplex"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_so_it_is_with_every_prior_that_the_solver_accepts(solver: str, domain: str, prior: str) -> None:
+    """And what the solver refuses, the network does."""
+    free = MATRICES[: 2 + any(each in PRIORS[prior] for each in (FEW, ROWS)) * (domain != "simplex")]
+    try:
+        model = build(solver, free, domain, rest=PRIORS[prior])
+    except SpecError as error:
+        assert [(each.code, each.path[1]) for each in error.issues] == [("FG402", "solver"), ("FG402", "network")]
+        assert domain == "simplex" or solver == "coordinate_descent"
+        return
+    y = rows(model)
+    wanted = finished(model, y, (FEW in PRIORS[prior]) * 0.23 + (MORE in PRIORS[prior]) * 0.11, (FEWER in PRIORS[prior]) * 0.31)
+    torch.testing.assert_close(code(model, "network", y), wanted, atol=1e-12, rtol=0)
+    model.take("network")
+    torch.testing.assert_close(code(model, "network", y), wanted, atol=1e-12, rtol=0)
+    torch.testing.assert_close(code(build(solver, (), domain, rest=PRIORS[prior]), "network", y), wanted, atol=1e-12, rtol=0)
+    if prior == "hierarchical" and domain != "simplex":
+        lengths = wanted[:, :6].reshape(-1, 2).norm(dim=1)
+        assert 0.1 < (lengths == 0).double().mean() < 0.9 and (wanted[:, :6].reshape(-1, 2)[lengths > 0] == 0).any()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -134,16 +173,18 @@ class Coded(torch.nn.Module):
 
 @pytest.mark.parametrize("share", ["steps", "none"])
 @pytest.mark.parametrize("free", [(), MATRICES], ids=["nothing", "all"])
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_gradients_through_the_steps_are_right(solver: str, free: tuple[str, ...], share: str) -> None:
+@pytest.mark.parametrize(
+    ("solver", "rest"), [*((each, MAGNITUDES) for each in SOLVERS), ("ista", (FEW, FEWER, ROWS)), ("fista", (FEW, FEWER, ROWS))]
+)
+def test_gradients_through_the_steps_are_right(solver: str, rest: tuple[str, ...], free: tuple[str, ...], share: str) -> None:
     """Against differences, by every matrix that is freed, and by the encoder that the start and the filter read."""
-    model = build(solver, free, share=share, start=WARM, steps=2)
+    model = build(solver, free, share=share, start=WARM, steps=2, rest=rest)
     if free:
         model.take("network")
     coded = Coded(model, rows(model)[:2])
     owners = ("inner.functions.encoder.", "inner.inference.network.")
     tensors = {name: each for name, each in coded.named_parameters() if name.startswith(owners)}
-    assert len(tensors) == 2 + bool(free) * 4
+    assert len(tensors) == 2 + bool(free) * (4 + (ROWS in rest))
 
     def run(*values: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(coded, dict(zip(tensors, values, strict=True)), ())
