@@ -18,7 +18,9 @@ from factorgraph.spec.slots import substituted, used_indices
 from factorgraph.spec.suggest import near
 
 MOST_SLOTS_GUESSED = 100  # where a spec does not load, a family is tried at so many slots at most
-SMOKE_STEPS = 20  # a phase, in the size that only shows that everything runs
+SMOKE_STEPS = 10  # a phase, in the size that only shows that everything runs
+SMOKE_ROWS = {"count": 500, "test": 50, "labelled": 100}  # of data, at most
+SMOKE_BATCH = 20  # rows, at most
 At = Callable[[str], Path | None]
 
 
@@ -150,7 +152,7 @@ def at_budget(spec: Spec, name: str) -> Spec:
     if name == "laptop":
         return spec
     if name == "smoke":
-        return lasting(spec, SMOKE_STEPS, None, "budget smoke")
+        return _small(lasting(spec, SMOKE_STEPS, None, "budget smoke"), "budget smoke")
     known = tuple(dict.fromkeys(("smoke", "laptop", *spec.budgets)))
     meant = near(name, known)
     raise SpecError(Issue("FG209", f'there is no budget "{name}"', ("budgets",), allowed=", ".join(known), replacement=meant))
@@ -165,6 +167,21 @@ def lasting(spec: Spec, steps: int | None, epochs: int | None, origin: str) -> S
         own = [each for each in (steps, declared.first.steps) if each is not None]
         length = {"epochs": epochs} if epochs is not None else {"steps": min(own)}
         document = document.edit(("learning", name), {**kept, **length}, origin)
+    return _read(document)
+
+
+def _small(spec: Spec, origin: str) -> Spec:
+    """The spec with small batches of little data: what says how much it has, has less."""
+    document = spec.document
+    for name, block in spec.data.blocks.items() if spec.data is not None else ():
+        path: Path = ("data", name) if name else ("data",)
+        asked = {key: getattr(block, key) for key in SMOKE_ROWS}
+        for key in (key for key, rows in asked.items() if rows is not None and rows > SMOKE_ROWS[key]):
+            document = document.edit((*path, key), SMOKE_ROWS[key], origin)
+    for name, declared in spec.learning.items():
+        rows = declared.first.batch_size
+        if not isinstance(rows, str) and rows > SMOKE_BATCH and declared.first.labelled is None:
+            document = document.edit(("learning", name, "batch_size"), SMOKE_BATCH, origin)
     return _read(document)
 
 

@@ -172,10 +172,20 @@ def test_budgets(spec: Spec) -> None:
     assert spec.budget("laptop") is spec
     assert spec.budget("full").learning["fit"].first.epochs == 50
     smoke = spec.budget("smoke")
-    assert [(each.first.steps, each.first.epochs) for each in smoke.learning.values()] == [(20, None), (20, None)]
+    assert [(each.first.steps, each.first.epochs) for each in smoke.learning.values()] == [(10, None), (10, None)]
     assert smoke.learning["warm"].first.set == {"factors.sparsity.weight": 0.1}
     with pytest.raises(SpecError, match="no budget"):
         spec.budget("huge")
+
+
+def test_the_smoke_budget_has_small_batches_of_little_data(spec: Spec) -> None:
+    more = spec.with_changes({"data.count": 80_000, "data.test": 900, "learning.fit.batch_size": 300}, "test")
+    smoke = more.budget("smoke")
+    assert smoke.data is not None
+    assert (smoke.data.first.count, smoke.data.first.test, smoke.learning["fit"].first.batch_size) == (500, 50, 20)
+    less = spec.with_changes({"data.count": 80, "data.test": 0.37, "learning.fit.batch_size": "all"}, "test").budget("smoke")
+    assert less.data is not None
+    assert (less.data.first.count, less.data.first.test, less.learning["fit"].first.batch_size) == (80, 0.37, "all")
 
 
 def test_a_phase_for_each_slot_gets_its_own_values() -> None:
