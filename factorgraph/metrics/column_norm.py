@@ -21,5 +21,5 @@ class ColumnNorm(MetricLeaf):
     per_unit: ClassVar[bool] = True
 
     def measure(self, on: Measured, function: str) -> Tensor:
-        norms: Tensor = on.matrix(function).double().norm(dim=0)
+        norms: Tensor = on.matrix(function).double().movedim(1, 0).flatten(1).norm(dim=1)
         return norms

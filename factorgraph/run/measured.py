@@ -271,12 +271,15 @@ class Measured:
     # --- functions ------------------------------------------------------------------------------------------------------------
 
     def matrix(self, function: str) -> Tensor:
-        """The matrix of a linear function, outputs by inputs: (outputs, inputs); of a function with slots the first slot's."""
+        """The matrix of a function, (outputs, inputs), or (outputs, inputs, kernel, kernel); with slots the first slot's."""
         return self._matrices(function)[0][1]
 
     def units(self, function: str) -> Tensor:
-        """What each unit of a function writes or reads: a decoder's columns, an encoder's rows: (units, values)."""
-        return torch.cat([matrix.T if self.writes(node) else matrix for node, matrix in self._matrices(function)])
+        """What each unit of a function writes or reads: a decoder's columns, an encoder's rows: (units, values).
+
+        Of a convolution what each map draws at a place, which is its kernel turned by half a turn, or looks for.
+        """
+        return torch.cat([_units(matrix, self.writes(node)) for node, matrix in self._matrices(function)])
 
     def filters(self, function: str) -> Tensor:
         """The units of a function as pictures, in the space of the prepared data: (units, [channels,] height, width)."""
@@ -292,7 +295,8 @@ class Measured:
 
         Undone for what a unit writes, transposed for what it reads.
         """
-        return self._in_source_space(function, self.filters(function).flatten(1))
+        filters = self.filters(function)
+        return filters if self.convolves(function) else self._in_source_space(function, filters.flatten(1))
 
     def units_in_source_space(self, function: str) -> Tensor:
         """What each unit writes or reads, preparation undone: (units, values)."""
@@ -307,7 +311,15 @@ class Measured:
     def picture_shape(self, function: str) -> Shape | None:
         """The shape of the pictures that a function's units are, or ``None``."""
         node, matrix = self._matrices(function)[0]
-        return self._shape_of_size(matrix.shape[0] if self.writes(node) else matrix.shape[1])
+        shape = self._shape_of_size(math.prod(node.result if self.writes(node) else node.given))
+        if shape is None or not self.convolves(function):
+            return shape
+        maps = matrix.shape[0] if self.writes(node) else matrix.shape[1]
+        return (maps, *matrix.shape[2:]) if maps > 1 else tuple(matrix.shape[2:])
+
+    def convolves(self, function: str) -> bool:
+        """Whether the units of a function are kernels, each of which a whole map of units uses."""
+        return self._matrices(function)[0][1].dim() == 4
 
     def pictured_functions(self) -> tuple[str, ...]:
         """The functions with a matrix whose units are pictures, in the order of the spec."""
@@ -380,3 +392,10 @@ class Measured:
             text = f"the data have no {what}: only generated data know it"
             raise RunError(issue("FG634", text, ("data",), fix="ask this of a spec with generated data, such as curve"))
         return made(*arguments)
+
+
+def _units(matrix: Tensor, writes: bool) -> Tensor:
+    """The columns, (inputs, values), of a matrix, or its rows. A cross-correlation draws its kernels turned by half a turn."""
+    if not writes:
+        return matrix.flatten(1)
+    return matrix.movedim(1, 0).flip(*range(2, matrix.dim())).flatten(1)

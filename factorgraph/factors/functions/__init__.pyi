@@ -17,17 +17,133 @@ class Abs(FunctionForm):
 
     def __init__(self) -> None: ...
 
+class ContrastNormalise(FunctionForm):
+    r"""Subtracts from each pixel its neighbourhood's mean and divides by its deviation, unless that is below the usual one.
+
+    .. math:: v = x - w * x, \qquad s^2 = w * v^2, \qquad f(x) = \frac{v}{\max(\langle s \rangle, s)}
+
+    The window w is a Gaussian whose deviation is a quarter of its width; it sums to 1 over the neighbourhood and all maps, at the
+    border over what is left of it. The mean of s is over the image. A flat image becomes zero.
+
+    Promises: differentiable, also where there is no contrast.
+    Shapes:   x (batch, maps, height, width), or (batch, height, width) -> the same.
+    Units:    the result has none.
+    Errors:   FG321 where a value is no image.
+    Source:   Jarrett, Kavukcuoglu, Ranzato & LeCun, ICCV 2009, section 2.1.
+
+    Options:
+        window: pixels along a side of a neighbourhood; an odd number
+    """
+
+    def __init__(
+        self,
+        *,
+        window: Number = 9,
+    ) -> None: ...
+
+class Convolution(FunctionForm):
+    r"""Looks for the same patterns at every place of an image, one map of answers for each, or draws them there.
+
+    .. math:: f(x)_o = b_o + \sum_i W_{oi} \star x_i, \qquad (w \star x)(p) = \sum_q w(q)\, x(s p + q - m)
+
+    for outputs o and inputs i, a stride of s and zeros of width m around the image: a cross-correlation. Its transpose draws the
+    pattern of each answer at its place. A decoder of codes smaller than the image pads them in full and so draws each kernel
+    turned round by half a turn; one of larger codes pads nothing.
+
+    ``padding`` is *same*, as many answers as strides; *valid*, only where the whole kernel lies on the image; *full*, wherever
+    any of it does; or the number of zeros around the image. With ``connections`` each map of the larger side is linked to so many
+    of the other, the same ones whenever the numbers of maps are the same; the rest of the matrix is kept at 0.
+
+    A row is what one output map reads, over all inputs; a column what one input map writes. Bias, gain and what an activation
+    learns are one number for each map.
+
+    Promises: affine; the bound of its norm is that of an unbounded image, at most 1.1 times too large there (1.2 from 40 maps
+              on); of an image few kernels wide the norm itself is smaller.
+    Shapes:   x (batch, maps, height, width), or (batch, height, width) as one map -> (batch, outputs, rows, columns); matrix W
+              (outputs, inputs, kernel, kernel), bias b (outputs).
+    Errors:   FG321 where a side is not covered without a rest, or smaller than the kernel: it says which sizes fit.
+    Source:   LeCun, Bottou, Bengio & Haffner, Proc. IEEE 86, 1998; as a decoder Zeiler, Krishnan, Taylor & Fergus, CVPR 2010.
+
+    Options:
+        kernel: pixels along a side of a kernel
+        bias: adds a learned number to every output
+        gain: multiplies every output by a learned factor, after the activation
+        activation: the type of a function that is applied to every output
+        unit_norm: keeps the norm of each at 1
+        max_row_norm: keeps the norm of each row at or below this
+        max_column_norm: keeps the norm of each column at or below this
+        orthonormal: keeps the rows at norm 1 and at right angles
+        init: how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms
+        rate: times the learning rate
+        maps: the outputs; left out, the maps of what the result is compared with
+        stride: pixels from one place of the kernel to the next
+        padding: the zeros around the image: a word, or their number
+        connections: maps of the smaller side that each of the larger is linked to; 0 is all
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel: Number,
+        bias: bool = True,
+        gain: bool = False,
+        activation: Name | None = None,
+        unit_norm: Literal['rows', 'columns'] | None = None,
+        max_row_norm: Number | None = None,
+        max_column_norm: Number | None = None,
+        orthonormal: Literal['rows'] | None = None,
+        init: Literal['auto', 'data'] | Number = 'auto',
+        rate: Number = 1.0,
+        maps: Number | None = None,
+        stride: Number = 1,
+        padding: Literal['same', 'valid', 'full'] | Number = 'same',
+        connections: Number = 0,
+    ) -> None: ...
+
+class Crop(FunctionForm):
+    r"""Keeps the middle of an image and drops its border, of which a convolution knows less than of the rest.
+
+    .. math:: f(x)(p) = x(p + m)
+
+    ``margin`` m is dropped on all four sides; or what is beyond ``size``, the one pixel more at the bottom and on the right where
+    the rest is odd. Where both a picture and what is computed of it are cropped, an energy ignores the border.
+
+    Promises: affine, of norm 1.
+    Shapes:   x (batch, *rest, height, width) -> (batch, *rest, rows, columns).
+    Errors:   FG321 where nothing would be left.
+    Source:   an elementary function; as a mask of the border Kavukcuoglu et al., NIPS 2010, section 2.1.
+
+    Options:
+        margin: pixels to drop on each side
+        size: instead: pixels to keep, [height, width] or both
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: Number | None = None,
+        size: Number | tuple[Number, Number] | None = None,
+    ) -> None: ...
+
 class DoubleTanh(FunctionForm):
     r"""Rises in two steps, at -u and u, with a flat between them: a shrinkage that saturates.
 
     .. math:: f(x)_i = \tanh(x_i + u_i) + \tanh(x_i - u_i)
 
     Promises: differentiable.
-    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), learned, starts at 1; its sign is free.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; place u (*shape), with ``per_map``
+              (maps, 1, 1), learned, starts at 1; its sign is free.
     Source:   Gregor & LeCun, ICML 2010, the baseline encoder D(tanh(x + u) + tanh(x - u)).
+
+    Options:
+        per_map: learns one number for each map of [maps, height, width], not for each unit
     """
 
-    def __init__(self) -> None: ...
+    def __init__(
+        self,
+        *,
+        per_map: bool = False,
+    ) -> None: ...
 
 class Gain(FunctionForm):
     r"""Multiplies every unit by a learned number of its own: what ``gain: true`` puts behind a function.
@@ -35,11 +151,19 @@ class Gain(FunctionForm):
     .. math:: f(x)_i = g_i x_i
 
     Promises: affine; its norm is the largest magnitude of g.
-    Shapes:   x (batch, *shape) -> (batch, *shape); scale g (*shape), starts at 1.
+    Shapes:   x (batch, *shape) -> (batch, *shape); scale g (*shape), with ``per_map`` (maps, 1, 1),
+              starts at 1.
     Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, section 2, the diagonal gain of the encoder.
+
+    Options:
+        per_map: learns one number for each map of [maps, height, width], not for each unit
     """
 
-    def __init__(self) -> None: ...
+    def __init__(
+        self,
+        *,
+        per_map: bool = False,
+    ) -> None: ...
 
 class Identity(FunctionForm):
     r"""Passes its argument on as it is.
@@ -189,15 +313,18 @@ class Offset(FunctionForm):
 
     Promises: affine; its norm is the largest magnitude of g, 1 without gain.
     Shapes:   x (batch, *shape) -> (batch, *shape); bias b (*shape), starts at 0; with gain, scale g (*shape), starts at 1.
+              With ``per_map`` both are (maps, 1, 1).
     Source:   an elementary function.
 
     Options:
+        per_map: learns one number for each map of [maps, height, width], not for each unit
         gain: multiplies every unit by a learned number, before the other is added
     """
 
     def __init__(
         self,
         *,
+        per_map: bool = False,
         gain: bool = False,
     ) -> None: ...
 
@@ -253,6 +380,33 @@ class Relu(FunctionForm):
 
     def __init__(self) -> None: ...
 
+class Resize(FunctionForm):
+    r"""Shows an image at another size: each new pixel is the nearest old one, or lies between its neighbours.
+
+    .. math:: f(x) = R_h\, x\, R_w', \qquad (R_w')_{jp} = 1 \text{ at the nearest } j, \text{ or } \max(0, 1 - |j - c_p|)
+
+    where c is the middle of new pixel p in old pixels, (p + 1/2) n / m - 1/2 for n old pixels and m new ones, at the border moved
+    onto the image. Of what is made smaller pixels are left out, not averaged: ``pool`` does that.
+
+    Promises: affine; the bound of its norm is at most 1.3 times too large up to 256 pixels a side.
+    Shapes:   x (batch, *rest, height, width) -> (batch, *rest, rows, columns).
+    Errors:   FG321 where a side times ``scale`` is no whole number: it says which sizes fit.
+    Source:   an elementary function.
+
+    Options:
+        size: new pixels, [height, width] or one for both
+        scale: instead: new pixels for each old one, along each axis
+        kind: what a pixel between others is made of
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Number | tuple[Number, Number] | None = None,
+        scale: Number | None = None,
+        kind: Literal['nearest', 'bilinear'] = 'nearest',
+    ) -> None: ...
+
 class SaturatedLinear(FunctionForm):
     r"""Passes what lies between -1 and 1 and is flat beyond, where a unit no longer answers to its input.
 
@@ -271,11 +425,19 @@ class Shrink(FunctionForm):
     .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
 
     Promises: differentiable but where |x| is the threshold.
-    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), learned, kept at 0 or above.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), with ``per_map``
+              (maps, 1, 1), learned, kept at 0 or above.
     Source:   Gregor & LeCun, ICML 2010, equation 2.
+
+    Options:
+        per_map: learns one number for each map of [maps, height, width], not for each unit
     """
 
-    def __init__(self) -> None: ...
+    def __init__(
+        self,
+        *,
+        per_map: bool = False,
+    ) -> None: ...
 
 class Sigmoid(FunctionForm):
     r"""Turns a number into a probability: saturates smoothly at 0 and 1.
@@ -298,12 +460,19 @@ class SmoothShrink(FunctionForm):
     ``shrink``. The slope at 0 never vanishes, so that a silent unit goes on learning; nothing is exactly zero.
 
     Promises: differentiable everywhere, at 0 as well.
-    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), or (maps, 1, 1) where the
-              shape is (maps, height, width): one for each map. Kept at s >= 0.01 and b >= 0.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; sharpness s and threshold b (*shape), with
+              ``per_map`` (maps, 1, 1). Kept at s >= 0.01 and b >= 0.
     Source:   Kavukcuoglu et al., NIPS 2010, equation 5, with the last term inside the bracket: as printed it is not odd.
+
+    Options:
+        per_map: learns one number for each map of [maps, height, width], not for each unit
     """
 
-    def __init__(self) -> None: ...
+    def __init__(
+        self,
+        *,
+        per_map: bool = False,
+    ) -> None: ...
 
 class Softmax(FunctionForm):
     r"""Lets all units of a sample compete for one whole: the results are positive and add up to 1.

@@ -77,7 +77,8 @@ def _usage(on: Measured, function: str, units: int) -> Tensor | None:
     """The mean magnitude of each unit of the latent on the function's other side: (units,), or ``None`` where no latent fits."""
     solved = on.solved(None)
     for key in solved.latents:
-        code = solved.variables[key].flatten(1)
+        code = solved.variables[key]
+        code = code.flatten(2).transpose(1, 2).flatten(0, 1) if on.convolves(function) and code.dim() == 4 else code.flatten(1)
         if code.shape[1] == units and _touches(on, function, key):
             return code.double().abs().mean(0)
     return None
