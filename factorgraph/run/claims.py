@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from factorgraph.errors import RunError, issue
+from factorgraph.lazy import torch
 from factorgraph.registry import leaves
 from factorgraph.run.spelling import Slots, combinations, state_text, value_text
 from factorgraph.spec.blocks import Claim
@@ -84,6 +85,15 @@ def measured_at(spec: Spec, states: States, metric: ClaimExpression) -> list[tup
     claim = Claim(claim=metric.text, metric=metric, report=True)
     judging = _Judging(spec, states, {})
     return list(zip(combinations(metric.root, spec.indices), judging.values(claim), strict=True))
+
+
+def units_at(spec: Spec, states: States, metric: str) -> Tensor:
+    """The figures of a metric per unit, (units,), in the state that is written before it. Raises NotMeasuredError, RunError."""
+    written = ClaimExpression.of(metric)
+    measure = written.measures()[0]
+    claim = Claim(claim=metric, metric=written, report=True)
+    figures = _Judging(spec, states, {}).measured(measure, claim, {})
+    return torch.as_tensor(figures).reshape(-1)
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:
@@ -220,13 +230,13 @@ class _Judging:
         if isinstance(node, Combined):
             left, right = self._number(node.left, claim, slots), self._number(node.right, claim, slots)
             return _combined(node.operator, left, right)
-        figure = self._measured(node, claim, slots)
+        figure = self.measured(node, claim, slots)
         if not isinstance(figure, float):
             text = f"{node.metric} gives a figure for each unit, where one number is needed"
             raise RunError(issue("FG635", text, fix=f"write largest({node.metric}(...)) or smallest({node.metric}(...))"))
         return figure
 
-    def _measured(self, node: Measure, claim: Claim, slots: Slots) -> float | Tensor:
+    def measured(self, node: Measure, claim: Claim, slots: Slots) -> float | Tensor:
         state = state_text(node.states, slots, self.spec)
         on = self.states(state)
         only, without = tuple(claim.only or ()), tuple(claim.without)

@@ -246,9 +246,10 @@ class Measured:
 
     def value(self, id: str) -> Tensor:
         """A value of the graph, where the first procedure leaves the latents: (rows, *shape)."""
-        return self._evaluated(id, self.solved(None))
+        return self.evaluated(id, self.solved(None))
 
-    def _evaluated(self, id: str, solved: Solved) -> Tensor:
+    def evaluated(self, id: str, solved: Solved) -> Tensor:
+        """A value of the graph for variables that were inferred, or made up: (rows, *shape)."""
         if id in solved.variables:
             return solved.variables[id]
         if id not in self.graph.values:
@@ -398,4 +399,4 @@ def _units(matrix: Tensor, writes: bool) -> Tensor:
     """The columns, (inputs, values), of a matrix, or its rows. A cross-correlation draws its kernels turned by half a turn."""
     if not writes:
         return matrix.flatten(1)
-    return matrix.movedim(1, 0).flip(*range(2, matrix.dim())).flatten(1)
+    return matrix.movedim(1, 0).flip(list(range(2, matrix.dim()))).flatten(1)

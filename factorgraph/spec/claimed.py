@@ -61,8 +61,11 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
         yield Issue("FG204", message, ("figures", name, "type"), allowed=", ".join(TYPES["figures"]), replacement=meant)
     if by is not None and by not in names.procedures:
         yield unknown("procedure", by, names.procedures, ("figures", name, "by"))
-    if kind in leaves("figures") and getattr(leaves("figures")[kind], "shows", "") == "claim":
+    leaf: Any = leaves("figures").get(kind)
+    if getattr(leaf, "shows", "") == "claim":
         yield from _drawn_claims(figure, ("figures", name, "of"), spec, names)
+    elif getattr(leaf, "shows", "") == "units":
+        yield from _drawn_units(figure, leaf.parts, ("figures", name, "of"), spec, names)
 
 
 def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
@@ -82,6 +85,31 @@ def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Itera
         what = f"{' and '.join(indices)}, which cannot both be across" if indices else "no index that could be across"
         fix = f"write a slot of one index, as code_error(lista[{next(iter(indices or spec.indices), 'k')}], optimal) has it"
         yield Issue("FG415", f"a figure of claims is drawn over one index, and this one has {what}", path, fix=fix)
+
+
+def _drawn_units(figure: Figure, parts: tuple[str, ...], path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
+    """Metrics per unit, written as in claims, and functions by their names, as ``parts`` asks for them."""
+    known: Mapping[str, Any] = leaves("metrics")
+    units = tuple(each for each in known if getattr(known[each], "per_unit", False))
+    if not sum(not each.endswith("?") for each in parts) <= len(figure.of) <= len(parts):
+        wanted = ", ".join(parts).replace("metric", "a metric per unit").replace("function", "a function")
+        yield Issue("FG427", f"a {figure.type} is of {len(parts)} things, and {len(figure.of)} are named", path, allowed=wanted)
+    for number, (part, written) in enumerate(zip(parts, map(str, figure.of), strict=False)):
+        where = (*path, number) if spec.document.has((*path, number)) else path
+        if part == "function":
+            if written not in names.functions:
+                what = f'a {figure.type} shows the filters of a function, and "{written}" is none'
+                yield Issue("FG427", what, where, allowed=", ".join(names.functions))
+            continue
+        try:
+            root = ClaimExpression.of(written).root
+        except ExpressionError as error:
+            yield error.issue(where)
+            continue
+        if isinstance(root, Measure):
+            yield from _measure(root, names, where)
+        if not isinstance(root, Measure) or (root.metric in known and root.metric not in units):
+            yield Issue("FG427", f'"{written}" is not a figure of each unit', where, allowed=", ".join(units))
 
 
 def _measure(measure: Measure, names: Names, path: Path) -> Iterator[Issue]:

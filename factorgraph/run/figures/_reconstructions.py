@@ -68,13 +68,14 @@ def _pairs_figure(above: Tensor, below: Tensor, names: tuple[str, str], heading:
         bottom = height - 0.55 - (place // columns) * (band + GUTTER) - band
         for picture, lift, name in zip(pair, (CELL + BETWEEN, 0.0), names, strict=True):
             axes = picture_axes(figure, left, bottom + lift, CELL, CELL)
-            _show(axes, picture, float(low), float(high))
+            show(axes, picture, float(low), float(high))
             if place % columns == 0:
                 axes.text(-0.1, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=LETTERS, color=INK)
     return fitted(figure)
 
 
-def _show(axes: Axes, picture: Tensor, low: float, high: float) -> None:
+def show(axes: Axes, picture: Tensor, low: float, high: float) -> None:
+    """A picture ([channels,] height, width), black at ``low`` and white at ``high``."""
     values = picture.numpy()
     if values.ndim == 3:
         values = np.moveaxis(values, 0, -1) if len(values) == 3 else values.mean(axis=0)
