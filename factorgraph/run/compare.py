@@ -15,6 +15,7 @@ from factorgraph.errors import SpecError, issue
 from factorgraph.graph.resolve import resolve
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.inference.solvers._kinds import Direct
+from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.metrics._base import squared_difference
 from factorgraph.metrics._timing import medians
 from factorgraph.run.measured import TIMED_ROWS, Measured
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROWS = 1000  # held-out samples at most: a mean's standard error is then a thirtieth of their spread
 TOLERANCE = 1e-6  # of the reference
 STEPS = 2000  # of the reference at most, or its procedure's own, if they are more
+COUNTS = "T: products with the matrix of mutual inhibition, as papers count; from zero the first step needs none"
 ARRIVED = 1e-8  # of the code's squared norm: a curve whose error is below this ends there
 
 
@@ -42,6 +44,7 @@ class Place:
     energy: float
     code_error: float
     time: float  # of a batch, in units of the comparison
+    products: float | None = None  # with the matrix of mutual inhibition, where the solver's steps are made of it
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,22 @@ class Comparison:
     def text(self) -> str:
         """One line for each place of each curve."""
         found = self.reference
-        rows = [["", "steps", "energy", "code error", "time"]]
-        rows.append([f"{found.procedure}, run on", "", f"{found.energy:.5g}", "0", ""])
-        for each in (place for curve in self.curves for place in curve.places):
+        places = [place for curve in self.curves for place in curve.places]
+        rows = [["", "steps", "T", "energy", "code error", "time"]]
+        rows.append([f"{found.procedure}, run on", "", "", f"{found.energy:.5g}", "0", ""])
+        for each in places:
+            products = "" if each.products is None else f"{each.products:.4g}"
             figures = [f"{each.energy:.5g}", f"{each.code_error:.3g}", f"{each.time:.3g}"]
-            rows.append([each.procedure, str(each.steps), *figures])
+            rows.append([each.procedure, str(each.steps), products, *figures])
+        if all(each.products is None for each in places):
+            rows = [[name, steps, *rest] for name, steps, _, *rest in rows]
         return "\n".join(
             [
                 f"{', '.join(self.latents)}: codes against that of {found.procedure}, run on to {TOLERANCE:g}, "
                 f"which {found.certified:.1%} of the samples reach",
                 f"energy: {' + '.join(found.factors)}; code error: of zeros it is {found.norm:.3g}",
                 f"time: 1 is {self.unit}, {1000 * self.seconds:.3g} ms for at most {TIMED_ROWS} samples",
+                *([COUNTS] if any(place.products is not None for curve in self.curves for place in curve.places) else []),
                 *aligned(rows),
             ]
         )
@@ -171,15 +179,37 @@ def _comparison(on: Measured, latents: tuple[str, ...], names: Sequence[str]) ->
     best = replace(end, latents=latents)
     visits = [each for name in names for each in _visits(on, name, best)]
     seconds = medians([partial(each.on.seconds, each.name) for each in visits])
-    passes = (place for place, each in enumerate(visits) if on.method(each.name) == "amortized")
-    unit = next(passes, next(place for place, each in enumerate(visits) if each.name == best.procedure))
+    unit = min(range(len(visits)), key=lambda place: _pass_first(on, visits[place].name, best.procedure))
     one = visits[unit]
-    called = f"one pass of {one.name}" if on.method(one.name) == "amortized" else f"{one.name} with {one.steps} steps"
+    called = f"{one.name} with {one.steps} steps" if on.method(one.name) == "argmin" else f"one pass of {one.name}"
     places = [
-        Place(each.name, each.steps, _energy(on, best.procedure, each.solved), each.error, time / seconds[unit])
+        Place(
+            each.name,
+            each.steps,
+            _energy(on, best.procedure, each.solved),
+            each.error,
+            time / seconds[unit],
+            _products(on, each.name, each.steps),
+        )
         for each, time in zip(visits, seconds, strict=True)
     ]
     return Comparison(latents, _reference(on, best), called, seconds[unit], tuple(_curves(on, places)))
+
+
+def _pass_first(on: Measured, name: str, best: str) -> int:
+    """What is rather the unit of time: one pass of an encoder, of a network, or the first step of the best search."""
+    known = {"amortized": 0, "unrolled": 1}
+    return known.get(on.method(name), 2 if name == best else 3)
+
+
+def _products(on: Measured, name: str, steps: int) -> float | None:
+    """Products with the inhibition that some steps of a procedure cost; ``None`` where one of its solvers has none."""
+    found = []
+    for each in (on.model.inferences[plan.id] for plan in on.plans(name)):
+        if not isinstance(each.solver, Unrollable):
+            return None
+        found.append(each.solver.products(steps, not each.reads.get("start"), sum(each.block.sizes)))
+    return max(found)
 
 
 def _best(on: Measured, searches: Sequence[str]) -> Solved:

@@ -84,6 +84,23 @@ def test_what_is_looked_at(found):
     assert comparison.reference.factors == ("reconstruction", "sparsity")
 
 
+def test_both_counts_of_papers_are_told(found):
+    """LISTA(T) is T products with the inhibition and T + 1 shrinkages; an encoder has neither."""
+    known = places(found)
+    assert [known["lista[0]", 2].products, known["lista[1]", 7].products, known["slow", 1].products] == [1, 6, 0]
+    assert known["fast", 1].products is None
+    (line,) = (line for line in found.text().splitlines() if line.startswith("lista[1]"))
+    assert line.split()[1:3] == ["7", "6"]
+    assert "T: products with" in found.text()
+
+
+def test_a_step_of_coordinate_descent_is_one_unit_s_share_of_a_product():
+    text = SPEC.replace("solver: ista, steps: \"T[k]\"", "solver: coordinate_descent, steps: \"T[k]\"")
+    (comparison,) = compare(first(measured(text), 50)).comparisons
+    lcod = [each.products for curve in comparison.curves for each in curve.places if each.procedure.startswith("lista")]
+    assert lcod == [2 / 5, 7 / 5]  # of five units
+
+
 def test_a_search_comes_down_to_the_reference_and_nothing_below_it(found):
     (comparison,) = found.comparisons
     errors = [each.code_error for each in comparison.curves[2].places]
@@ -173,12 +190,12 @@ def test_json_keeps_everything(found):
 def test_the_text_is_a_table(found):
     lines = found.text().splitlines()
     assert lines[0] == f"the first {found.rows} test samples, means per sample"
-    table = lines[5:]
-    assert table[0].split() == ["steps", "energy", "code", "error", "time"]
+    table = lines[6:]
+    assert table[0].split() == ["steps", "T", "energy", "code", "error", "time"]
     assert len(table) == 2 + len(places(found))
     assert len({len(line) for line in table[2:]}) == 1
     place = places(found)[("lista[1]", 7)]
-    assert table[-1].split() == ["lista[1]", "7", f"{place.energy:.5g}", f"{place.code_error:.3g}", f"{place.time:.3g}"]
+    assert table[-1].split() == ["lista[1]", "7", "6", f"{place.energy:.5g}", f"{place.code_error:.3g}", f"{place.time:.3g}"]
 
 
 def test_at_most_a_thousand_samples(on, found):

@@ -78,6 +78,9 @@ class CoordinateDescent(Unrollable):
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         return 1 / hessian.diagonal().clamp_min(GENTLE)
 
+    def products(self, steps: int, from_zero: bool, units: int) -> float:
+        return steps / units  # a column each
+
     def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
         z, reached, columns = start, layers[0].reach(start), layers[0].inhibition.T.contiguous()
         for turn, layer in enumerate(layers):
