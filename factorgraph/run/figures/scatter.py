@@ -67,6 +67,8 @@ def _points(axes: Axes, figures: list[Tensor], texts: list[str]) -> None:
     from factorgraph.run.figures._style import COLOURS, INK, LETTERS
 
     axes.set_xlabel(texts[0], fontsize=LETTERS, color=INK)
+    axes.ticklabel_format(useOffset=False)
+    axes.locator_params(axis="x", nbins=6)
     if len(figures) == 1:
         axes.hist(figures[0].numpy(), bins=BINS, color=COLOURS[2])
         axes.set_ylabel("units", fontsize=LETTERS, color=INK)
