@@ -22,8 +22,12 @@ def component_functions(on: Measured) -> tuple[str, ...]:
 
     Neither those with slots nor the layers of a network: their first matrix is not the function's.
     """
-    alone = [each for each in on.graph.functions.values() if each.id == each.spelled and "matrix" in each.parameters]
+    alone = [each for each in on.graph.functions.values() if each.id == each.spelled and _is_matrix(each)]
     return tuple(node.id for node in alone if _is_shown(on, node))
+
+
+def _is_matrix(node: FunctionNode) -> bool:
+    return "matrix" in node.parameters and len(node.parameters["matrix"].shape) == 2
 
 
 def _is_shown(on: Measured, node: FunctionNode) -> bool:

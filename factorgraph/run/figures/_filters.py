@@ -74,7 +74,7 @@ def _with_channels_last(pictures: np.ndarray) -> np.ndarray:
 
 
 def _usage(on: Measured, function: str, units: int) -> Tensor | None:
-    """The mean magnitude of each unit of the latent on the function's other side: (units,), or ``None`` where no latent fits."""
+    """The mean magnitude of each unit, or map, of the latent on the function's other side: (units,); ``None``: none fits."""
     solved = on.solved(None)
     for key in solved.latents:
         code = solved.variables[key]
