@@ -30,6 +30,7 @@ FAMILIES = {
     "steps": "factorgraph.data.steps",
     "augmentations": "factorgraph.data.augmentations",
     "metrics": "factorgraph.metrics",
+    "health": "factorgraph.training.health",
     "figures": "factorgraph.run.figures",
 }
 _PROMISES = (

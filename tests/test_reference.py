@@ -19,7 +19,6 @@ learning: {fit: {loss: energyPHASE}}
 """
 REFUSED = {
     ("Phase", "labelled", None): ("PHASE", ", labelled: 5"),
-    ("Phase", "on_dead", "resample"): ("PHASE", ", on_dead: resample"),
     ("Phase", "workers", None): ("PHASE", ", workers: {type: elastic}"),
 }
 

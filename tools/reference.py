@@ -38,16 +38,16 @@ FAMILIES = {
     "steps": "Preparation steps",
     "augmentations": "Augmentations",
     "metrics": "Metrics",
+    "health": "Health, by measure",
 }
 NOT_YET = " (not yet)"
 REFUSED = {  # what spec/names.py refuses: entry, key, and the word if not the whole key
     ("Phase", "labelled", None),
-    ("Phase", "on_dead", "resample"),
     ("Phase", "workers", None),
 }
 COMMON = {
     "functions": "Beside its own keys every function takes `per`, an index: one copy with parameters of its own for each slot.",
-    "factors": "Beside its own keys every factor takes `weight` (`1`), the only multiplier.",
+    "factors": "Beside its own keys every factor takes `weight` (`1`), the only multiplier: a number, or what it is tuned to,\n`{active_fraction: 0.05}`, `{of_maximum: 0.1}`.",
     "methods": "Beside its own keys every procedure takes `per`, an index.",
     "data": "Beside its own keys every source takes those of *Data* above.",
 }

@@ -10,7 +10,7 @@ from factorgraph.cli import options
 
 FAMILIES = (
     *("factors", "functions", "solvers", "losses", "data", "specs"),
-    *("methods", "steps", "augmentations", "metrics", "optimizers", "schedules", "figures"),
+    *("methods", "steps", "augmentations", "metrics", "health", "optimizers", "schedules", "figures"),
 )
 
 

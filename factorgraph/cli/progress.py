@@ -24,6 +24,7 @@ class Display:
         self.live: Live | None = None
         self._logged = 0.0
         self._phase = ""
+        self._trouble: set[str] = set()
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -45,19 +46,28 @@ class Display:
             self.live.update(Text(line(it)))
             return
         now = time.monotonic()
-        if now - self._logged > LOG_SECONDS or it.phase != self._phase:
+        if now - self._logged > LOG_SECONDS or it.phase != self._phase or not self._trouble.issuperset(it.trouble):
             self._logged, self._phase = now, it.phase
+            self._trouble |= set(it.trouble)
             self.console.print(Text(line(it)), soft_wrap=True)
 
 
 def line(it: Progress) -> str:
-    """``joint 1200/2000  energy 31.2 (reconstruction 18, sparsity 11)  active 4.1 %  at the step limit 0.2 %  1:05 left``"""
+    """``joint 1200/2000  energy 31.2 (reconstruction 18, sparsity 11)  active 4.1 %  at the step limit 0.2 %  1:05 left``
+
+    Where something is wrong, one line more: what, with how many, and what to do.
+    """
     row = it.row
     shares = ", ".join(f"{key} {value:.3g}" for key, value in row.get("shares", {}).items())
-    parts = [f"{it.phase} {it.step}/{it.steps}", f"energy {row.get('energy', float('nan')):.4g} ({shares})"]
+    energy = f"energy {row.get('energy', float('nan')):.4g} ({shares})"
+    sees_energy = any(row.get("shares", {}).values()) or "loss" not in row  # imitation does not
+    parts = [f"{it.phase} {it.step}/{it.steps}", energy if sees_energy else f"loss {row['loss']:.4g}"]
+    parts += [f"weight of {key} {value:.3g}" for key, value in row.get("weights", {}).items()]
     if "active" in row:
         parts.append(f"active {100 * row['active']:.1f} %")
     if "unconverged" in row:
         parts.append(f"at the step limit {100 * row['unconverged']:.1f} %")
     minutes, seconds = divmod(round(it.left), 60)
-    return "  ".join([*parts, f"{minutes}:{seconds:02d} left"])
+    first, *others = it.trouble.values() or ("",)
+    more = f" ({len(others)} more: see health in metrics.jsonl)" if others else ""
+    return "  ".join([*parts, f"{minutes}:{seconds:02d} left"]) + (f"\n  {first}{more}" if first else "")

@@ -6,10 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.closed import plan_closed_forms
+from factorgraph.compile.gradients import check as check_gradient
+from factorgraph.compile.gradients import check_memory
 from factorgraph.compile.later import misfit_with_later, plan_with_later
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
+from factorgraph.compile.resampled import check_resampled
+from factorgraph.compile.targets import check_targets
 from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
@@ -30,6 +34,7 @@ def plan_procedures(graph: Graph) -> dict[str, ProcedurePlan]:
     with graph.spec.document.locating():
         for key, named in named_procedures(graph).items():
             try:
+                check_gradient(graph, named)
                 plans[key] = plan_with_later(graph, named)
             except SpecError as error:
                 refused.append(error)
@@ -56,7 +61,15 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
         changed[key] = plan_procedures(graphs[key])
     with spec.document.locating():
         check_changes(spec, graph, graphs)
+        untuned = list(check_targets(graph, procedures, graph))
+        untuned += [each for key, other in graphs.items() for each in check_targets(other, changed[key], graph)]
+        if untuned:
+            raise SpecError(list({(each.code, each.path): each for each in untuned}.values()))
         phased = plan_closed_forms(graph, graphs, plan_phases(graph, procedures, graphs, changed))
+        if wrong := list(check_memory(graph, procedures, phased)):
+            raise SpecError(wrong)
+        if idle := list(check_resampled(graph, graphs, phased)):
+            raise SpecError(idle)
         return Plan(procedures, phased, changed)
 
 

@@ -152,7 +152,7 @@ class Network:
         return self.solver.unroll(start, layers)
 
     def _shrink(self, made: Made, mine: Mapping[str, Tensor], still: Assignment) -> Callable[[Tensor], Tensor]:
-        shares = self.block.shares(still)
+        shares = self.block.shares(still, made.tensors)
         terms = {(share.variable, share.groups is None): share for share in shares}  # several alike are magnitudes: any will do
         at = [(share, self._threshold(share, made, mine)) for share in terms.values()]
         return lambda v: self.block.shrink(v, at)
@@ -165,7 +165,7 @@ class Network:
             return dict(zip(self.groups, pieces, strict=True))[share.variable].reshape(1, *self.groups[share.variable])
         leaf = share.factor.leaf
         if not (isinstance(leaf, Proximal) and leaf.separable):
-            return share.factor.weight * made.lengths
+            return share.weight * made.lengths
         every = mine["threshold"] if "threshold" in mine else made.threshold  # noqa: SIM401
         return self.block.split(every[None])[share.variable]
 
@@ -209,22 +209,18 @@ class Made:
 
     @cached_property
     def threshold(self) -> Tensor:
-        weights = dict.fromkeys(self.block.plan.block, 0.0)
-        for share in self._shares:
-            weights[share.variable] += share.factor.weight if share.groups is None else 0.0
-        sizes = zip(self.block.variables, self.block.sizes, strict=True)
-        pieces = [self.like.new_full((size,), weights[each.id]) for each, size in sizes]
-        return torch.cat(pieces) * self.lengths
+        units = [share for share in self._shares if share.groups is None]
+        return self.block.unit_weights(units, self.like) * self.lengths
 
     @cached_property
     def group_threshold(self) -> Tensor:
-        weights = {share.variable: share.factor.weight for share in self._shares if share.groups is not None}
+        weights = {share.variable: share.weight for share in self._shares if share.groups is not None}
         pieces = [self.like.new_ones(prod(shape)) * weights[key] for key, shape in self.network.groups.items()]
         return torch.cat(pieces) * self.lengths
 
     @cached_property
     def _shares(self) -> list[Share]:
-        return self.block.shares(self._blank(1))
+        return self.block.shares(self._blank(1), self.tensors)
 
     @cached_property
     def filter(self) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.freed import freed, made_of, reads_through
+from factorgraph.compile.gradients import moved_by
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.plan import PhasePlan, ProcedurePlan
 from factorgraph.compile.planner import visible
@@ -91,7 +92,7 @@ def declared(graph: Graph, address: str) -> Parameter:
     if block == "inference":
         found = freed(graph)[owner_of(address)]
     else:
-        found = graph.functions[key].parameters if block == "functions" else graph.factors[key].parameters
+        found = graph.functions[key].parameters if block == "functions" else graph.factors[key].held
     return found[address.rsplit(".", 1)[1]]
 
 
@@ -165,6 +166,9 @@ def _reached(
         passes = used if leaf.sees_energy else _named(procedures, leaf.students())
         for key in passes:
             values |= _ancestors(graph, reads(graph, named[key]).get("by", {}).values())
+            through, made = moved_by(graph, named[key])
+            values |= _ancestors(graph, through)
+            owners |= made
             if isinstance(named[key].method, Layered):
                 owner = f"inference.{key}"
                 own = owner in taken or side.train is None or _trained(owner + ".", side.train)

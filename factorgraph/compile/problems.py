@@ -8,7 +8,9 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
+from factorgraph import registry
 from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in
+from factorgraph.compile.parts import Parts
 from factorgraph.compile.plan import ProcedurePlan, Term
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.compile.terms import grouped, sums_squares, variable_of
@@ -18,7 +20,7 @@ from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operatio
 from factorgraph.inference import domains
 from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Shape, Smooth
+from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Shape, Smooth, Solver
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +40,7 @@ class Block:
         self.flat = len(self.variables) == 1 and len(self.variables[0].shape) == 1  # nothing to reshape: the usual case
         self.smooth = tuple(term.factor for term in plan.terms if term.part != "rest")  # where values are tried, all is welcome
         self.rest = tuple(term for term in plan.terms if term.part == "rest")
+        self.parts = tuple((solver_of(each), Block(program, each)) for each in plan.parts)
 
     def __deepcopy__(self, memo: object) -> Block:
         return self
@@ -76,7 +79,7 @@ class Block:
         detached = {key: each.detach() for key, each in given.items() if key not in self.plan.block}
         like = {**detached, "": start}  # the batch's size and type, also where nothing else is read
         still = {key: self.batched(each, start) for key, each in self._still_values(like, tensors, learning).items()}
-        return self._build(start, still, tensors, self._hessian(start, still, tensors))
+        return self.posed(start, still, tensors, self.shared(start, still, tensors))
 
     def _still_values(self, given: Assignment, tensors: Tensors, learning: Learning | None) -> dict[Id, Tensor]:
         known = self.program.values(self.still, given, tensors, learning)
@@ -89,40 +92,48 @@ class Block:
         """Each variable of the block at the nearest values that its domain allows."""
         return {each.id: domains.project(each.domain, values[each.id]) for each in self.variables}
 
-    def _build(self, start: Tensor, still: Assignment, tensors: Tensors, hessian: Tensor | None) -> Problem:
-        bound = eigenvalue_bound(hessian) if hessian is not None and hessian.dim() == 2 else self.bound(tensors, start)
+    def shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
+        """What of the problem no sample changes."""
+        hessian = self.shared_hessian(start, still, tensors) if self.plan.kernel == "gram" else None
+        bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
+        return Shared(hessian, bound, Parts(self, start, still, tensors) if self.parts else None)
+
+    def posed(self, start: Tensor, still: Assignment, tensors: Tensors, shared: Shared) -> Problem:
+        """The problem for what stands still beside the block, (batch, *shape) each or ()."""
+        hessian = self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else shared.hessian
         if hessian is None:
-            return self._problem(start, still, tensors, bound, None)
+            return self._problem(start, still, tensors, shared, None)
         smooth, zero = self.smooth_of(still, tensors), torch.zeros_like(start)
-        return self._problem(start, still, tensors, bound, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)))
+        return self._problem(start, still, tensors, shared, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)))
 
     def _problem(
-        self, start: Tensor, still: Assignment, tensors: Tensors, bound: Tensor | None, quadratic: Quadratic | None
+        self, start: Tensor, still: Assignment, tensors: Tensors, shared: Shared, quadratic: Quadratic | None
     ) -> Problem:
         def take(rows: Tensor) -> Problem:
             fewer = {key: each[rows] if each.dim() else each for key, each in still.items()}
-            return self._problem(start[rows], fewer, tensors, bound, quadratic.take(rows) if quadratic is not None else None)
+            return self._problem(start[rows], fewer, tensors, shared, quadratic.take(rows) if quadratic is not None else None)
 
         smooth = self.smooth_of(still, tensors)
         return Problem(
             start=start,
             smooth=smooth if quadratic is None else quadratic.value,
             gradient=gradient_of(smooth) if quadratic is None else quadratic.gradient,
-            bound=bound,
-            rest=self.rest_of(start, still),
+            bound=shared.bound,
+            rest=self.rest_of(start, still, tensors),
             quadratic=quadratic,
             squares=self.squares,
             choices=self._choices(start, still),
+            parts=() if shared.parts is None else shared.parts.of(still),
             take=take,
         )
 
     @cached_property
     def squares(self) -> bool:
-        """Whether the smooth part is a sum of squares of affine maps, and convex."""
-        terms = [term for term in self.plan.terms if term.part == "smooth"]
+        """Whether the smooth part is a sum of squares of affine maps, and convex; so is what is minimised over."""
+        terms = [term for term in self.plan.terms if term.part != "rest"]
         factors = [self.program.graph.factors[term.factor] for term in terms]
         squares = all(sums_squares(each, moving_in(each, self.dependences)) for each in factors)
-        return squares and all(term.convex and term.quadratic for term in terms)
+        return squares and self.plan.convex and all(term.quadratic for term in terms)
 
     def smooth_of(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
         def smooth(z: Tensor) -> Tensor:
@@ -133,12 +144,6 @@ class Block:
             return total
 
         return smooth
-
-    def _hessian(self, start: Tensor, still: Assignment, tensors: Tensors) -> Tensor | None:
-        """The Hessian, (units, units) or (batch, units, units), where the plan wants it formed."""
-        if self.plan.kernel == "gram":
-            return self.shared_hessian(start, still, tensors)
-        return self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else None
 
     def shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors, through: bool = False) -> Tensor:
         """Column by column in one batch: gradients at unit vectors less the one at zero. ``through``: as for ``gradient_of``.
@@ -166,11 +171,11 @@ class Block:
         hessian = torch.stack(rows, 1)
         return (hessian + hessian.mT) / 2
 
-    def rest_of(self, start: Tensor, still: Assignment) -> Rest | None:
+    def rest_of(self, start: Tensor, still: Assignment, tensors: Tensors) -> Rest | None:
         kept = {each.id: each.domain for each in self.variables if each.domain in ("nonnegative", "simplex")}
         if not self.rest and not kept:
             return None
-        shares = self.shares(still)
+        shares = self.shares(still, tensors)
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
@@ -180,7 +185,7 @@ class Block:
             return total
 
         def prox(v: Tensor, t: Tensor) -> Tensor:
-            return self.shrink(v, [(share, self._columns(share.factor.weight * t, share.variable)) for share in shares])
+            return self.shrink(v, [(share, self._columns(share.weight * t, share.variable)) for share in shares])
 
         alike = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
         return Rest(value, prox, self._l1(shares, start) if alike else None, alike and bool(kept))
@@ -205,11 +210,11 @@ class Block:
         """A step per row, (batch, 1), beside a variable of any shape."""
         return t if t.dim() == 0 else t.reshape(t.shape[0], *(1,) * len(self.program.graph.variables[variable].shape))
 
-    def shares(self, still: Assignment) -> list[Share]:
+    def shares(self, still: Assignment, tensors: Tensors) -> list[Share]:
         """The rest of the energy, term by term."""
-        return [self._share(term, still) for term in self.rest]
+        return [self._share(term, still, tensors) for term in self.rest]
 
-    def _share(self, term: Term, still: Assignment) -> Share:
+    def _share(self, term: Term, still: Assignment, tensors: Tensors) -> Share:
         factor = self.program.graph.factors[term.factor]
         moving = moving_in(factor, self.dependences)
         (position,) = moving
@@ -218,17 +223,21 @@ class Block:
         graph = self.program.graph
         lengths = grouped(factor, self.dependences, graph)
         groups = None if lengths is None else graph.functions[lengths.function].leaf
-        return Share(factor, variable_of(factor, self.dependences, graph), before, after, term.magnitude, groups)
+        weight = self.program.weight(term.factor, tensors)
+        return Share(factor, weight, variable_of(factor, self.dependences, graph), before, after, term.magnitude, groups)
 
     def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
         if not all(share.magnitude for share in shares):
             return None
-        weights = dict.fromkeys(self.plan.block, 0.0)
+        return self.unit_weights(shares, start)
+
+    def unit_weights(self, shares: Sequence[Share], like: Tensor) -> Tensor:
+        """(units,): what the weights of some terms add up to at each unit."""
+        weights: dict[Id, Tensor | float] = dict.fromkeys(self.plan.block, 0.0)
         for share in shares:
-            weights[share.variable] += share.factor.weight
-        pieces = [torch.full((size,), weights[each.id], dtype=start.dtype, device=start.device) for each, size in self._sized()]
-        return torch.cat(pieces)
+            weights[share.variable] = weights[share.variable] + share.weight
+        return torch.cat([like.new_ones(size) * weights[each.id] for each, size in self._sized()])
 
     def _sized(self) -> list[tuple[Variable, int]]:
         return list(zip(self.variables, self.sizes, strict=True))
@@ -252,8 +261,17 @@ class Block:
             assert isinstance(factor.leaf, Smooth), "the planner calls only smooth factors bounded"
             reach = sum((norms.of(each) for each in factor.arguments), start.new_zeros(()))
             curvature = factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))
-            total = total + abs(factor.weight) * curvature * reach**2
+            total = total + abs(self.program.weight(name, tensors)) * curvature * reach**2
         return total
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What of a block's problem no sample changes, so that it is made once however often the problem is posed."""
+
+    hessian: Tensor | None
+    bound: Tensor | None
+    parts: Parts | None
 
 
 @dataclass(frozen=True)
@@ -261,6 +279,7 @@ class Share:
     """A proximal factor on one variable, with the values of its other arguments before and after it."""
 
     factor: FactorNode
+    weight: Tensor | float
     variable: Id
     before: Sequence[Tensor]
     after: Sequence[Tensor]
@@ -269,7 +288,7 @@ class Share:
 
     def energy(self, parts: Mapping[Id, Tensor]) -> Tensor:
         value = parts[self.variable] if self.groups is None else self._lengths(parts[self.variable])
-        return self.factor.weight * self.factor.leaf.energy(*self.before, value, *self.after)
+        return self.weight * self.factor.leaf.energy(*self.before, value, *self.after)
 
     def _lengths(self, v: Tensor) -> Tensor:
         assert self.groups is not None, "asked only of groups"
@@ -309,14 +328,22 @@ class Norms:
         total = sum(parts, self.zero)
         return total / len(parts) if isinstance(value, Operation) and value.operator == "mean" else total
 
+    def _given(self, value: Application) -> Shape:
+        """What the function reads, seen forward."""
+        return value.shape if value.method == "transpose" else self.graph.values[value.arguments[0]].shape
+
     def _number(self, key: Id) -> Tensor:
         """The magnitude of an expression of numbers alone."""
         return Program(self.graph).values((key,), {"": self.one}, self.tensors)[key].abs()
 
 
-    def _given(self, value: Application) -> Shape:
-        """What the function reads, seen forward."""
-        return value.shape if value.method == "transpose" else self.graph.values[value.arguments[0]].shape
+def solver_of(plan: ProcedurePlan) -> Solver:
+    """The solver that a plan names, with its options."""
+    assert plan.solver is not None, "what is searched has a solver"
+    solver = registry.leaves("solvers")[plan.solver["type"]].model_validate(dict(plan.solver))
+    assert isinstance(solver, Solver), "the family holds solvers"
+    return solver
+
 
 def still_values(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[str]) -> tuple[Id, ...]:
     """What some factors read beside a block: values that do not move with it, from which what moves is computed."""
@@ -332,11 +359,11 @@ def varies(graph: Graph, key: Id) -> bool:
 
 
 def gradient_of(function: Callable[[Tensor], Tensor], through: bool = False) -> Callable[[Tensor], Tensor]:
-    """The gradient of a sum over rows. ``through``: it can be differentiated by all that the function was made of."""
+    """The gradient of a sum over rows. ``through``: it can be differentiated, by all that the function was made of too."""
 
     def gradient(z: Tensor) -> Tensor:
         with torch.enable_grad():
-            point = z.detach().requires_grad_()
+            point = z if through and z.requires_grad else z.detach().requires_grad_()
             (slope,) = torch.autograd.grad(function(point).sum(), point, create_graph=through)
         return slope
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
+from factorgraph.graph.model import WEIGHT, Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
 from factorgraph.lazy import torch
 from factorgraph.structure import Affine, Shape
 
@@ -51,7 +51,12 @@ class Program:
 
     def share(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """A factor's weighted energy, (batch,), from the values of its arguments."""
-        return self.graph.factors[key].weight * self.energy(key, known, tensors)
+        return self.weight(key, tensors) * self.energy(key, known, tensors)
+
+    def weight(self, key: str, tensors: Tensors) -> Tensor | float:
+        """What multiplies a factor: a number, or where it is tuned what it has come to, ()."""
+        factor = self.graph.factors[key]
+        return factor.weight if factor.target is None else tensors[f"factors.{key}"][WEIGHT]
 
     def energy(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """The same without the weight."""

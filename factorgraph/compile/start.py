@@ -30,9 +30,9 @@ def start(graph: Graph, data: Mapping[str, ndarray] | None) -> dict[str, dict[st
             found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in node.parameters.items()}
             node.leaf.project(found[owner])
     for key, factor in graph.factors.items():
-        if factor.parameters:
+        if factor.held:
             owner = f"factors.{key}"
-            found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in factor.parameters.items()}
+            found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in factor.held.items()}
     for owner, declared in freed(graph).items():  # zeros until a phase first trains them: till then they follow the solver
         found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in declared.items()}
     return found

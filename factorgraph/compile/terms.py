@@ -47,11 +47,10 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -
         return _smooth(factor, parts, moving, through)
     alone = [part.kind for part in parts] == [Kind.ITSELF]
     if known_there and leaf.keeps(Proximal, moving) and weight > 0 and alone and not factor.parameters:
-        threshold = f"threshold {weight:.4g} / L"
         convex = leaf.is_convex(moving)
-        return Term(factor.id, "rest", "Proximal", threshold, weight, convex=convex, magnitude=magnitude(factor, moving))
+        return Term(factor.id, "rest", "Proximal", _threshold(factor), weight, convex=convex, magnitude=magnitude(factor, moving))
     if grouped(factor, known, graph) is not None and weight > 0:
-        return Term(factor.id, "rest", f"Proximal after Grouping {through}", f"threshold {weight:.4g} / L by group", weight)
+        return Term(factor.id, "rest", f"Proximal after Grouping {through}", f"{_threshold(factor)} by group", weight)
     if leaf.keeps(Differentiable, moving) and worst <= Kind.DIFFERENTIABLE:
         convex = known_there and leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
         return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
@@ -79,6 +78,13 @@ def _after(promise: str, through: str, kind: Kind = Kind.AFFINE) -> str:
 
 def _unsolvable(factor: FactorNode, why: str) -> Term:
     return Term(factor.id, "unsolvable", why, "", factor.weight, False, convex=False)
+
+
+def _threshold(factor: FactorNode) -> str:
+    """What a unit must exceed to be active, in symbols."""
+    if factor.target is None:
+        return f"threshold {factor.weight:.4g} / L"
+    return f"threshold weight / L, weight {factor.target}"
 
 
 def _curvature(factor: FactorNode) -> str:

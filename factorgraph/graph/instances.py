@@ -16,6 +16,7 @@ from factorgraph.structure import Shape
 if TYPE_CHECKING:
     from factorgraph.graph.names import Names
     from factorgraph.spec.declared import FactorEntry
+    from factorgraph.spec.targets import Target
 
 Size = Callable[[str], int]
 
@@ -28,8 +29,8 @@ def instance(declared: Any, slots: Mapping[str, int], size: Size | None = None) 
         raise SpecError(_at(each, slots) for each in error.issues) from None
 
 
-def weight(entry: FactorEntry, slots: Mapping[str, int], size: Size) -> float:
-    """The weight of a factor at slots. Raises :class:`SpecError`."""
+def weight(entry: FactorEntry, slots: Mapping[str, int], size: Size) -> float | Target:
+    """The weight of a factor at slots, or what it is tuned to. Raises :class:`SpecError`."""
     try:
         return entry.weight(slots, size)
     except ExpressionError as error:

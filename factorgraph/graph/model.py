@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import networkx
 
     from factorgraph.spec.schema import Spec
+    from factorgraph.spec.targets import Target
 
+WEIGHT = "weight"  # the tensor of a tuned weight: no gradient reaches it
+TUNED = Parameter((), "constant", 1.0, kept=True)
 Id = str  # the canonical text of a value with its slots: "Y", "Z[1]", "decoder(Z[1])", "Y - decoder(Z)"
 
 
@@ -119,10 +122,16 @@ class FactorNode:
     name: str
     slots: Mapping[str, int]
     leaf: Factor
-    weight: float
+    weight: float  # 1 where it is tuned: then the model holds it, as the factor's tensor ``WEIGHT``
     arguments: tuple[Id, ...]
     parameters: Mapping[str, Parameter]
     written: Written
+    target: Target | None = None  # what the weight is tuned to
+
+    @property
+    def held(self) -> Mapping[str, Parameter]:
+        """All tensors that the model holds for it: what its leaf learns, and its weight if that is tuned."""
+        return self.parameters if self.target is None else {**self.parameters, WEIGHT: TUNED}
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,11 @@ class Graph:
     def slots_of(self, name: str) -> tuple[Variable, ...]:
         """Every slot of the variable that the spec calls ``name``."""
         return tuple(each for each in self.variables.values() if each.name == name)
+
+    @cached_property
+    def tuned(self) -> tuple[str, ...]:
+        """Ids of the factors whose weight is tuned."""
+        return tuple(key for key, each in self.factors.items() if each.target is not None)
 
     @cached_property
     def sample_shapes(self) -> Mapping[str, Shape]:

@@ -18,6 +18,7 @@ from factorgraph.graph.shapes import Shapes
 from factorgraph.graph.unroll import Broken, Unroller
 from factorgraph.graph.variables import Variables
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.targets import Target
 from factorgraph.structure import ShapeError
 
 if TYPE_CHECKING:
@@ -139,7 +140,9 @@ def _factor(spec: Spec, draft: FactorDraft, values: Mapping[Id, Value], size: Si
     except ShapeError as error:
         raise SpecError(issue("FG320", f"factor {draft.name} {error}", entry.path)) from None
     scale = weight(entry, draft.slots, size)
-    return FactorNode(draft.id, draft.name, draft.slots, leaf, scale, draft.arguments, parameters, draft.written)
+    target = scale if isinstance(scale, Target) else None
+    number = 1.0 if isinstance(scale, Target) else scale
+    return FactorNode(draft.id, draft.name, draft.slots, leaf, number, draft.arguments, parameters, draft.written, target)
 
 
 def _owners(functions: Mapping[str, FunctionNode], factors: Mapping[str, FactorNode]) -> Owners:

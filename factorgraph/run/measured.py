@@ -236,7 +236,8 @@ class Measured:
     def _factor_value(self, node: FactorNode, solved: Solved) -> Tensor:
         share = solved.shares.get(node.id)
         if share is not None and node.weight != 0:
-            return share / node.weight
+            weight = self.model.program.weight(node.id, self.model.tensors())
+            return share / (weight if node.target is None else float(weight))
         parts = []
         for given in self._givens(solved):
             with torch.no_grad():
@@ -294,7 +295,7 @@ class Measured:
     def pixels(self, function: str) -> Tensor:
         """The same as they look in the source's own pixels: preparation undone or transposed.
 
-        Undone for what a unit writes, transposed for what it reads.
+        Undone for what a unit writes, transposed for what it reads. Kernels stay as they are: they have no place in a picture.
         """
         filters = self.filters(function)
         return filters if self.convolves(function) else self._in_source_space(function, filters.flatten(1))

@@ -209,7 +209,8 @@ class Phase(Entry):
     schedule: ScheduleChoice = Field(default="constant", validate_default=True, description="how the learning rate changes")
     set: dict[str, Any] = Field(default={}, description="addresses changed for this phase")
     per: str | None = Field(default=None, description="an index: once for each slot, in order")
-    on_dead: Literal["resample"] | None = Field(default=None, description="what to do with units that are never active")
+    on_dead: Literal["resample"] | None = Field(default=None, description="what to do with units that are hardly ever active")
+    health: dict[str, NonNegative] = Field(default={}, description="bounds of measures of health, in place of their own")
     players: dict[str, Annotated[Player, _part(Player, "players")]] = Field(default={}, description="the sides of a game")
     workers: Annotated[Workers, _part(Workers, "workers")] | None = Field(default=None, description="copies that learn apart")
 

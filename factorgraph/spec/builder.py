@@ -159,8 +159,10 @@ class Builder:
         """A deterministic map; applied twice, it shares its parameters. ``per``: an index, one for each of its slots."""
         return FunctionName(self._leaf("functions", name, form, per=per))
 
-    def factor(self, name: str, form: FactorForm | str, *, weight: Number | None = None) -> FactorName:
-        """A term of the energy, times its weight."""
+    def factor(
+        self, name: str, form: FactorForm | str, *, weight: Number | Mapping[str, Number] | None = None
+    ) -> FactorName:
+        """A term of the energy, times its weight: a number, or what it is tuned to, as ``{"active_fraction": 0.05}``."""
         return FactorName(self._leaf("factors", name, form, weight=weight))
 
     def infer(self, name: str, form: MethodForm | str, *, per: Name | None = None) -> ProcedureName:
@@ -188,6 +190,7 @@ class Builder:
         set: Changes | None = None,
         per: Name | None = None,
         on_dead: Literal["resample"] | None = None,
+        health: Mapping[str, Number] | None = None,
         players: Mapping[str, Player] | None = None,
         workers: Workers | Literal["elastic"] | None = None,
     ) -> PhaseName:
@@ -196,11 +199,12 @@ class Builder:
         ``loss``: the energy if left out; several by name add up. ``train``: all that the loss reaches. ``only``, ``without``: the
         factors seen. ``steps`` or ``epochs``, 10 epochs if both are left out. ``batch_size``: rows a step, or "all".
         ``labelled``: rows of each batch that have every variable. ``set``: addresses that have other values in this phase.
-        ``per``: once for each slot, in order. ``players``: the sides of a game.
+        ``per``: once for each slot, in order. ``on_dead``: what becomes of units that are hardly active. ``health``: bounds of
+        measures of health. ``players``: the sides of a game.
         """
         form = _given(loss=loss, train=train, inference=inference, only=only, without=without, steps=steps, epochs=epochs)
         form |= _given(batch_size=batch_size, labelled=labelled, optimizer=optimizer, learning_rate=learning_rate)
-        form |= _given(schedule=schedule, set=set, per=per, on_dead=on_dead, players=players, workers=workers)
+        form |= _given(schedule=schedule, set=set, per=per, on_dead=on_dead, health=health, players=players, workers=workers)
         return PhaseName(self._entry("learning", name, form))
 
     def data(
@@ -243,11 +247,11 @@ class Builder:
         rises_with: Name | None = None,
         falls_with: Name | None = None,
         report: bool | None = None,
+        source: str | None = None,
         published: str | float | None = None,
         only: Names | None = None,
         without: Names | None = None,
         seeds: Number | None = None,
-        source: str | None = None,
         take: Literal["median", "mean", "best", "worst"] | None = None,
         budget: str | None = None,
         control: str | None = None,

@@ -15,6 +15,7 @@ from factorgraph.spec.choices import Mistakes, checked
 from factorgraph.spec.constants import Constants
 from factorgraph.spec.problems import Entry, issues_of
 from factorgraph.spec.slots import substituted
+from factorgraph.spec.targets import Target, read_weight
 from factorgraph.structure import Factor
 
 L = TypeVar("L", bound=BaseModel)
@@ -87,6 +88,6 @@ class FactorEntry:
     leaf: Declared[Factor]
     written_weight: Any = 1.0
 
-    def weight(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> float:
-        """The weight at slots of the factor's free indices."""
-        return float(self.leaf.scales.constants(slots, size).evaluate(self.written_weight))
+    def weight(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> float | Target:
+        """The weight at slots of the factor's free indices, or what it is tuned to."""
+        return read_weight(self.written_weight, self.leaf.scales.constants(slots, size))

@@ -13,11 +13,22 @@ from factorgraph.spec.blocks import Claim, DataBlock, Figure, Phase, Player, Use
 from factorgraph.spec.choices import keys_of
 from factorgraph.spec.language import NAME, SINGULAR, VERSION
 from factorgraph.spec.parse import BLOCKS, FILE_KEYS
+from factorgraph.spec.targets import KINDS
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string", "description": "a constant expression over dims"}]}
 _NAMES: dict[str, Any] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _SHORT = {"variables": "is", "functions": "type", "factors": "type", "inference": "method", "learning": "loss", "use": "file"}
+_WEIGHT: dict[str, Any] = {
+    "anyOf": [
+        *_NUMBER["anyOf"],
+        *(
+            {"type": "object", "properties": {key: {**_NUMBER, "description": text}}, "required": [key]}
+            for key, text in KINDS.items()
+        ),
+    ],
+    "description": "the only multiplier (1): a number, or what it is tuned to",
+}
 _TERM: dict[str, Any] = {"weight": _NUMBER, "only": _NAMES, "without": _NAMES}
 
 
@@ -62,7 +73,7 @@ def _definitions() -> dict[str, Any]:
         "expect": _of(Claim),
         "figures": _of(Figure),
         "functions": _leaf_family("functions", more=per),
-        "factors": _leaf_family("factors", more={"weight": {**_NUMBER, "description": "the only multiplier (1)"}}),
+        "factors": _leaf_family("factors", more={"weight": _WEIGHT}),
         "inference": _leaf_family("methods", "method", per),
         "losses": _leaf_family("losses", more=_TERM),
         "data": _sources(),

@@ -80,12 +80,9 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),
     ("data", "natural_patches"): ("shifts",),
     ("data", "images"): ("shifts",),
-    ("factors", "*"): ("active_fraction",),
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
-    ("methods", "argmin", "gradient"): ("unroll", "implicit"),
     ("methods", "unrolled", "gradient"): ("stop", "implicit"),
-    ("learning", "phase", "on_dead"): ("resample",),
 }
 
 SINGULAR: Mapping[str, str] = {

@@ -290,8 +290,10 @@ class Checks:
                 if key in written:
                     message = f"a phase with players has no {key} of its own: each player has one"
                     yield Issue("FG210", message, (*path, key), on="key", fix=f"move {key} into a player")
-        if phase.on_dead is not None:
-            yield _waits("on_dead: resample", "learning on_dead", (*path, "on_dead"))
+        measures = tuple(leaves("health"))
+        for measure in phase.health:
+            if measure not in measures:
+                yield unknown("measure of health", measure, measures, (*path, "health", measure), on="key")
         if phase.labelled is not None:
             yield _waits("labelled", "learning labelled", (*path, "labelled"), on="key")
         if phase.workers is not None:

@@ -287,17 +287,17 @@ class Reading:
         found: dict[str, FactorEntry] = {}
         for name, declared in self.leaves("factors").items():
             written = self.values["factors"][name]
-            weight = written.get("weight", 1.0) if isinstance(written, Mapping) else 1.0
-            if self.weight(declared.path, weight):
-                found[name] = FactorEntry(declared.path, declared, weight)
+            entry = FactorEntry(declared.path, declared, written.get("weight", 1.0) if isinstance(written, Mapping) else 1.0)
+            if self.weight(entry):
+                found[name] = entry
         return found
 
-    def weight(self, path: Path, weight: Any) -> bool:
+    def weight(self, entry: FactorEntry) -> bool:
         slots = dict.fromkeys(self.scales.indices, 0)  # which of them are free, shapes will tell
         try:
-            self.scales.constants(slots, self.size).evaluate(weight)
+            entry.weight(slots, self.size)
         except ExpressionError as error:
-            self.issues.append(error.issue((*path, "weight")))
+            self.issues.append(error.issue((*entry.path, "weight")))
             return False
         return True
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,14 +24,19 @@ from factorgraph.compile.procedures import Found
 from factorgraph.data.dataset import Dataset
 from factorgraph.data.model import Rows
 from factorgraph.data.order import Prefetch, torch_generator
-from factorgraph.errors import RunError, issue
-from factorgraph.graph.model import Graph
+from factorgraph.errors import RunError, issue, render
+from factorgraph.graph.model import WEIGHT, Graph
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
+from factorgraph.training.dependent import Dependent
+from factorgraph.training.health._base import Step
 from factorgraph.training.objective import columns, evaluate
+from factorgraph.training.resampling import Resampling
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.teacher import HaltedError, Keeper, of_rows
+from factorgraph.training.tuning import Tuning, known_before
+from factorgraph.training.watch import Watch
 
 FLUSH_STEPS = 25  # steps between two reads of the device: rows are written and numbers checked then
 CHECKPOINT_SECONDS = 30.0
@@ -65,6 +71,7 @@ class Progress:
     seconds: float  # of this sitting
     left: float  # seconds, estimated
     row: Mapping[str, Any]  # of the metrics
+    trouble: Mapping[str, str] = field(default_factory=dict)  # what is wrong with the model's health, in words
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,12 @@ class Trainer:
         self.codes: Mapping[str, Found] = {}  # of teachers that the phase leaves as they are, of all training rows
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
         self.first: dict[tuple[str, str], float] = {}  # the energy at each side's first steps
+        self.dependent = Dependent()
         self.began = self.saved = self.pictured = time.monotonic()
         self.done_here = 0
+        self.watch = Watch(options.device)
+        self.tuning: Tuning | None = None
+        self.resampling: Resampling | None = None
         self.last_row: Mapping[str, Any] = {}
 
     # --- state -------------------------------------------------------------------------------------------------------------
@@ -112,6 +123,7 @@ class Trainer:
         self.position = Position(where["phase"], where["step"], where["total"], where["measured"])
         load_parameters(self.model, checkpoint)
         self.first = {(phase, player): value for phase, player, value in checkpoint.state["first"]}
+        self.watch.restore(checkpoint.tensors["state"], checkpoint.state.get("health", {}))
         if self.position.total > 0:
             self.sides = self.stretches[self.position.phase].sides()
             for side in self.sides:
@@ -127,12 +139,14 @@ class Trainer:
         for side in self.sides:
             found, about[side.plan.player] = side.state()
             tensors.update(found)
+        shown, health = self.watch.state()
         state = {
             "position": self.position.__dict__,
             "optimizers": about,
+            "health": health,
             "first": [[phase, player, value] for (phase, player), value in self.first.items()],
         }
-        parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {}}
+        parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": shown}
         self.folder.log(f"step {self.position.total}: saved" + (f" as {name}" if name else ""))
         self.folder.save(self.position.total, parts, state, name=name, spec_hash=graph_hash(self.model.graph))
         self.saved = time.monotonic()
@@ -145,12 +159,13 @@ class Trainer:
         if self.position.step > here.steps:
             what = f'phase "{here.id}" has done {self.position.step} steps, and would end after {here.steps}'
             raise RunError(issue("FG678", what, fix="give more epochs, or start a new run"))
-        if self.position.total == 0:
-            self.save(name="start")
         while self.position.phase < len(self.stretches):
             stretch = self.stretches[self.position.phase]
             if self.position.step == 0:
                 stretch.begin()
+                Tuning(stretch).begin(partial(self._every, stretch), known_before(self.stretches[: self.position.phase]))
+            if self.position == Position():
+                self.save(name="start")
             self.sides = self.sides or stretch.sides()
             if not self._taught(stretch) or not self._stretch(stretch):
                 self.save()
@@ -178,6 +193,8 @@ class Trainer:
         def make(step: int) -> Rows:
             return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole, stretch.among)
 
+        self.tuning = Tuning(stretch, self.codes)
+        self.resampling = Resampling(stretch, self.sides, self.data.present["train"]) if stretch.phase.on_dead else None
         for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
             self._step(stretch, rows)
             if self.stop.requested or self.position.total == self.options.stop_after:
@@ -193,12 +210,34 @@ class Trainer:
                 numbers = self._round(stretch, side, drawn, repeat)
             row = {"step": where.total + 1, "epoch": epoch, "phase": stretch.id, "player": side.plan.player, "split": "train"}
             self.pending.append((row, numbers))
+        if stretch.ends_look(where.step):
+            self._look(stretch, row)
         self.position = replace(where, step=where.step + 1, total=where.total + 1, measured=False)
         self.done_here += 1
         if len(self.pending) >= FLUSH_STEPS * len(self.sides):
             self.flush()
             self._show(stretch)
             self._on_the_clock()
+
+    def _look(self, stretch: Stretch, row: dict[str, Any]) -> None:
+        """The end of a look at the phase's health. Dead units are given new columns, unless these would not learn any more."""
+        self.watch.end(stretch, row)
+        if self.resampling is not None and self.position.step + 1 < stretch.steps:
+            changed = self.resampling.act(self.watch, self.position.step, partial(self._rows, stretch))
+            if changed:
+                row["resampled"] = changed
+        self.watch.clear()
+
+    def _rows(self, stretch: Stretch, rows: Any) -> Mapping[str, Tensor]:
+        """Some training rows as values of the graph, the noise of a phase's beginning beside them."""
+        values = self.model.assign(self._given(self.data.batch(rows)))
+        return self.model.with_noise(values, torch_generator(self.model.spec.seed, "noise", stretch.id, "rows"))
+
+    def _every(self, stretch: Stretch) -> Iterator[Mapping[str, Tensor]]:
+        """All training rows that the phase draws from, some at a time."""
+        for begin in range(0, stretch.rows, TEST_ROWS):
+            rows = slice(begin, begin + TEST_ROWS)
+            yield self._rows(stretch, rows if stretch.among is None else stretch.among[rows])
 
     def _round(self, stretch: Stretch, side: Side, drawn: Drawn, repeat: int) -> Tensor:
         seed = self.model.spec.seed
@@ -211,9 +250,13 @@ class Trainer:
             outcome = evaluate(view, phase, side.player, procedures, given, learning, drawn.present, known)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+            self.dependent.count(stretch.id, learning.dependent)
             side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
             self.model.project(view.graph, view.inferences, stretch.trained | stretch.free)
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
+        self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss))
+        if self.tuning is not None:
+            self.tuning.follow(outcome.batch)
         return outcome.numbers
 
     def _end(self, stretch: Stretch) -> None:
@@ -226,6 +269,7 @@ class Trainer:
                 self.options.on_picture()
         self.position = Position(self.position.phase + 1, 0, self.position.total)
         self.sides = ()
+        self.watch.begin()
 
     def _measure(self, stretch: Stretch) -> None:
         """A row for the held-out split, with the first procedure."""
@@ -248,8 +292,13 @@ class Trainer:
         """Read the numbers of the last steps off the device, write their rows, and stop if they are no numbers any more."""
         if not self.pending:
             return
+        for warning in self.dependent.warnings({each.id: each.view.inferences for each in self.stretches}):
+            self.folder.log(render([warning]))
+            self.options.say(render([self.model.spec.document.locate(warning)]))
         table = torch.stack([numbers for _, numbers in self.pending]).double().cpu().tolist()
         pending, self.pending = self.pending, []
+        for trouble in self.watch.read():
+            self.folder.log(f"step {self.position.total}: {trouble}")
         names = columns(self.model.graph)
         for (row, _), values in zip(pending, table, strict=True):
             named = dict(zip(names, values, strict=True))
@@ -289,7 +338,8 @@ class Trainer:
         everything = sum(each.steps for each in self.stretches)
         left = seconds / max(self.done_here, 1) * (everything - self.position.total)
         shown = Progress(
-            stretch.id, self.position.step, stretch.steps, self.position.total, everything, seconds, left, self.last_row
+            stretch.id, self.position.step, stretch.steps, self.position.total, everything, seconds, left, self.last_row,
+            self.watch.trouble,
         )
         self.options.on_progress(shown)
 
@@ -326,11 +376,13 @@ def load_parameters(model: Model, checkpoint: Checkpoint) -> None:
 def graph_hash(graph: Graph) -> str:
     """What a checkpoint belongs to: values, functions and factors with their weights; not how long it learns, or from what."""
     functions = (f"{key} {node.leaf!r}" for key, node in graph.functions.items())
-    factors = (f"{key} {each.weight!r} {each.arguments} {each.leaf!r}" for key, each in graph.factors.items())
+    factors = (f"{key} {each.target or each.weight!r} {each.arguments} {each.leaf!r}" for key, each in graph.factors.items())
     return hashlib.sha256("\n".join([*graph.values, *functions, *factors]).encode()).hexdigest()
 
 
 def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
     shares = {key: named[key] for key in model.graph.factors}
     searched = {key: named[key] for key in ("active", "unconverged") if not math.isnan(named[key])}
-    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched}
+    weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
+    tuned = {"weights": weights} if weights else {}
+    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched, **tuned}

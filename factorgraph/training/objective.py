@@ -14,7 +14,7 @@ from factorgraph.compile.model import Model
 from factorgraph.compile.phases import loss_factors
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
-from factorgraph.graph.model import Graph, Id
+from factorgraph.graph.model import WEIGHT, Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.references import standing_for
@@ -126,17 +126,23 @@ def evaluate(
         batch.factors = loss_factors(view.graph, phase, term)
         loss = loss + term.weight * term.loss.value(batch)
         shares.update(batch.shares)
-    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), *_searched(batch)]
+    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), *_searched(batch), *_weights(batch)]
     return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]), batch)
 
 
 def columns(graph: Graph) -> tuple[str, ...]:
     """The names of an outcome's numbers."""
-    return ("loss", *graph.factors, "active", "unconverged")
+    return ("loss", *graph.factors, "active", "unconverged", *(f"factors.{key}.{WEIGHT}" for key in graph.tuned))
 
 
 def _mean(share: Tensor | None, batch: Batch) -> Tensor:
     return batch.zero() if share is None else share.mean()
+
+
+def _weights(batch: Batch) -> list[Tensor]:
+    """The weights that are tuned, as they are: a phase may put a number in their place."""
+    view, tensors = batch.view, batch.view.model.tensors()
+    return [batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned]
 
 
 def _searched(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -24,13 +24,18 @@ from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import optimizer_from_named, optimizer_to_named
 from factorgraph.structure import Schedule, Square
 from factorgraph.training.objective import Batch, View
+from factorgraph.training.watch import measures
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
     from factorgraph.data.dataset import Dataset
     from factorgraph.spec.blocks import Phase, Player
+    from factorgraph.training.health._base import HealthLeaf
     from factorgraph.training.optimizers._minimum import Minimum
+
+
+LEAST, SAMPLES = 25, 20_000  # steps and samples of a look at health, see ``Stretch.look``
 
 
 class Side:
@@ -65,6 +70,15 @@ class Side:
             parameter.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def forget(self, address: str, columns: list[int]) -> None:
+        """Forget what the optimizer remembers of some columns of a matrix, as if it had never stepped them."""
+        parameter = self.names.get(address)
+        if self.optimizer is None or parameter is None:
+            return
+        for slot, value in self.optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value[:, columns] = self.learning_rate if slot == "step_size" else 0  # rprop's own step is where it began
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The optimizer's memory by parameter name."""
@@ -149,6 +163,28 @@ class Stretch:
     def epoch(self, step: int) -> int:
         """The pass through the data in which the batch of a step begins."""
         return epoch_of(step, self.rows, self.phase.batch_size, self.whole)
+
+    @property
+    def name(self) -> str:
+        """What the spec calls the phase, at whichever slot."""
+        return self.id.partition("[")[0]
+
+    @cached_property
+    def measures(self) -> list[HealthLeaf]:
+        """What is watched while it learns."""
+        return measures(self.phase)
+
+    @cached_property
+    def look(self) -> int:
+        """The steps of a look at its health: a pass through the data, at least ``LEAST`` steps, at most ``SAMPLES`` samples."""
+        size = self.phase.batch_size
+        whole = steps_of(1, self.rows, size, self.whole)
+        if self.whole:  # its sides move once a pass
+            return whole
+        return max(LEAST, min(whole, SAMPLES // min(self.rows if isinstance(size, str) else size, self.rows)))
+
+    def ends_look(self, step: int) -> bool:
+        return (step + 1) % self.look == 0 or step + 1 == self.steps
 
     def moment(self, step: int) -> Moment:
         is_last = step + 1 == self.steps or self.epoch(step + 1) > self.epoch(step)

@@ -133,7 +133,7 @@ class Teacher:
         told += [f"{each.method!r} {each.reads!r}" for each in self.inferences.values()]
         told += [f"{key} {graph.functions[key].leaf!r}" for key in self.functions]
         told += [f"{key} {graph.factors[key].arguments} {graph.factors[key].leaf!r}" for key in self.factors]
-        told += [f"{key} {graph.factors[key].weight!r}" for key in self.factors]
+        told += [f"{key} {float(self.stretch.view.program.weight(key, tensors))!r}" for key in self.factors]
         digest = hashlib.sha256("\n".join(told).encode())
         for owner in self.owners:
             for name, each in sorted(tensors.get(owner, {}).items()):

@@ -70,6 +70,8 @@ def formula(graph: Graph, factor: FactorNode) -> str:
         return f"({given[at]})" if loose[at] and not fenced else given[at]
 
     filled = re.sub(r"\{(\d+)\}", fill, pattern).replace(" - ", " − ")
+    if factor.target is not None:
+        return f"λ · {filled}"
     return filled if math.isclose(factor.weight, 1.0) else f"{number(factor.weight)} · {filled}"
 
 

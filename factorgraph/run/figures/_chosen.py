@@ -12,6 +12,7 @@ from factorgraph.run.figures._compared import compared
 from factorgraph.run.figures._components import component_functions, components
 from factorgraph.run.figures._curves import curves
 from factorgraph.run.figures._filters import filter_mosaic
+from factorgraph.run.figures._health import health
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
 from factorgraph.run.figures._style import png
 from factorgraph.run.figures._surface import energy_surface, plane_variable
@@ -34,7 +35,7 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     """All figures of a run by file name, each drawn when it is called; ``rows`` are those of metrics.jsonl.
 
     Filters and reconstructions where the data are pictures, small matrices where they are not, codes where there are latents, the
-    energy surface where the data lie in a plane (what was learned is then drawn there), and the curves of learning.
+    energy surface where the data lie in a plane (what was learned is then drawn there), the curves of learning and its health.
     """
     found: dict[str, Callable[[], Figure | None]] = {}
     for name in on.pictured_functions():
@@ -45,7 +46,10 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     plane = plane_variable(on)
     for name in component_functions(on) if plane is None else ():
         found[f"components-{name}"] = partial(components, on, name)
-    found["curves"] = partial(curves, list(rows), _of_another_energy(on))
+    rows = list(rows)
+    found["curves"] = partial(curves, rows, _of_another_energy(on))
+    if sum("health" in row for row in rows) > 1:
+        found["health"] = partial(health, rows, _bounds(on))
     latents = on.graph.of_kind("latent")
     for latent in latents:
         found["codes" if len(latents) == 1 else f"codes-{_plain(latent.id)}"] = partial(code_histogram, on, latent.id)
@@ -66,6 +70,11 @@ def asked_figures(spec: Spec, states: States) -> dict[str, Callable[[], Figure |
     known: Mapping[str, Any] = leaves("figures")
     asked = {name: declared.first for name, declared in spec.figures.items()}
     return {name: partial(known[each.type](type=each.type).draw, name, each, spec, states) for name, each in asked.items()}
+
+
+def _bounds(on: Measured) -> dict[str, Mapping[str, float]]:
+    """The bounds of health that phases give."""
+    return {name: declared.first.health for name, declared in on.graph.spec.learning.items()}
 
 
 def comparison_figures(found: Comparisons) -> dict[str, Callable[[], Figure | None]]:

@@ -1,0 +1,83 @@
+"""How well an encoder knows the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from factorgraph.compile.dependence import origin
+from factorgraph.graph.model import FactorNode, Graph, Id
+from factorgraph.lazy import torch
+from factorgraph.spec.constants import NonNegative
+from factorgraph.structure import Normalised, Square
+from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.training.objective import Batch
+    from factorgraph.training.sides import Stretch
+
+BOTH = frozenset({0, 1})
+
+
+class Mismatch(HealthLeaf):
+    r"""An encoder that predicts worse than zeros would pulls codes away from where they belong.
+
+    .. math:: \sum_Y \lVert Z(Y) - \mathrm{Enc}(Y) \rVert^2 \,/\, \sum_Y \lVert Z(Y) \rVert^2
+
+    Of a factor that compares a latent variable with a prediction by its square, and of a procedure beside another one that infers
+    the same latent variable: the relative error of the prediction.
+
+    Healthy:  at most 1, which is what a prediction of zeros has.
+    Remedy:   a larger ``rate`` of the encoder, a smaller weight of the comparison at first, or another activation.
+    Source:   Kavukcuoglu, Ranzato & LeCun, arXiv:1010.3467, the prediction term.
+    """
+
+    type: Literal["mismatch"] = "mismatch"
+    title: ClassVar[str] = "relative error of predicted codes"
+    at_most: NonNegative = Field(default=1.0, description="the squared error, relative to the square of the code")
+
+    def see(self, step: Step) -> Shown:
+        known = dict(codes(step.batch))
+        squares = {key: code.square().sum() for key, code in known.items()}
+        shown = {name: torch.stack([error, squares[key]]) for name, key, error in _by_factors(step.batch) if key in known}
+        for name, found in step.batch.found.items():
+            for key, code in found.values.items():
+                if code.detach().data_ptr() != known[key].data_ptr():
+                    shown[name] = torch.stack([(code.detach() - known[key]).square().sum(), squares[key]])
+        return shown
+
+    def values(self, shown: Shown, stretch: Stretch) -> Shown:
+        return {key: each[0] / each[1].clamp_min(torch.finfo(each.dtype).tiny) for key, each in shown.items()}
+
+    def sentence(self, subject: str, value: float, first: float, stretch: Stretch) -> str:
+        fix = "train longer, or give the encoder a larger rate"
+        return f"the prediction of {subject} misses the code by {value:.2g} of its square, zeros by 1: {fix}"
+
+
+def _by_factors(batch: Batch) -> Iterator[tuple[str, Id, Tensor]]:
+    """Factors that compare a latent variable with what is predicted of it: id, variable, the squared error of the batch."""
+    view = batch.view
+    for name, share in batch.shares.items():
+        factor = view.graph.factors[name]
+        key = _predicted(view.graph, factor)
+        if key is not None and factor.weight != 0:
+            assert isinstance(factor.leaf, Square), "asked only of squares"
+            half = view.program.weight(name, view.model.tensors()) * factor.leaf.curvature({}) / 2
+            yield name, key, share.detach().sum() / half
+
+
+def _predicted(graph: Graph, factor: FactorNode) -> Id | None:
+    """The latent variable that a square compares with something computed from observed ones alone; ``None`` if it is no such."""
+    leaf = factor.leaf
+    if factor.parameters or len(factor.arguments) != 2 or not leaf.keeps(Square, BOTH) or leaf.keeps(Normalised, BOTH):
+        return None
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    observed = frozenset(each.id for each in graph.of_kind("observed"))
+    for here, there in (factor.arguments, factor.arguments[::-1]):
+        if origin(graph, here) in latent and graph.depends(there, observed) and not graph.depends(there, latent):
+            return origin(graph, here)
+    return None
