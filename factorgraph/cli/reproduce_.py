@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--budget", default="laptop", show_default=True, metavar="smoke|laptop|full", help="at which of the spec's sizes")
 @click.option("--seeds", type=click.IntRange(1), help="how many, for every claim  [default: each claim's own]")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="holds the runs  [default: runs/reproduced]")
+@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), metavar="PAGE.md", help="renew the specs' rows there")
 @options.changes
 @options.device
 @options.as_json
@@ -27,44 +28,74 @@ if TYPE_CHECKING:
 def command(
     specs: tuple[str, ...],
     everything: bool,
-    budget: str,
-    seeds: int | None,
-    out: Path | None,
     changes: tuple[str, ...],
-    device: str,
     json_: bool,
-    data: tuple[Path, ...],
+    table: Path | None,
+    **how: Any,
 ) -> None:
     """Train what the claims of each SPEC are about, its variants and seeds, and judge them. Ends with 1 if one fails.
 
-    Runs that are there already are used again; one that was stopped goes on.
+    Runs that are there already are used again; one that was stopped goes on. Of several specs, one that cannot be run is told,
+    and the others are run all the same. A table is a page with a row for each claim, and the record from which it is made.
     """
     if bool(specs) == everything:
         raise click.UsageError("name a SPEC, or give --all")
+    if table is not None and changes:
+        raise click.UsageError("a table is about specs as they are: leave out --set, or --table")
     click.echo("starting", err=True)
-    from factorgraph.cli.progress import Display
+    from factorgraph.errors import FactorgraphError
     from factorgraph.spec import load
-    from factorgraph.training.reproduce import reproduce
+    from factorgraph.training.session import StoppedError
 
-    shipped = [each.name for each in load.specs() if each.name] if everything else []
+    names = specs or tuple(each.name for each in load.specs() if each.name)
     made: list[Reproduction] = []
-    for name in specs or shipped:
-        with Display() as display:
-            spec = load.load(name, changes)
-            own = Path(name).with_suffix("") if not Path(name).is_absolute() and ".." not in Path(name).parts else Path(spec.name)
-            found = reproduce(
-                spec,
-                (out or Path("runs/reproduced")) / own,
-                budget=budget,
-                seeds=seeds,
-                device=device,
-                data=data,
-                on_progress=display.progress,
-                say=display.say,
-            )
+    status = 0
+    for name in names:
+        try:
+            found = _reproduced(name, changes, table, **how)
+        except FactorgraphError as error:
+            if len(names) == 1 or isinstance(error, StoppedError):
+                raise
+            click.echo(f"{name} was not run\n{error}\n", err=True)
+            status = max(status, error.exit_code)
+            continue
+        status = max(status, found.exit_status)
         made.append(found)
         if not json_:
             click.echo(f"{found.spec.name}  ({found.seconds:.0f} s)\n{found.text()}\n")
     if json_:
         click.echo(json.dumps([each.as_dict() for each in made], indent=1))
-    raise click.exceptions.Exit(max(each.exit_status for each in made))
+    raise click.exceptions.Exit(status)
+
+
+def _reproduced(
+    name: str,
+    changes: tuple[str, ...],
+    table: Path | None,
+    *,
+    budget: str,
+    seeds: int | None,
+    out: Path | None,
+    device: str,
+    data: tuple[Path, ...],
+) -> Reproduction:
+    from factorgraph.cli.progress import Display
+    from factorgraph.spec.load import load
+    from factorgraph.training.record import note
+    from factorgraph.training.reproduce import reproduce
+
+    own = Path(name).with_suffix("") if not Path(name).is_absolute() and ".." not in Path(name).parts else Path(Path(name).stem)
+    with Display() as display:
+        found = reproduce(
+            load(name, changes),
+            (out or Path("runs/reproduced")) / own,
+            budget=budget,
+            seeds=seeds,
+            device=device,
+            data=data,
+            on_progress=display.progress,
+            say=display.say,
+        )
+    if table is not None:
+        note(table, found)
+    return found

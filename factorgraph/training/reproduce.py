@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import RunError, SpecError, issue
+from factorgraph.run import dependencies
 from factorgraph.run.claims import NotMeasuredError, Verdict, exit_status, judge, shown, table
 from factorgraph.run.files import atomic_write
 from factorgraph.run.run import Run
@@ -40,11 +41,12 @@ class Job:
     def title(self) -> str:
         return f"{self.variant or 'the spec'}, seed {self.seed}"
 
-    @property
+    @cached_property
     def folder(self) -> str:
-        """A name that says what it is, and belongs to this very spec: another one never meets its run."""
+        """A name that says what it is, and belongs to this very spec and its leaves: another one never meets its run."""
         plain = self.variant.replace("[", "-").replace("]", "")
-        digest = hashlib.sha256(self.spec.full().encode()).hexdigest()[:8]
+        whole = self.spec.full() + dependencies.leaf_sources(self.spec)
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
         return f"{f'{plain}-' if plain else ''}seed{self.seed}-{digest}"
 
 
@@ -70,6 +72,16 @@ class Reproduction:
     def exit_status(self) -> int:
         return exit_status(self.verdicts)
 
+    @property
+    def learned(self) -> float:
+        """The seconds that the runs learned for, in all their sittings."""
+        return sum(float(each.get("seconds", 0)) for run in self.runs.values() for each in _sittings(run.folder.about()))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What changes when the spec's file changes, or a leaf that its claims' runs use."""
+        return fingerprint(self.spec, self.budget)
+
     def text(self) -> str:
         """The verdicts, and the figures of each seed where there are several."""
         lines = [table(self.verdicts)]
@@ -82,6 +94,8 @@ class Reproduction:
             "spec": self.spec.name,
             "budget": self.budget,
             "seeds": list(self.seeds),
+            "seconds": round(self.learned, 1),
+            "fingerprint": self.fingerprint,
             "claims": [each.as_dict() for each in self.verdicts],
             "runs": {f"{variant or 'spec'}, seed {seed}": str(run.path) for (variant, seed), run in self.runs.items()},
         }
@@ -149,6 +163,15 @@ def jobs(spec: Spec, budget: str = LAPTOP) -> Iterator[Job]:
     for variant, seed in sorted(wanted, key=lambda each: (each[1], bool(each[0]))):
         chosen = spec.variant(variant) if variant else spec
         yield Job(variant, seed, chosen if seed == spec.seed else chosen.with_changes({"seed": seed}, "seeds"))
+
+
+def fingerprint(spec: Spec, budget: str = LAPTOP) -> str:
+    """What the figures of a spec's claims depend on: its file, and the leaves that their runs use."""
+    return dependencies.fingerprint(each.spec for each in jobs(spec.budget(budget), budget) if each.seed == spec.seed)
+
+
+def _sittings(about: dict[str, Any]) -> list[dict[str, Any]]:
+    return [about, *about.get("earlier", [])]
 
 
 def _variants(claim: Claim, spec: Spec) -> Iterator[str]:

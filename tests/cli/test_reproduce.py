@@ -1,0 +1,46 @@
+"""``reproduce``: several specs, one of which fails, and the table that it renews."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def specs(tiny):
+    """A spec whose claim holds, one whose data are missing, and one whose claim fails."""
+    text = tiny.read_text()
+    changes = {"lost": ("source: curve", "source: arrays, file: nowhere.npy"), "wrong": ("at_most: 100", "at_most: 0")}
+    for name, change in changes.items():
+        (tiny.parent / f"{name}.yaml").write_text(text.replace(*change))
+    return "tiny.yaml", "lost.yaml", "wrong.yaml"
+
+
+def test_of_several_specs_each_is_run_and_judged(cli, specs, tmp_path):
+    said = cli("reproduce", *specs, "--table", "docs/claims.md")
+    assert said.code == 1
+    assert "lost.yaml was not run" in said.err and "nowhere.npy" in said.err
+    assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("holds", "fails"))] == ["holds", "fails"]
+    record = json.loads((tmp_path / "docs" / "claims.json").read_text())
+    assert {name: rows["low"]["verdict"] for name, rows in record.items()} == {"tiny": "holds", "wrong": "fails"}
+    page = (tmp_path / "docs" / "claims.md").read_text()
+    assert page.count("| the energy is low | `energy(optimal)` | ") == 2
+
+    said = cli("reproduce", "tiny.yaml", "--json", "--seeds", "2", "--table", "docs/claims.md")
+    assert said.code == 0
+    (made,) = json.loads(said.out)
+    after = json.loads((tmp_path / "docs" / "claims.json").read_text())
+    assert after["tiny"]["low"]["seeds"] == made["claims"][0]["seeds"] and len(made["seeds"]) == 2
+    assert after["tiny"]["low"]["fingerprint"] == made["fingerprint"] == record["tiny"]["low"]["fingerprint"]
+    assert after["wrong"] == record["wrong"]
+
+
+def test_one_spec_that_cannot_be_run_ends_as_every_command_does(cli, specs):
+    said = cli("reproduce", "lost.yaml")
+    assert said.code == 1 and "was not run" not in said.err
+
+
+def test_a_table_is_about_specs_as_they_are(cli, specs):
+    said = cli("reproduce", "tiny.yaml", "--table", "claims.md", "--set", "dims.code=3")
+    assert said.code == 2 and "leave out --set" in said.err
