@@ -294,6 +294,9 @@ class Function(Leaf, ABC):
         """Put the parameters back on their constraints, in place: once when they are made, then after each step of learning."""
 
 
+UNDIVIDED = "it is one variable"
+
+
 @dataclass(frozen=True)
 class Structure:
     """What is known of the problem of minimising over a block, in the words in which solvers state their needs."""
@@ -309,6 +312,12 @@ class Structure:
     shared: bool = True  # no sample changes the Hessian of the quadratic terms
     choices: int = 0  # values that a finite block can take
     magnitudes: bool = True  # the rest, if there is one, is magnitudes of units, all real or all nonnegative
+    undivided: str = UNDIVIDED  # why it cannot be minimised variable by variable; empty where it can
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it is several variables, each of which has a solver for when the others stand still."""
+        return not self.undivided
 
     @property
     def settled(self) -> bool:
@@ -316,17 +325,21 @@ class Structure:
         return self.proximal or self.plain
 
     def has(self) -> frozenset[str]:
-        names = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
-        return frozenset(name for name in names if getattr(self, name))
+        known = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
+        return frozenset(name for name in (*known, "divisible") if getattr(self, name))
 
 
 class Solver(Leaf, ABC):
-    """A rule that minimises a problem over a block. The planner takes the accepting one that uses most of the structure."""
+    """A rule that minimises a problem over a block. The planner takes the accepting one that uses most of the structure.
+
+    What divides a block, so that each variable has a solver of its own, is taken where nothing takes the block as a whole.
+    """
 
     needs: ClassVar[frozenset[str]]  # of Structure.has(): all must hold
     uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
+    divides: ClassVar[bool] = False  # it minimises part by part, each by a solver that the planner picks for it
 
     @classmethod
     def too_large(cls, structure: Structure) -> str:

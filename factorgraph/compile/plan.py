@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from factorgraph.inference.domains import CONTINUOUS
+
 FORMAT = 1
 Kernel = Literal["gram", "grams", "gradient", ""]
 
@@ -44,7 +46,13 @@ class ProcedurePlan:
     kernel: Kernel = ""
     reason: str = ""
     others: tuple[str, ...] = ()
+    parts: tuple[ProcedurePlan, ...] = ()  # where the solver divides the block: what each part is minimised by
     later: ProcedurePlan | None = None  # where a variable that is given in training only is not known
+
+    @property
+    def convex(self) -> bool:
+        """Whether all variables together are at the least energy where none of them alone can lower it."""
+        return self.domain in CONTINUOUS and all(term.convex and term.part != "unsolvable" for term in self.terms)
 
 
 def runs(plans: Iterable[ProcedurePlan]) -> tuple[str, ...]:
@@ -121,8 +129,9 @@ def _procedures(data: Mapping[str, Any]) -> dict[str, ProcedurePlan]:
 def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
     terms = tuple(Term(**term) for term in data["terms"])
     later = _procedure(data["later"]) if data.get("later") else None
-    rest = {key: _tupled(value) for key, value in data.items() if key not in ("terms", "later")}
-    return ProcedurePlan(**rest, terms=terms, later=later)
+    parts = tuple(_procedure(each) for each in data.get("parts", ()))
+    rest = {key: _tupled(value) for key, value in data.items() if key not in ("terms", "later", "parts")}
+    return ProcedurePlan(**rest, terms=terms, later=later, parts=parts)
 
 
 def _phase(data: Mapping[str, Any]) -> PhasePlan:
@@ -150,6 +159,7 @@ def describe(plan: ProcedurePlan, where: str) -> str:
     if plan.solver is not None:
         lines.append(f"  solver  {plan.solver['type']:18} {plan.reason}")
         lines += [f"          {each}" for each in plan.others]
+        lines += [f"  part    {_part(each):18} {each.reason}" for each in plan.parts]
     if plan.kernel:
         lines.append(f"  kernel  {plan.kernel:18} {KERNELS[plan.kernel]}")
     if plan.later is not None:
@@ -157,6 +167,11 @@ def describe(plan: ProcedurePlan, where: str) -> str:
         solver = (plan.later.solver or {}).get("type", "")
         lines.append(f"  later   {solver:18} without {', '.join(hidden)}, which read what is given in training only")
     return "\n".join(lines)
+
+
+def _part(plan: ProcedurePlan) -> str:
+    assert plan.solver is not None, "a part is searched"
+    return f"{', '.join(plan.block)}: {plan.solver['type']}"
 
 
 def _domain(domain: str) -> str:

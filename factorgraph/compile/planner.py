@@ -17,10 +17,10 @@ from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
 from factorgraph.compile.terms import structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
-from factorgraph.inference.domains import FINITE
+from factorgraph.inference.domains import CONTINUOUS, FINITE
 from factorgraph.inference.methods._method import Method
 from factorgraph.spec.references import standing_for
-from factorgraph.structure import Solver, Structure
+from factorgraph.structure import UNDIVIDED, Solver, Structure
 
 NEEDS = {  # the words of Structure, as users read them
     "settled": "a proximal map of every non-smooth term",
@@ -32,6 +32,7 @@ NEEDS = {  # the words of Structure, as users read them
     "proximal": "a non-smooth part with a proximal map",
     "plain": "an energy without a non-smooth part",
     "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
+    "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
 GRAM_ADVANTAGE = 2.0  # one product with the Hessian costs about half of the same arithmetic in a differentiated graph
@@ -62,15 +63,19 @@ def visible(graph: Graph, only: Iterable[str] | None, without: Iterable[str]) ->
 
 def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:
     """The plan of one procedure. Raises :class:`SpecError` FG401, FG402, FG420, FG421 or FG445 to FG447 where no solver can."""
+    return _planned(graph, named, *_divided(graph, named))
+
+
+def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), undivided: str = UNDIVIDED) -> ProcedurePlan:
+    """The same, with what is known of its parts; ``undivided``: why it has none."""
     units = sum(prod(each.shape) for each in named.block)
     block = tuple(each.id for each in named.block)
     plan = ProcedurePlan(named.id, named.name, dict(named.slots), named.method.type, block, named.factors, units)
     if not named.method.searches:
         return plan
-    _check_domains(named)
     known = dependences(graph, frozenset(block))
     terms = terms_of(graph, named.factors, known, named.block)
-    structure = structure_of(terms, named.block, units)
+    structure = replace(structure_of(terms, named.block, units), undivided=undivided)
     check(graph, named, terms, structure, known)
     solver, reason, others = _choose(named, terms, structure)
     return replace(
@@ -81,7 +86,40 @@ def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:
         kernel=_kernel(graph, named, structure, known, solver),
         reason=reason,
         others=others,
+        parts=parts if solver.divides else (),
     )
+
+
+def _divided(graph: Graph, named: Named) -> tuple[tuple[ProcedurePlan, ...], str]:
+    """The plans of the block's parts as if the others were observed; or why it has none."""
+    may = named.method.searches and any(cls.divides for cls in _candidates(named).values())
+    if not may or len(named.block) == 1:
+        return (), UNDIVIDED
+    names = dict.fromkeys(each.name for each in named.block)
+    found: list[ProcedurePlan] = []
+    try:
+        for name in names:
+            slots = tuple(each for each in named.block if each.name == name)
+            found += _parts(graph, named, slots, whole=len(names) > 1)
+    except SpecError as error:
+        return (), error.issues[0].message
+    return tuple(found), ""
+
+
+def _parts(graph: Graph, named: Named, slots: tuple[Variable, ...], whole: bool) -> list[ProcedurePlan]:
+    """The plan of one variable, ``whole``: of all of its slots together, if that can be; else of each slot by itself."""
+    if whole:
+        try:
+            return [_planned(graph, _part_of(named, slots))]
+        except SpecError:
+            if len(slots) == 1:
+                raise
+    return [_planned(graph, _part_of(named, (each,))) for each in slots]
+
+
+def _part_of(named: Named, block: tuple[Variable, ...]) -> Named:
+    """A part of a procedure's block, whose solver nobody names."""
+    return replace(named, block=block, method=named.method.model_copy(update={"solver": None}))
 
 
 def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
@@ -96,24 +134,37 @@ def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
         return "" if plan.solver is None else f'"{named.id}" searches for nothing'
     known = dependences(graph, frozenset(block))
     terms = terms_of(graph, named.factors, known, named.block)
-    structure = structure_of(terms, named.block, plan.units)
-    solvers = registry.leaves("solvers")
     kind = str((plan.solver or {}).get("type"))
-    cls = solvers.get(kind)
-    if cls is None or not issubclass(cls, named.method.runs):
+    cls = _candidates(named).get(kind)
+    if cls is None:
         return f'"{named.id}" has no solver "{kind}"'
+    undivided = _parts_misfit(graph, named, plan) if cls.divides else UNDIVIDED
+    structure = replace(structure_of(terms, named.block, plan.units), undivided=undivided)
     if (plan.terms, plan.domain) != (terms, structure.domain) or (refusal := _refusal(cls, terms, structure)):
         return f'"{kind}" cannot infer "{named.id}"' + (f": it needs {refusal}" if plan.terms == terms else "")
     return "" if plan.kernel in _kernels(cls, structure) else f'"{named.id}" has no kernel "{plan.kernel}"'
 
 
+def _parts_misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
+    """Why a stored plan's parts are not those of its block, or one of them is no plan of a part; empty where all are."""
+    if len(plan.parts) < 2 or sorted(key for part in plan.parts for key in part.block) != sorted(plan.block):
+        return "its parts are not its variables"
+    variables = {each.id: each for each in named.block}
+    parts = ((_part_of(named, tuple(variables[key] for key in part.block)), part) for part in plan.parts)
+    return next((why for part, stored in parts if (why := misfit(graph, part, stored))), "")
+
+
+def _candidates(named: Named) -> dict[str, type[Solver]]:
+    """The solvers that its way to infer can use."""
+    return {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, named.method.runs)}
+
+
 def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tuple[Solver, str, tuple[str, ...]]:
     wanted: Solver | None = getattr(named.method, "solver", None)
-    candidates = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, named.method.runs)}
+    candidates = _candidates(named)
     refusals = {name: refusal for name, cls in candidates.items() if (refusal := _refusal(cls, terms, structure))}
-    accepting = sorted(
-        (name for name in candidates if name not in refusals), key=lambda name: (-_used(candidates[name], structure), name)
-    )
+    ranks = {name: (cls.divides, -_used(cls, structure), name) for name, cls in candidates.items() if name not in refusals}
+    accepting = sorted(ranks, key=ranks.__getitem__)
     if wanted is not None:
         if wanted.type in refusals:
             raise SpecError(
@@ -128,19 +179,20 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
         return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), _verdicts(refusals)
     if not accepting:
         raise SpecError(_insoluble(named, structure, candidates.values(), _verdicts(refusals)))
-    best = accepting[0]
-    cls = candidates[best]
+    cls = candidates[accepting[0]]
+    return cls(type=accepting[0]), _reason(cls, structure) + _would_do(accepting[1:]), _verdicts(refusals)
+
+
+def _reason(cls: type[Solver], structure: Structure) -> str:
+    """Why it comes first of those that accept."""
+    if cls.divides:
+        return "no solver takes all of them together"
     known = cls.uses & structure.has()
     untold = {"differentiable", "settled", *(("bounded",) if "quadratic" in known else ())}  # a part of what is told
     used = [NEEDS[name] for name in NEEDS if name in known - untold]
-    reason = (
-        f"uses {_spoken(used)}"
-        if used
-        else f"the domain is {structure.domain}"
-        if structure.domain != "real"
-        else "needs only a gradient"
-    )
-    return cls(type=best), reason + _would_do(accepting[1:]), _verdicts(refusals)
+    if used:
+        return f"uses {_spoken(used)}"
+    return f"the domain is {structure.domain}" if structure.domain != "real" else "needs only a gradient"
 
 
 def _verdicts(refusals: Mapping[str, str]) -> tuple[str, ...]:
@@ -151,12 +203,12 @@ def _refusal(cls: type[Solver], terms: tuple[Term, ...], structure: Structure) -
     """What the solver lacks, and which term lacks it; empty where it accepts."""
     if structure.domain not in cls.domains:
         domain = " and ".join(FINITE) if structure.domain == "finite" else structure.domain
-        return f"a domain among {', '.join(sorted(cls.domains - {'finite'}))}; this one is {domain}"
+        return f"a domain among {', '.join(sorted(cls.domains - {'finite', 'mixed'}))}; this one is {domain}"
     if too_large := cls.too_large(structure):
         return too_large
     for need, words in NEEDS.items():
         if need in cls.needs and need not in structure.has():
-            return words + _culprit(need, terms)
+            return words + (f"; {structure.undivided}" if need == "divisible" else _culprit(need, terms))
     return ""
 
 
@@ -191,6 +243,8 @@ def _refused(named: Named, code: str, message: str, accepting: list[str], verdic
 
 def _insoluble(named: Named, structure: Structure, candidates: Iterable[type[Solver]], verdicts: tuple[str, ...]) -> Issue:
     """No solver can do it: why not, and what the user can."""
+    if structure.domain == "mixed":
+        return _mixed(named, verdicts)
     too_large = [why for cls in candidates if structure.domain in cls.domains and (why := cls.too_large(structure))]
     if not (structure.choices and too_large):
         return _refused(named, "FG401", f"no solver can infer {_block(named)}", [], verdicts)
@@ -199,14 +253,13 @@ def _insoluble(named: Named, structure: Structure, candidates: Iterable[type[Sol
     return issue("FG421", what, ("inference", named.name), fix=fix)
 
 
-def _check_domains(named: Named) -> None:
-    """Raise :class:`SpecError` FG420 where some variables can only be tried and others only be moved."""
+def _mixed(named: Named, verdicts: tuple[str, ...]) -> Issue:
+    """Some variables can only be tried and others only be moved, and not in turn either."""
     tried = [each.id for each in named.block if each.domain in FINITE]
-    moved = [each.id for each in named.block if each.domain not in FINITE]
-    if tried and moved:
-        what = f"{_spoken(tried)} may take a few values, which are tried, and {_spoken(moved)} many, which are searched by steps"
-        fix = f"infer {_spoken(tried)} and {_spoken(moved)} by procedures of their own"
-        raise SpecError(issue("FG420", f"{what}: no solver does both at once", ("inference", named.name), fix=fix))
+    moved = [each.id for each in named.block if each.domain in CONTINUOUS]
+    what = f"{_spoken(tried)} may take a few values, which are tried, and {_spoken(moved)} many, which are searched by steps"
+    fix = f"infer {_spoken(tried)} and {_spoken(moved)} by procedures of their own"
+    return issue("FG420", f"{what}: no solver does both", ("inference", named.name), notes=verdicts, fix=fix)
 
 
 def _block(named: Named) -> str:
@@ -223,6 +276,8 @@ def _spoken(words: list[str]) -> str:
 
 def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
     """In which ways a solver can be given the energy, the most laborious to prepare last."""
+    if solver.divides:
+        return ("",)
     if structure.domain in (*FINITE, "finite"):
         return ("", "gram") if structure.quadratic and structure.shared and structure.size <= LARGEST_GRAM else ("",)
     if not structure.quadratic:

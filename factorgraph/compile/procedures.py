@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from factorgraph import registry
 from factorgraph.compile.freed import thinned
 from factorgraph.compile.later import predicted
 from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
-from factorgraph.compile.problems import Block
+from factorgraph.compile.problems import Block, solver_of
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.graph.model import Id
 from factorgraph.inference.loop import solve
@@ -22,7 +21,6 @@ from factorgraph.inference.methods._method import Method
 from factorgraph.inference.solvers._kinds import Iterative
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
-from factorgraph.structure import Solver
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +48,7 @@ class Inference:
         self.method = method
         self.reads = reads  # field ("start", "by") -> variable -> the value that it is given
         self.block = Block(program, plan)
-        self.solver = _solver(plan)
+        self.solver = None if plan.solver is None else solver_of(plan)
         self.network: Network | None = None
         if isinstance(method, Layered) and isinstance(self.solver, Unrollable):
             self.network = Network(self.block, self.solver)
@@ -147,11 +145,3 @@ class Procedure:
 
 def _in_double(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: each.double() if each.is_floating_point() else each for key, each in tensors.items()}
-
-
-def _solver(plan: ProcedurePlan) -> Solver | None:
-    if plan.solver is None:
-        return None
-    solver = registry.leaves("solvers")[plan.solver["type"]].model_validate(dict(plan.solver))
-    assert isinstance(solver, Solver), "the family holds solvers"
-    return solver

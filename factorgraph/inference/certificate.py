@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import column, flat, norm, readable
+from factorgraph.inference.solvers._kinds import Direct, Iterative
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from factorgraph.inference.problem import Part
 
 SMALLEST_CODE = 1e-6  # a code whose norm is below this counts as one of this norm, so that a code of zeros has a residual
 
@@ -18,11 +21,15 @@ SMALLEST_CODE = 1e-6  # a code whose norm is below this counts as one of this no
 def certifier(problem: Problem) -> Callable[[Tensor, Tensor], Tensor]:
     """What gives each row's certificate for (code, inverse step): the duality gap where there is one, else the residual.
 
+    Of a problem in parts that has no gap it is the worst of the parts': 0 says that no part can lower the energy by itself.
+
     A unit whose magnitude costs nothing, as one that is only kept nonnegative, leaves no useful gap: looked at once a solve.
     """
     weight = problem.rest.l1 if problem.squares and problem.rest is not None else None
     if weight is not None and (not readable(weight) or bool((weight > 0).all())):
         return lambda z, inverse_step: duality_gap(problem, z)
+    if problem.parts:
+        return lambda z, inverse_step: torch.stack([_of_part(each, z) for each in problem.parts]).amax(0)
     return lambda z, inverse_step: residual(problem, z, inverse_step)
 
 
@@ -60,3 +67,15 @@ def residual(problem: Problem, z: Tensor, inverse_step: Tensor) -> Tensor:
     if problem.rest is not None:
         moved = problem.rest.prox(moved, length)
     return norm(moved - z) / norm(z).clamp_min(SMALLEST_CODE)
+
+
+def _of_part(part: Part, z: Tensor) -> Tensor:
+    """(batch,): the certificate of one part where the others stand at the same code.
+
+    Where its minimum can be computed, that is how far it moves there, relative to its code's norm.
+    """
+    problem, solver = part.problem(z), part.solver
+    if isinstance(solver, Direct):
+        return norm(solver.minimise(problem) - problem.start) / norm(problem.start).clamp_min(SMALLEST_CODE)
+    assert isinstance(solver, Iterative), f"the solver {solver.type} is neither direct nor iterative"
+    return certifier(problem)(problem.start, solver.inverse_step(problem, solver.begin(problem)))

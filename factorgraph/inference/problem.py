@@ -14,6 +14,8 @@ from factorgraph.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from factorgraph.structure import Solver
+
 
 @dataclass(frozen=True)
 class Quadratic:
@@ -70,6 +72,15 @@ class Choices:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some variables of a problem, minimised by a solver of their own while the others stand still."""
+
+    solver: Solver
+    problem: Callable[[Tensor], Problem]  # from the code of all: theirs alone, which starts where they are
+    put: Callable[[Tensor, Tensor], Tensor]  # (code of all, theirs) -> the code of all with theirs in its place, in new memory
+
+
+@dataclass(frozen=True)
 class Problem:
     """One minimisation for each row of a batch."""
 
@@ -81,6 +92,7 @@ class Problem:
     quadratic: Quadratic | None = None
     squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1 it has a duality gap
     choices: Choices | None = None  # of a finite domain
+    parts: tuple[Part, ...] = ()  # which together are all of it, where it is minimised part by part
     take: Callable[[Tensor], Problem] | None = None  # the same problem for some rows; ``start`` is taken too
 
     def energy(self, z: Tensor) -> Tensor:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue
 from factorgraph.graph.model import Graph
-from factorgraph.lint import encoder_only, scale, silent, volume
+from factorgraph.lint import encoder_only, scale, silent, turns, volume
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import Strategy, strategies
 
 __all__ = ["Strategy", "lint", "strategies_of"]
 
-RULES: tuple[Callable[[Reading], Iterator[Issue]], ...] = (scale.check, volume.check, encoder_only.check, silent.check)
+Rule = Callable[[Reading], Iterator[Issue]]
+RULES: tuple[Rule, ...] = (scale.check, volume.check, encoder_only.check, silent.check, turns.check)
 
 
 def lint(graph: Graph, plan: Plan) -> tuple[Issue, ...]:

@@ -205,13 +205,17 @@ inference:
     torch.testing.assert_close(found["W"], y.clamp_min(0))
 
 
-def test_variables_that_are_tried_and_variables_that_are_moved_are_not_one_block() -> None:
+def test_variables_that_are_tried_and_variables_that_are_moved_have_no_solver_together() -> None:
     text = TWO_LATENTS.replace("B: {kind: latent, shape: [3]}", "B: {kind: latent, shape: [3], domain: one_hot}")
-    for changes in ({}, {"inference__optimal__solver": "enumerate"}):
-        with pytest.raises(SpecError) as caught:
-            planned(spec(text, **changes))
-        assert caught.value.issues[0].code == "FG420"
-        assert "B may take a few values, which are tried, and A many" in str(caught.value)
+    assert planned(spec(text)).solver == {"type": "block_coordinate", "inner": 10}
+    with pytest.raises(SpecError, match="this one is mixed.*\n.*\n.*\n.*block_coordinate") as caught:
+        planned(spec(text, inference__optimal__solver="enumerate"))
+    assert caught.value.issues[0].code == "FG402"
+    with pytest.raises(SpecError) as caught:
+        planned(spec(text, variables__B__shape=[17], variables__B__domain="binary"))
+    assert caught.value.issues[0].code == "FG420"
+    assert "B may take a few values, which are tried, and A many" in str(caught.value)
+    assert "B cannot be searched value by value: at most 65536" in str(caught.value)
 
 
 @pytest.mark.parametrize(

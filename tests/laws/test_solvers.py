@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -11,8 +12,8 @@ import torch
 from factorgraph import registry
 from factorgraph.inference import domains
 from factorgraph.inference.loop import solve
-from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Problem, Quadratic, Rest
-from factorgraph.structure import Structure
+from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Part, Problem, Quadratic, Rest
+from factorgraph.structure import UNDIVIDED, Structure
 
 SOLVERS = registry.leaves("solvers")
 
@@ -24,7 +25,7 @@ def accepting(structure: Structure) -> list[str]:
         for name, cls in SOLVERS.items()
         if cls.needs <= structure.has() and structure.domain in cls.domains and not cls.too_large(structure)
     ]
-    return sorted(fit, key=lambda name: -used(name, structure))
+    return sorted(fit, key=lambda name: (SOLVERS[name].divides, -used(name, structure)))
 
 
 def used(name: str, structure: Structure) -> int:
@@ -36,6 +37,10 @@ FINITE = ("binary", "one_hot", "finite")
 
 def reachable() -> list[Structure]:
     """Quadratic terms are bounded unless samples weigh them, bounded ones differentiable; a domain is a rest."""
+    return [replace(each, undivided=why) for each in whole() for why in ("", UNDIVIDED)]
+
+
+def whole() -> list[Structure]:
     found = []
     levels = [  # differentiable, bounded, quadratic, shared
         (False, False, False, True), (True, False, False, True), (True, True, False, True),
@@ -57,7 +62,7 @@ def reachable() -> list[Structure]:
 
 def test_no_structure_leaves_a_choice_between_equals():
     for structure in reachable():
-        uses = [used(name, structure) for name in accepting(structure)]
+        uses = [(SOLVERS[name].divides, used(name, structure)) for name in accepting(structure)]
         assert len(set(uses)) == len(uses), f"{accepting(structure)} use as much of {structure}"
 
 
@@ -98,13 +103,20 @@ def test_hessians_of_their_own_are_for_small_blocks():
         assert accepting(Structure(True, True, True, True, False, True, size=size, shared=False))[0] == first
 
 
+def test_nothing_is_divided_that_some_solver_takes_whole():
+    for structure in reachable():
+        order = accepting(structure)
+        assert not any(SOLVERS[name].divides for name in order[:-1])
+        assert not structure.divisible or order[-1] == "block_coordinate"
+
+
 def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
     first = {accepting(structure)[0] for structure in reachable() if accepting(structure)}
     assert first == set(SOLVERS) - {"admm", "coordinate_descent"}
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():
-    words = Structure(True, True, True, True, True, True).has()
+    words = Structure(True, True, True, True, True, True, undivided="").has()
     for cls in SOLVERS.values():
         assert cls.needs <= words and cls.uses <= words
 
@@ -261,8 +273,58 @@ def signed(hessian, linear, weight):
     return where
 
 
+def in_halves(problem: Problem, first: str = "fista", second: str = "ista") -> Problem:
+    """The same problem, whose first units and whose other units take turns, each by a solver."""
+    units = problem.start.shape[1:].numel()
+
+    def part(solver: str, own: slice) -> Part:
+        def put(z, v):
+            code = z.flatten(1).clone()
+            code[:, own] = v
+            return code.view(z.shape)
+
+        def alone(z) -> Problem:
+            rest, form = problem.rest, problem.quadratic
+            zero = z.new_zeros(len(z), units)[:, own]
+
+            def gradient(v):
+                return problem.gradient(put(z, v)).flatten(1)[:, own]
+
+            def smooth(v):
+                return problem.smooth(put(z, v))
+
+            return Problem(
+                start=z.flatten(1)[:, own],
+                smooth=smooth,
+                gradient=gradient,
+                bound=problem.bound,
+                rest=None
+                if rest is None
+                else Rest(
+                    lambda v: rest.value(put(z, v)) - rest.value(put(z, zero)),
+                    lambda v, t: rest.prox(put(z, v), t).flatten(1)[:, own],
+                    l1=None if rest.l1 is None else rest.l1.expand(problem.start.shape[1:]).flatten()[own],
+                    nonnegative=rest.nonnegative,
+                ),
+                quadratic=None if form is None else Quadratic(form.hessian[own, own], gradient(zero), smooth(zero)),
+                squares=problem.squares,
+            )
+
+        return Part(SOLVERS[solver](), alone, put)
+
+    parts = part(first, slice(0, units // 3)), part(second, slice(units // 3, units))
+    take = problem.take
+    fewer = None if take is None else lambda rows: in_halves(take(rows), first, second)
+    return replace(problem, parts=parts, take=fewer)
+
+
 def problems_for(name: str):
     needs = SOLVERS[name].needs
+    if SOLVERS[name].divides:
+        shrunk = [(lasso("quadratic"), ("fista", "ista"))]
+        plain = [(ridge((6,)), ("exact", "fista")), (ridge((2, 3)), ("gradient", "exact"))]
+        unbounded = [(ridge((6,), bounded=False), ("lbfgs", "ista"))]
+        return [(in_halves(problem, *by), known) for (problem, known), by in (*shrunk, *plain, *unbounded)]
     form = needs & {"quadratic"}
     if "real" not in SOLVERS[name].domains:
         return [given(domain) for domain in sorted(SOLVERS[name].domains)]
@@ -283,12 +345,18 @@ def test_it_reaches_the_known_minimum_and_says_so(name):
         assert (found.certificate < 1e-9).all()
 
 
-DOMAINS = [(name, domain) for name, cls in SOLVERS.items() for domain in sorted(cls.domains - {"real"})]
+DOMAINS = [(name, domain) for name, cls in SOLVERS.items() for domain in sorted(cls.domains - {"real"}) if not cls.divides]
+DOMAINS += [(name, "nonnegative") for name, cls in SOLVERS.items() if cls.divides]  # others' minima are one of several
+
+
+def given_for(name: str, domain: str):
+    problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
+    return (in_halves(problem) if SOLVERS[name].divides else problem), known
 
 
 @pytest.mark.parametrize(("name", "domain"), DOMAINS)
 def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
-    problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
+    problem, known = given_for(name, domain)
     for steps in (0, 1, 3, 30):
         assert INSIDE[domain](solve(SOLVERS[name](), problem, steps, 0).z).all()
     found = solve(SOLVERS[name](), problem, 5000, 1e-10)
@@ -298,7 +366,7 @@ def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
 
 @pytest.mark.parametrize(("name", "domain"), DOMAINS)
 def test_a_certificate_is_small_only_near_the_minimum(name, domain):
-    problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
+    problem, known = given_for(name, domain)
     for steps in (1, 3, 10, 40):
         found = solve(SOLVERS[name](), problem, steps, 0)
         off = (found.z - known.double()).norm(dim=1) / known.double().norm(dim=1).clamp_min(1e-6)
@@ -341,6 +409,7 @@ def test_shapes_pass_without_values(name):
         else None,
         choices=domains.choices([("binary", units)], linear, units),
     )
+    problem = in_halves(problem) if SOLVERS[name].divides else problem
     found = solve(SOLVERS[name](), problem, 25, 1e-4)
     assert found.z.shape == (batch, units) and found.status.shape == (batch,)
 
@@ -351,6 +420,21 @@ def test_float32_is_enough(name):
     if "real" in SOLVERS[name].domains:
         of = ridge((2, 3), dtype=torch.float32) if "plain" in needs else lasso(*needs & {"quadratic"}, dtype=torch.float32)
         problem, known = of
+        problem = in_halves(problem) if SOLVERS[name].divides else problem
         found = solve(SOLVERS[name](), problem, 500, 1e-5)
         torch.testing.assert_close(found.z.double(), known, rtol=1e-3, atol=1e-4)
         assert found.z.dtype == torch.float32 and (found.status == CONVERGED).all()
+
+
+@pytest.mark.parametrize("name", [name for name, cls in SOLVERS.items() if cls.divides])
+def test_no_sweep_raises_an_energy(name):
+    solver = SOLVERS[name](inner=3)
+    for problem, _ in [*problems_for(name), given_for(name, "nonnegative")]:
+        state, sweep = solver.begin(problem), solver.stepper(problem)
+        before = begun = problem.energy(state[0])
+        for _ in range(12):
+            state = sweep(state)
+            now = problem.energy(state[0])
+            assert (now <= before + 1e-14 * problem.energy(problem.start).abs()).all()
+            before = now
+        assert (before < begun).all()
