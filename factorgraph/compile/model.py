@@ -139,7 +139,7 @@ class Model(nn.Module):
         values = inference.network.own(tensors, next(iter(self.parameters())), self.in_use())
         self.keep({owner: {**{name: each for name, each in values.items() if name in tensors}, TAKEN: torch.ones(())}})
         self.taken.add(owner)
-        self.project(inferences=inferences)
+        self.project(inferences=inferences, owners={owner})
 
     def project(
         self,
