@@ -28,9 +28,9 @@ HEAD = """\
 
 What each spec says that its model does, and what came out on held-out data: the median of the seeds, or what else the claim takes
 of them, with the range where there are several. A control is a variant, or the untrained model (`start`), under which it must
-fail. A source is where the claim stands, and how its threshold came about: *calibrated* figures are those of small experiments with
-other code, made before the spec was trained. Seconds are those of learning, all runs of the spec together. `factorgraph reproduce
-SPEC --table PAGE.md` renews the rows of one spec, here and in the record that lies beside this page.
+fail. A source is where the claim stands, and how its threshold came about: *calibrated* figures are those of small experiments
+with other code, made before the spec was trained. Seconds are those of learning, all runs of the spec together. `factorgraph
+reproduce SPEC --table PAGE.md` renews the rows of one spec, here and in the record that lies beside this page.
 """
 COLUMNS = ("claim", "figure", "ours", "threshold", "verdict", "published", "source", "control", "s", "checked")
 
