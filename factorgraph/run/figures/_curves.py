@@ -21,6 +21,7 @@ LOOK: Mapping[str, Any] = {"ms": 5.5, "mfc": "white", "mew": 1.4, "zorder": 4}
 
 DEEPEST = 1e-6  # of the largest value, on a logarithmic scale
 PER_SAMPLE = "weighted energy per sample"
+OTHER, OR_LOSS = "loss, of no energy", "weighted energy, or loss, per sample"
 HELD_OUT = ("held-out samples", "held-out samples with\nthe spec's own weights,\nnot the phase's")  # what the marks are
 
 Point = tuple[str, float, float]  # phase, step, value
@@ -30,9 +31,9 @@ Curves = Mapping[str, Sequence[Point]]
 def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str] = ()) -> Figure | None:
     """The rows of metrics.jsonl as one curve a factor, and one for the energy; ``None`` without two rows.
 
-    Lines are the training batches, circles the held-out split, crosses the same after a phase ``of_another_energy``: held-out
-    samples are always measured with the spec's own weights. Phases are separated by thin lines, and no curve goes from one to
-    the next. A game has one curve a player instead: what that player minimises. The scale is logarithmic where nothing is
+    A phase whose loss sees no energy has its loss instead. Lines are the training batches, circles the held-out split, crosses
+    the same after a phase ``of_another_energy``: held-out samples are always measured with the spec's own weights. Phases are
+    separated by thin lines, and no curve goes from one to the next. A game has one curve a player instead: what that player minimises. The scale is logarithmic where nothing is
     negative and the rest spans more than a factor of 20.
     """
     rows = [row for row in rows if "step" in row and "energy" in row]
@@ -42,10 +43,11 @@ def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str]
     if _is_game(training):
         return _figure(rows, _of_players(training), {}, frozenset(), ("What each player minimises", "loss"))
     lines, dots = _of_factors(training), _of_factors(held_out)
-    if len({*lines, *dots}) == 2:  # the energy is its only factor's share
-        lines, dots = ({key: each[key] for key in each if key == "energy"} for each in (lines, dots))
-        return _figure(rows, lines, dots, of_another_energy, ("Energy while learning", PER_SAMPLE))
-    return _figure(rows, lines, dots, of_another_energy, ("Energy and its factors while learning", PER_SAMPLE))
+    heading, per_sample = "Energy and its factors while learning", OR_LOSS if OTHER in lines else PER_SAMPLE
+    if len({*lines, *dots} - {OTHER}) == 2:  # the energy is its only factor's share
+        lines, dots = ({key: each[key] for key in each if key in ("energy", OTHER)} for each in (lines, dots))
+        heading = "Energy while learning"
+    return _figure(rows, lines, dots, of_another_energy, (heading, per_sample))
 
 
 def _figure(
@@ -79,10 +81,19 @@ def _is_game(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _of_factors(rows: Sequence[Mapping[str, Any]]) -> Curves:
-    """The energy first, then the factors in the order in which they appear."""
+    """The energy first, then the factors in the order in which they appear, then the losses of steps that see no energy."""
     factors = dict.fromkeys(name for row in rows for name in row.get("shares") or {})
-    found = {"energy": [_point(row, row["energy"]) for row in rows]} if rows else {}
-    return found | {name: [_point(row, (row.get("shares") or {}).get(name)) for row in rows] for name in factors}
+    blind = [_sees_no_energy(row) for row in rows]
+    seen = [{} if no else {"energy": row["energy"], **(row.get("shares") or {})} for row, no in zip(rows, blind, strict=True)]
+    names = ("energy", *factors) if rows else ()
+    found = {name: [_point(row, each.get(name)) for row, each in zip(rows, seen, strict=True)] for name in names}
+    others = [_point(row, row["loss"] if no else None) for row, no in zip(rows, blind, strict=True)]
+    return found | ({OTHER: others} if any(blind) else {})
+
+
+def _sees_no_energy(row: Mapping[str, Any]) -> bool:
+    """A step of a loss that is about codes alone, as imitation is."""
+    return bool(row.get("loss")) and not any((row.get("shares") or {}).values())
 
 
 def _of_players(rows: Sequence[Mapping[str, Any]]) -> Curves:
