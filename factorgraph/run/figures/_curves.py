@@ -33,8 +33,8 @@ def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str]
 
     A phase whose loss sees no energy has its loss instead. Lines are the training batches, circles the held-out split, crosses
     the same after a phase ``of_another_energy``: held-out samples are always measured with the spec's own weights. Phases are
-    separated by thin lines, and no curve goes from one to the next. A game has one curve a player instead: what that player minimises. The scale is logarithmic where nothing is
-    negative and the rest spans more than a factor of 20.
+    separated by thin lines, and no curve goes from one to the next. A game has one curve a player instead: what that player
+    minimises. The scale is logarithmic where nothing is negative and the rest spans more than a factor of 20.
     """
     rows = [row for row in rows if "step" in row and "energy" in row]
     if len(rows) < 2:
