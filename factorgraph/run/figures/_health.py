@@ -55,11 +55,13 @@ def _panel(axes: Axes, name: str, rows: Sequence[Mapping[str, Any]], bounds: Bou
         axes.plot(*zip(*points, strict=True), stroke, color=colour, lw=1.5, marker="o", ms=2.5, label=subject, clip_on=False)
     largest = _largest(rows, name)
     axes.set_ylim(0, 1.15 * largest if largest > 0 else 1)
+    label = "bound"
     for phase in dict.fromkeys(row["phase"] for row in rows) if not measure.of_change else ():
         steps = [row["step"] for row in rows if row["phase"] == phase]
         bound = _bound(name, bounds.get(phase.partition("[")[0], {}))
         if bound <= 1.15 * largest:
-            axes.plot([min(steps), max(steps)], [bound, bound], "--", color=QUIET, lw=1, label="_nolegend_")
+            axes.plot([min(steps), max(steps)], [bound, bound], "--", color=QUIET, lw=1, label=label)
+            label = "_nolegend_"
     changed = [row["step"] for row in looks if name == "dead" and row.get("resampled")]
     if changed:
         axes.plot(changed, [0] * len(changed), "^", color=COLOURS[0], ms=5, clip_on=False, zorder=5, label="columns replaced")
