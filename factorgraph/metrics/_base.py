@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from factorgraph.run.measured import Measured, Solved
 
-# "units" is another metric that gives one figure a unit
-Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units"]
+# "units" is another metric that gives one figure a unit; "identity" is that word
+Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units", "identity"]
 
 SILENT = 1e-3  # of a code's root mean square: what a tanh or softplus never gets below, an exact zero always does
 
@@ -74,3 +74,24 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
     tiny = torch.finfo(a.dtype).tiny
     found: Tensor = (a / a.norm(dim=1, keepdim=True).clamp_min(tiny)) @ (b / b.norm(dim=1, keepdim=True).clamp_min(tiny)).T
     return found
+
+
+def matched_cosines(on: Measured, first: str, second: str) -> Tensor:
+    """The cosine between matched units of two functions: row i of an encoder, column i of a decoder; 0 for zeros: (units,).
+
+    Raises RunError FG632 where they cannot be matched.
+    """
+    a, b = on.units(first).double(), on.units(second).double()
+    if a.shape != b.shape:
+        sizes = [f"{name!r} has {len(each)} units of {each.shape[1]} values" for name, each in ((first, a), (second, b))]
+        text = f"{sizes[0]}, {sizes[1]}: they cannot be matched"
+        raise RunError(issue("FG632", text, fix="compare an encoder with the decoder of the same code"))
+    found: Tensor = torch.nn.functional.cosine_similarity(a, b, dim=1, eps=torch.finfo(a.dtype).tiny)
+    return found
+
+
+def check_matched(figures: Tensor, other: Tensor) -> None:
+    """Raise RunError FG635 where two figures are not of the same units."""
+    if len(figures) != len(other):
+        text = f"figures of {len(figures)} units and of {len(other)} are compared, unit by unit"
+        raise RunError(issue("FG635", text, fix="name functions of the same code"))

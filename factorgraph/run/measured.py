@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from factorgraph.compile.lacking import counted, unmeasured
 from factorgraph.compile.later import predicted
@@ -16,6 +16,8 @@ from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
 from factorgraph.run.labels import energies_by_label
+from factorgraph.run.matrices import procedure_matrices
+from factorgraph.run.sourced import from_source
 from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
@@ -133,6 +135,10 @@ class Measured:
     def steps(self, procedure: str) -> int:
         """How many steps a procedure's search takes at most."""
         return max(int(getattr(self.model.inferences[each.id].method, "steps", 1)) for each in self.plans(procedure))
+
+    def after(self, procedure: str, steps: int) -> Solved:
+        """What a procedure infers for the split if it ends after so many steps."""
+        return Measured(self.model.limited(procedure, steps, 0.0), self.dataset, self.split).solved(procedure)
 
     def approach(self, procedure: str) -> Iterator[dict[str, Tensor]]:
         """The split's latents, (rows, *shape) by id, after 0, 1, 2, ... steps of a procedure's solver, without end."""
@@ -363,6 +369,7 @@ class Measured:
             key = f"functions.{node.id.replace('[', '.').replace(']', '')}.matrix"
             if function in (node.spelled, node.id) and key in named:
                 found.append((node, named[key].detach().cpu()))
+        found = found or procedure_matrices(self.model, function)
         if not found:
             having = sorted({each.spelled for each in self.graph.functions.values() if "matrix" in each.parameters})
             raise RunError(issue("FG632", f"function {function!r} has no matrix", allowed=", ".join(having)))
@@ -377,23 +384,14 @@ class Measured:
 
     def truth(self) -> Tensor:
         """The true atoms of generated data: (atoms, values)."""
-        return as_tensor(self._from_source("truth", self.graph.spec.seed)).T
+        return as_tensor(from_source(self.graph, "truth", self.graph.spec.seed)).T
 
     def _background_rows(self) -> Mapping[str, np.ndarray]:
-        points = self._from_source("background", BACKGROUND_ROWS, self.graph.spec.seed)
+        points = from_source(self.graph, "background", BACKGROUND_ROWS, self.graph.spec.seed)
         (variable,) = self.graph.of_kind("observed")
         chain = self._chain_of(variable)
         prepared = points if chain is None else chain.apply(points)[0]
         return {variable.name: prepared.reshape(len(prepared), *variable.shape)}
-
-    def _from_source(self, what: str, *arguments: int) -> Any:
-        data = self.graph.spec.data
-        sources = [each.source for each in data.blocks.values()] if data is not None else []
-        made = next((getattr(each, what) for each in sources if hasattr(each, what)), None)
-        if made is None:
-            text = f"the data have no {what}: only generated data know it"
-            raise RunError(issue("FG634", text, ("data",), fix="ask this of a spec with generated data, such as curve"))
-        return made(*arguments)
 
 
 def _units(matrix: Tensor, writes: bool) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import Issue, Path
 from factorgraph.registry import leaves
 from factorgraph.spec.claims import ClaimExpression, Measure, free_indices
-from factorgraph.spec.expressions import Call, Node, Number, Read, walk
+from factorgraph.spec.expressions import Call, Node, Read, walk
 from factorgraph.spec.language import TYPES
 from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 START = "start"
 SIZES = ("smoke", "laptop")
+MATRICES = ("filter", "inhibition")  # of an unrolled procedure
 
 
 def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
@@ -158,10 +159,16 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
             span = node.name_span if isinstance(node, Read) else node.span
             found = unknown(kind, name or "this", known, path, span)
             yield replace(found, fix=(kind == "procedure" and _without_procedure(names)) or found.fix)
+        if matrix and node.name[-1] not in MATRICES:
+            yield unknown("matrix", node.name[-1], MATRICES, path, node.name_span)
+    elif kind == "identity":
+        if not (isinstance(node, Read) and node.name == ("identity",)):
+            message = "of the rows of a matrix the identity is taken: row_norm(recurrent.inhibition, identity)"
+            yield Issue("FG215", message, path, span=node.span, allowed="identity")
     elif kind == "units":
         if isinstance(node, Call):
             yield from _metric(".".join(node.name), node.name_span, node.arguments, names, path)
-        elif not isinstance(node, Number):
+        else:
             message = "a figure per unit is a metric of units: largest(anisotropy(decoder))"
             yield Issue("FG215", message, path, span=node.span)
     elif kind == "value":
