@@ -13,6 +13,7 @@ from factorgraph.run.figures._components import component_functions, components
 from factorgraph.run.figures._curves import curves
 from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._health import health
+from factorgraph.run.figures._maps import feature_maps, has_maps
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
 from factorgraph.run.figures._style import png
 from factorgraph.run.figures._surface import energy_surface, plane_variable
@@ -52,7 +53,10 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
         found["health"] = partial(health, rows, _bounds(on))
     latents = on.graph.of_kind("latent")
     for latent in latents:
-        found["codes" if len(latents) == 1 else f"codes-{_plain(latent.id)}"] = partial(code_histogram, on, latent.id)
+        end = "" if len(latents) == 1 else f"-{_plain(latent.id)}"
+        found[f"codes{end}"] = partial(code_histogram, on, latent.id)
+        if has_maps(on, latent.id):
+            found[f"maps{end}"] = partial(feature_maps, on, latent.id, pair)
     if plane is not None:
         found["energy"] = partial(energy_surface, on, plane)
     return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np
 from factorgraph.metrics._base import SILENT, active_units
+from factorgraph.run.figures._maps import has_maps
 from factorgraph.run.figures._style import COLOURS, FAINT, INK, LETTERS, fitted, new_figure, plain, title
 
 if TYPE_CHECKING:
@@ -22,15 +23,18 @@ DENSE = 0.9  # share of active entries from which activity tells nothing
 def code_histogram(on: Measured, latent: str) -> Figure:
     """The values of one latent, and what each of its units does.
 
-    Of a sparse code the values of the active units, and how often each is active; of a dense one all values, and how much each
-    unit varies over the samples. One-hot and binary codes have no values to show.
+    Of a sparse code the values of the active units, and how often each is active, or each map of them at one of its places; of a
+    dense one all values, and how much each unit varies over the samples. One-hot and binary codes have no values to show.
     """
     code = on.solved(None).variables[latent].double().flatten(1)
     active = active_units(code)
     often = active.double().mean(0)
+    what = "map" if has_maps(on, latent) else "unit"
+    if what == "map":
+        often = often.reshape(on.graph.variables[latent].shape).mean((1, 2))
     if on.graph.variables[latent].domain in ("one_hot", "binary"):  # all active values are 1
         figure = new_figure(4.6, 3.4)
-        _usage(figure.add_axes((0.13, 0.15, 0.82, 0.67)), often, latent)
+        _usage(figure.add_axes((0.13, 0.15, 0.82, 0.67)), often, latent, what)
         return fitted(figure)
     figure = new_figure(8.4, 3.4)
     left, right = figure.add_axes((0.08, 0.15, 0.37, 0.67)), figure.add_axes((0.575, 0.15, 0.4, 0.67))
@@ -38,7 +42,7 @@ def code_histogram(on: Measured, latent: str) -> Figure:
     if share < DENSE:
         title(left, f"Values of {latent} where it is active", f"{share:.1%} of all entries are; the rest is not shown")
         _values(left, code[active], log=True)
-        _usage(right, often, latent)
+        _usage(right, often, latent, what)
     else:
         title(left, f"Values of {latent}", f"{share:.1%} of all entries are active; mean {float(code.mean()):.3g}")
         _values(left, code.flatten(), log=False)
@@ -59,13 +63,14 @@ def _values(axes: Axes, values: Tensor, log: bool) -> None:
     plain(axes)
 
 
-def _usage(axes: Axes, often: Tensor, latent: str) -> None:
-    """(units,) shares of samples."""
+def _usage(axes: Axes, often: Tensor, latent: str, what: str) -> None:
+    """(units,) shares of samples, or (maps,) shares of samples and places."""
     order = often.sort(descending=True).values.numpy()
     dead = int((order == 0).sum())
     counted = "all at times" if dead == 0 else f"{dead} of {len(order)} never"
-    title(axes, f"How often each unit of {latent} is active", f"{counted}; on average {order.mean():.1%} of samples")
-    _steps(axes, order * 100, "unit, most used first", "% of samples")
+    among = "samples" if what == "unit" else "samples and places"
+    title(axes, f"How often each {what} of {latent} is active", f"{counted}; on average {order.mean():.1%} of {among}")
+    _steps(axes, order * 100, f"{what}, most used first", f"% of {among}")
 
 
 def _deviations(axes: Axes, deviations: Tensor, latent: str) -> None:

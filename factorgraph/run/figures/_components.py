@@ -22,17 +22,15 @@ def component_functions(on: Measured) -> tuple[str, ...]:
 
     Neither those with slots nor the layers of a network: their first matrix is not the function's.
     """
-    alone = [each for each in on.graph.functions.values() if each.id == each.spelled and _is_matrix(each)]
+    alone = [each for each in on.graph.functions.values() if each.id == each.spelled and "matrix" in each.parameters]
     return tuple(node.id for node in alone if _is_shown(on, node))
-
-
-def _is_matrix(node: FunctionNode) -> bool:
-    return "matrix" in node.parameters and len(node.parameters["matrix"].shape) == 2
 
 
 def _is_shown(on: Measured, node: FunctionNode) -> bool:
     given, made = math.prod(node.given), math.prod(node.result)
     sizes = _sizes(on)
+    if on.convolves(node.spelled):
+        return False
     return on.picture_shape(node.spelled) is None and max(given, made) <= MOST and (given in sizes or made in sizes)
 
 
