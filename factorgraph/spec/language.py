@@ -79,6 +79,7 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("solvers", "gradient"): ("step_size", "optimizer"),
     ("data", "curve"): ("turns", "from", "jitter", "box", "gap"),
     ("data", "natural_patches"): ("shifts",),
+    ("data", "dead_leaves"): ("shifts",),
     ("data", "images"): ("shifts",),
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {

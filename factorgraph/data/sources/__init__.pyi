@@ -78,6 +78,29 @@ class Curve(SourceForm):
         gap: Number = 0.08,
     ) -> None: ...
 
+class DeadLeaves(SourceForm):
+    r"""Square patches of generated scenes: ellipses of any size, direction and grey that hide each other, slightly blurred.
+
+    Half the length r of a leaf has a density as of :math:`r^{-3}` between 3 and 60 pixels: so a scene looks alike at every scale,
+    and has edges, corners and the spectrum of photographs without their textures. At most twelve scenes are learned from, and two
+    others held out; a patch lies anywhere in one.
+
+    Shapes:  image (size, size) or, in colour, (3, size, size).
+    Units:   parts of the brightest white.
+    Source:  Lee, Mumford & Huang, International Journal of Computer Vision 41, 2001, section 4, with ellipses for discs.
+
+    Options:
+        size: pixels along a side of a patch
+        colors: 1 for grey, 3 for red, green, blue
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Number = 12,
+        colors: Number = 1,
+    ) -> None: ...
+
 class Digits(SourceForm):
     r"""Handwritten digits of 13 people, 8 x 8 pixels, from 0 (paper) to 1 (ink): 1,797, on the disk once scikit-learn is.
 
