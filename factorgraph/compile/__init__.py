@@ -14,6 +14,7 @@ from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.resampled import check_resampled
 from factorgraph.compile.targets import check_targets
+from factorgraph.compile.warm import check_warm
 from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
@@ -92,7 +93,8 @@ def check_data(spec: Spec, graph: Graph) -> None:
 
 
 def check_rows(spec: Spec, graph: Graph, plan_: Plan, lacked: Collection[str] | None = None) -> None:
-    """Raise :class:`SpecError` FG443, FG543 or FG545 where something needs a variable that no source gives, or some rows lack.
+    """Raise :class:`SpecError` FG443, FG543 or FG545 where something needs a variable that no source gives, or some rows lack;
+    FG422 where a search starts at what was found for a row that changes.
 
     ``lacked``: these variables, once the data are read; else what the spec tells of them.
     """
@@ -102,6 +104,8 @@ def check_rows(spec: Spec, graph: Graph, plan_: Plan, lacked: Collection[str] | 
     graphs = {key: resolve(each) for key, each in phase_specs(spec)}
     if spec.data is not None:
         check_bound(graph, graphs, {variable for block in spec.data.blocks.values() for variable in block.bind})
+    for each in (graph, *graphs.values()):
+        check_warm(each)
     missing = lacked if lacked is not None else told(spec.data.blocks) if spec.data is not None else ()
     if missing:
         check_lacking(graph, graphs, plan_, missing)

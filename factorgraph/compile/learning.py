@@ -27,6 +27,7 @@ class Learning:
     seed: int
     purpose: tuple[str | int, ...]  # phase, step, player, repeat
     learned: Container[str]
+    previous: Mapping[str, Mapping[Id, Tensor]] = field(default_factory=dict)  # by procedure: what it found for these rows before
     kept: dict[str, Parameters] = field(default_factory=dict)  # new values by owner; several applications come one after another
     _saw: dict[Id, Parameters] = field(default_factory=dict)
     _beside: list[tuple[Mapping[Id, Tensor], Learning]] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Learning:
         for known, found in self._beside:
             if known.keys() == others.keys() and all(known[key] is each for key, each in others.items()):
                 return found
-        made = replace(self, purpose=(*self.purpose, "beside", len(self._beside)), _saw={}, _beside=[])
+        made = replace(self, purpose=(*self.purpose, "beside", len(self._beside)), previous={}, _saw={}, _beside=[])
         self._beside.append((dict(others), made))
         return made
 

@@ -133,8 +133,13 @@ class Procedure:
         like = next(iter(self.given.values()))
         block = self.inference.block
         zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
-        found = self._read(self.inference.reads.get("start", {}))
+        found = {**self._previous(like), **self._read(self.inference.reads.get("start", {}))}
         return block.join(block.project({**zeros, **found}))
+
+    def _previous(self, like: Tensor) -> dict[Id, Tensor]:
+        """What was found for the same rows when learning last saw them, where the search starts there."""
+        known = {} if self.learning is None else self.learning.previous.get(self.inference.plan.id, {})
+        return {key: each.to(like.dtype) for key, each in known.items()}
 
     def _read(self, wanted: Mapping[Id, Id]) -> dict[Id, Tensor]:
         known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors, self.learning)

@@ -251,6 +251,9 @@ class Checks:
             yield from self.seen(method, declared.path)
             of = [str(each) for each in getattr(method, "of", ())]
             yield from self.given(method, of, declared.path)
+            if "previous" in (*self.names.variables, *self.names.dims) and any(map(method.remembers, of)):
+                what = 'the name "previous" is taken: as a start it means what was found for a row before'
+                yield Issue("FG423", what, (*declared.path, "start"), fix="rename the variable or dimension")
             for key in ("start", "by"):
                 value = getattr(method, key, None)
                 for name in value if isinstance(value, Mapping) else ():

@@ -31,6 +31,7 @@ from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
 from factorgraph.training.dependent import Dependent
 from factorgraph.training.health._base import Step
+from factorgraph.training.memory import Memory
 from factorgraph.training.objective import columns, evaluate
 from factorgraph.training.resampling import Resampling
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
@@ -94,6 +95,7 @@ class Drawn:
     values: Mapping[str, Tensor]
     present: Mapping[str, Tensor]
     codes: Mapping[str, Found]  # by procedure, of teachers whose codes are kept
+    index: Any  # which training rows these are, an array
 
 
 class Trainer:
@@ -107,6 +109,7 @@ class Trainer:
         self.codes: Mapping[str, Found] = {}  # of teachers that the phase leaves as they are, of all training rows
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
         self.first: dict[tuple[str, str], float] = {}  # the energy at each side's first steps
+        self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
         self.dependent = Dependent()
         self.began = self.saved = self.pictured = time.monotonic()
         self.done_here = 0
@@ -122,8 +125,9 @@ class Trainer:
         where = checkpoint.state["position"]
         self.position = Position(where["phase"], where["step"], where["total"], where["measured"])
         load_parameters(self.model, checkpoint)
+        shown = self.memory.restore(checkpoint.tensors["state"])
         self.first = {(phase, player): value for phase, player, value in checkpoint.state["first"]}
-        self.watch.restore(checkpoint.tensors["state"], checkpoint.state.get("health", {}))
+        self.watch.restore(shown, checkpoint.state.get("health", {}))
         if self.position.total > 0:
             self.sides = self.stretches[self.position.phase].sides()
             for side in self.sides:
@@ -146,7 +150,7 @@ class Trainer:
             "health": health,
             "first": [[phase, player, value] for (phase, player), value in self.first.items()],
         }
-        parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": shown}
+        parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {**shown, **self.memory.state()}}
         self.folder.log(f"step {self.position.total}: saved" + (f" as {name}" if name else ""))
         self.folder.save(self.position.total, parts, state, name=name, spec_hash=graph_hash(self.model.graph))
         self.saved = time.monotonic()
@@ -203,7 +207,8 @@ class Trainer:
 
     def _step(self, stretch: Stretch, rows: Rows) -> None:
         where = self.position
-        drawn = Drawn(self._given(rows.values), self._given(rows.present), of_rows(self.codes, rows.index, self.options.device))
+        codes = of_rows(self.codes, rows.index, self.options.device)
+        drawn = Drawn(self._given(rows.values), self._given(rows.present), codes, rows.index)
         epoch = stretch.epoch(where.step)
         for side in self.sides:
             for repeat in range(side.player.steps):
@@ -245,9 +250,10 @@ class Trainer:
         given = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
         known = {key: each for key, each in drawn.codes.items() if key in side.plan.procedures}
         with self._precision():
-            learning = Learning(seed, purpose[1:], stretch.learned)
+            learning = Learning(seed, purpose[1:], stretch.learned, self.memory.of(drawn.index))
             view, phase, procedures = stretch.view, stretch.phase, stretch.procedures
             outcome = evaluate(view, phase, side.player, procedures, given, learning, drawn.present, known)
+        self.memory.keep(drawn.index, outcome.batch.found)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             self.dependent.count(stretch.id, learning.dependent)

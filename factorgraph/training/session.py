@@ -28,6 +28,7 @@ from factorgraph.run.signals import StopRequest
 from factorgraph.spec.load import load
 from factorgraph.spec.schema import Spec
 from factorgraph.training.loop import Options, Progress, Trainer
+from factorgraph.training.memory import check_memory
 
 SMALL_STEP = 2e7  # multiplications: at 100 x 256 x 256 two free cores are as fast as one, and two busy ones many times slower
 Say = Callable[[str], None]
@@ -84,6 +85,7 @@ def train(
     if not dataset.rows("test"):
         raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
     compiler.check_rows(spec, graph, plan, dataset.lacked)
+    check_memory(graph, plan, dataset.rows())
     model = compiler.build(spec, plan, dataset.known()).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)

@@ -19,6 +19,7 @@ import torch
 
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.procedures import Found, Inference
+from factorgraph.compile.warm import remembered
 from factorgraph.errors import RunError
 from factorgraph.graph.model import Application, Graph, Id
 from factorgraph.inference.problem import CONVERGED
@@ -100,6 +101,9 @@ class Teacher:
 
     def varies(self, data: Dataset) -> str:
         """Why its code is not a function of the row alone while the phase goes on, or nothing."""
+        for plan, each in zip(self.plans, self.inferences.values(), strict=True):
+            if remembered(self.graph, plan, each.method):
+                return f"{plan.id} starts at the row's previous code"
         for owner in self.owners:
             if owner in self.stretch.trained:
                 return f"the phase trains {owner}"

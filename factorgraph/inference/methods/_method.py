@@ -13,6 +13,8 @@ from factorgraph.structure import Leaf, Solver
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
 
+PREVIOUS = "previous"  # as a start: what was found for the same row before
+
 
 class Method(Leaf, ABC):
     """A way to fill in latent variables, apart from the model that gives them meaning."""
@@ -24,6 +26,11 @@ class Method(Leaf, ABC):
     of: Values = Field(description="the variables that are inferred")
     only: Names | None = Field(default=None, description="the factors that count; all, if left out")
     without: Names = Field(default=(), description="factors that do not count")
+
+    def remembers(self, variable: str) -> bool:
+        """Whether the search for a variable starts at what was found for the row when learning last saw it."""
+        start = getattr(self, "start", None)
+        return (start.get(variable) if isinstance(start, dict) else start) == PREVIOUS
 
     @abstractmethod
     def infer(self, procedure: Procedure) -> Found:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from factorgraph.inference.methods._method import Method
+from factorgraph.inference.methods._method import PREVIOUS, Method
 from factorgraph.spec.choices import SolverChoice
 from factorgraph.spec.constants import NonNegative, Whole
 from factorgraph.spec.expressions import Expression
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
+
+
+def _or_word(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """The word for what was found before stays a word; all else is an expression."""
+    return value if value == PREVIOUS else read(value)
+
+
+Start = Annotated[Expression, WrapValidator(_or_word)]
 
 
 class Argmin(Method):
@@ -29,8 +37,10 @@ class Argmin(Method):
     type: Literal["argmin"] = "argmin"
     searches: ClassVar[bool] = True
 
-    start: Expression | dict[str, Expression] | None = Field(
-        default=None, description="where the search begins; zero, if left out; then the nearest that the domain allows"
+    start: Start | dict[str, Start] | None = Field(
+        default=None,
+        description="where the search begins; zero, if left out; then the nearest that the domain allows. The word previous: what "
+        "learning found for the row when it last saw it; zero before that, and for rows that it does not see",
     )
     solver: SolverChoice | None = Field(
         default=None, description="the rule that minimises; chosen from the structure, if left out"
