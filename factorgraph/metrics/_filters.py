@@ -57,3 +57,22 @@ def elongation(filters: Tensor) -> Tensor:
     middle, reach = (a + c) / 2, torch.sqrt(((a - c) / 2).square() + b.square())
     tiny = torch.finfo(filters.dtype).tiny
     return torch.where(middle > 0, (middle + reach) / (middle - reach).clamp_min(tiny), 0.0)
+
+
+def direction(filters: Tensor) -> Tensor:
+    """How much of the power spectrum lies along one axis, and along which: (filters, [channels,] height, width) -> (filters,).
+
+    The mean of exp(2i theta) over the spectrum, weighed by its power, where theta is the angle of a frequency, counted from the
+    columns' axis towards the rows'; the mean grey has none. 0 is as much in every direction; filters of zeros have 0.
+    """
+    filters = filters.double()
+    height, width = filters.shape[-2:]
+    sides = (2 * height + 1, 2 * width + 1)  # odd: no frequency has a twin that is missing
+    power = torch.fft.fft2(filters, s=sides).abs().square()
+    if power.dim() == 4:
+        power = power.sum(1)
+    down, across = (torch.fft.fftfreq(side, dtype=filters.dtype) for side in sides)
+    frequency = torch.complex(across.expand(sides), down[:, None].expand(sides))
+    turned = (frequency / frequency.abs().clamp_min(torch.finfo(filters.dtype).tiny)).square()
+    total = torch.where(frequency.abs() > 0, power, 0).sum((1, 2))
+    return (power * turned).sum((1, 2)) / torch.where(total > 0, total, 1)

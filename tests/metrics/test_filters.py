@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from factorgraph.metrics._filters import elongation, gabor_like, share_in_best_half
+from factorgraph.metrics._filters import direction, elongation, gabor_like, share_in_best_half
+from factorgraph.metrics.anisotropy import Anisotropy
+from factorgraph.metrics.orientation_gap import OrientationGap
 
 _SPEC = importlib.util.spec_from_file_location("fakes", Path(__file__).parents[1] / "run" / "fakes.py")
 fakes = importlib.util.module_from_spec(_SPEC)
@@ -95,3 +97,58 @@ def test_scale_and_sign_change_nothing_and_channels_add_up():
     pictures = torch.as_tensor(np.array([fakes.gabor(12), fakes.gabor(12, width=4.0, length=5.0)]))
     assert gabor_like(pictures).tolist() == gabor_like(-37 * pictures).tolist() == [True, False]
     assert gabor_like(torch.stack([pictures, 0 * pictures, 0.5 * pictures], 1)).tolist() == [True, False]
+
+
+# --- directions
+
+
+def grating(degrees, side=15, cycles=0.25):
+    """A windowed wave whose frequency points in a direction, counted from the columns' axis towards the rows'."""
+    middle = np.arange(side) - (side - 1) / 2
+    down, across = middle[:, None], middle[None, :]
+    angle = np.deg2rad(degrees)
+    wave = np.cos(2 * np.pi * cycles * (across * np.cos(angle) + down * np.sin(angle)) + 0.37)
+    return wave * np.exp(-(down**2 + across**2) / 2 / (side / 6) ** 2)
+
+
+def direction_by_hand(picture):
+    height, width = picture.shape
+    found, total = 0j, 0.0
+    for k in range(-height, height + 1):
+        for m in range(-width, width + 1):
+            frequency = (k / (2 * height + 1), m / (2 * width + 1))
+            down, across = (np.exp(-2j * np.pi * f * np.arange(side)) for f, side in zip(frequency, picture.shape, strict=True))
+            power = abs(down @ picture @ across) ** 2
+            if k or m:
+                found, total = found + power * np.exp(2j * np.arctan2(*frequency)), total + power
+    return found / total
+
+
+def test_a_direction_by_plain_sums():
+    pictures = np.random.default_rng(2).standard_normal((3, 5, 7))
+    expected = [direction_by_hand(each) for each in pictures]
+    np.testing.assert_allclose(direction(torch.as_tensor(pictures)).numpy(), expected, atol=1e-12)
+    colours = direction(torch.as_tensor(pictures)[:, None].repeat(1, 3, 1, 1))
+    np.testing.assert_allclose(colours.numpy(), expected, atol=1e-12)
+
+
+def test_spots_have_no_direction_and_gratings_have_theirs():
+    middle = np.arange(9) - 4
+    square = middle[:, None] ** 2 + middle**2
+    round_ones = np.stack([np.exp(-square / 4), np.exp(-square / 2) - 0.5 * np.exp(-square / 4), np.zeros((9, 9))])
+    assert direction(torch.as_tensor(round_ones)).abs().max() < 0.02
+    angles = [0, 30, 75, 90, 120, 165]
+    found = direction(torch.as_tensor(np.stack([grating(each) for each in angles])))
+    assert (found.abs() > 0.8).all()
+    np.testing.assert_allclose(np.rad2deg(found.angle().numpy() / 2) % 180, angles, atol=1)
+
+
+def test_the_gap_is_the_smallest_angle_also_over_half_a_turn():
+    def on(*angles):
+        filters = torch.as_tensor(np.stack([grating(each) for each in angles]))
+        return type("On", (), {"filters": lambda self, name: filters})()
+
+    assert OrientationGap().measure(on(0, 45, 90, 135), "f") == pytest.approx(45, abs=1.5)
+    assert OrientationGap().measure(on(5, 60, 170), "f") == pytest.approx(15, abs=1.5)
+    assert np.isnan(OrientationGap().measure(on(5), "f"))
+    assert Anisotropy().measure(on(5, 60), "f").shape == (2,)
