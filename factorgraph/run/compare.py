@@ -15,9 +15,9 @@ from factorgraph.errors import SpecError, issue
 from factorgraph.graph.resolve import resolve
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.inference.solvers._kinds import Direct
-from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.metrics._base import squared_difference
 from factorgraph.metrics._timing import medians
+from factorgraph.run.counts import products
 from factorgraph.run.measured import TIMED_ROWS, Measured
 from factorgraph.run.report import aligned, jsonable
 from factorgraph.spec.references import standing_for
@@ -84,9 +84,8 @@ class Comparison:
         rows = [["", "steps", "T", "energy", "code error", "time"]]
         rows.append([f"{found.procedure}, run on", "", "", f"{found.energy:.5g}", "0", ""])
         for each in places:
-            products = "" if each.products is None else f"{each.products:.4g}"
-            figures = [f"{each.energy:.5g}", f"{each.code_error:.3g}", f"{each.time:.3g}"]
-            rows.append([each.procedure, str(each.steps), products, *figures])
+            counts = [str(each.steps), "" if each.products is None else f"{each.products:.4g}"]
+            rows.append([each.procedure, *counts, f"{each.energy:.5g}", f"{each.code_error:.3g}", f"{each.time:.3g}"])
         if all(each.products is None for each in places):
             rows = [[name, steps, *rest] for name, steps, _, *rest in rows]
         return "\n".join(
@@ -95,7 +94,7 @@ class Comparison:
                 f"which {found.certified:.1%} of the samples reach",
                 f"energy: {' + '.join(found.factors)}; code error: of zeros it is {found.norm:.3g}",
                 f"time: 1 is {self.unit}, {1000 * self.seconds:.3g} ms for at most {TIMED_ROWS} samples",
-                *([COUNTS] if any(place.products is not None for curve in self.curves for place in curve.places) else []),
+                *([COUNTS] if rows[0][2] == "T" else []),
                 *aligned(rows),
             ]
         )
@@ -189,7 +188,7 @@ def _comparison(on: Measured, latents: tuple[str, ...], names: Sequence[str]) ->
             _energy(on, best.procedure, each.solved),
             each.error,
             time / seconds[unit],
-            _products(on, each.name, each.steps),
+            products(on, each.name, each.steps),
         )
         for each, time in zip(visits, seconds, strict=True)
     ]
@@ -200,16 +199,6 @@ def _pass_first(on: Measured, name: str, best: str) -> int:
     """What is rather the unit of time: one pass of an encoder, of a network, or the first step of the best search."""
     known = {"amortized": 0, "unrolled": 1}
     return known.get(on.method(name), 2 if name == best else 3)
-
-
-def _products(on: Measured, name: str, steps: int) -> float | None:
-    """Products with the inhibition that some steps of a procedure cost; ``None`` where one of its solvers has none."""
-    found = []
-    for each in (on.model.inferences[plan.id] for plan in on.plans(name)):
-        if not isinstance(each.solver, Unrollable):
-            return None
-        found.append(each.solver.products(steps, not each.reads.get("start"), sum(each.block.sizes)))
-    return max(found)
 
 
 def _best(on: Measured, searches: Sequence[str]) -> Solved:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS
 from factorgraph.metrics._base import active_units, squared_difference
+from factorgraph.run.counts import products
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured, Solved
@@ -25,6 +26,7 @@ class Inferred:
     steps: float  # mean
     out_of_steps: float  # share of samples
     not_finite: float  # share of samples
+    products: float | None = None  # with the matrix of mutual inhibition, of an unrolled procedure: the T of papers
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Report:
             rows.append([f"active units of {latent}", *(_percent(each.active.get(latent)) for each in every)])
         if any(each.steps for each in every):
             rows.append(["steps", *(f"{each.steps:.4g}" for each in every)])
+        if any(each.products is not None for each in every):
+            told = ("-" if each.products is None else f"{each.products:.4g}" for each in every)
+            rows.append(["products with the inhibition", *told])
         if any(each.out_of_steps for each in every):
             rows.append(["samples out of steps", *(_percent(each.out_of_steps) for each in every)])
         if any(each.not_finite for each in every):
@@ -95,14 +100,17 @@ def _inferred(on: Measured, solved: Solved) -> Inferred:
     measured = solved.energy
     if any(map(on.lacking, solved.shares)):  # what no row has is no fault of the rows
         measured = sum((each for key, each in solved.shares.items() if not on.lacking(key)), solved.status * 0.0)
+    unrolled = on.method(solved.procedure) == "unrolled"
+    steps = on.steps(solved.procedure) if unrolled else float(solved.steps.double().mean())
     return Inferred(
         solved.procedure,
         float(solved.energy.double().mean()),
         {key: float(each.double().mean()) for key, each in solved.shares.items()},
         {key: float(active_units(solved.variables[key]).double().mean()) for key in solved.latents},
-        float(solved.steps.double().mean()),
+        steps,
         float((solved.status == OUT_OF_STEPS).double().mean()),
         float(((solved.status == NOT_FINITE) | ~measured.isfinite()).double().mean()),
+        products(on, solved.procedure, steps) if unrolled else None,
     )
 
 

@@ -94,6 +94,15 @@ def test_both_counts_of_papers_are_told(found):
     assert "T: products with" in found.text()
 
 
+def test_a_report_tells_both_counts_of_networks(on):
+    report = evaluate(first(on, 50))
+    known = {each.procedure: (each.steps, each.products) for each in report.procedures}
+    assert (known["lista[0]"], known["lista[1]"], known["fast"]) == ((2, 1), (7, 6), (0, None))
+    assert known["slow"][1] is None  # a search is no network
+    (line,) = (line for line in report.text().splitlines() if line.startswith("products"))
+    assert line.split()[-2:] == ["1", "6"]
+
+
 def test_a_step_of_coordinate_descent_is_one_unit_s_share_of_a_product():
     text = SPEC.replace("solver: ista, steps: \"T[k]\"", "solver: coordinate_descent, steps: \"T[k]\"")
     (comparison,) = compare(first(measured(text), 50)).comparisons

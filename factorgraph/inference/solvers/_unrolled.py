@@ -41,7 +41,7 @@ class Unrollable(Iterative):
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         """() or (units,): how far each unit moves along its gradient. ``hessian`` (units, units), ``bound`` as of a problem."""
 
-    def products(self, steps: int, from_zero: bool, units: int) -> float:
+    def products(self, steps: float, from_zero: bool, units: int) -> float:
         """With the whole inhibition, that some steps cost: a code of zeros needs none. This is the T of LISTA(T) in papers."""
         return max(steps - from_zero, 0)
 

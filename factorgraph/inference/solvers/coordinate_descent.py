@@ -78,7 +78,7 @@ class CoordinateDescent(Unrollable):
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         return 1 / hessian.diagonal().clamp_min(GENTLE)
 
-    def products(self, steps: int, from_zero: bool, units: int) -> float:
+    def products(self, steps: float, from_zero: bool, units: int) -> float:
         return steps / units  # a column each
 
     def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
