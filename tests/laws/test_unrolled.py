@@ -237,6 +237,7 @@ inference:
     ("old", "new", "code", "told"),
     [
         ("solver: ista", "solver: admm", "FG445", "allowed here: .*fista, ista"),
+        ("solver: ista", "solver: block_coordinate", "FG445", "allowed here: .*fista, ista"),
         ("decoder(Z)]", "bent(Z)]", "FG446", "reconstruction is Differentiable"),
         ("shape: [3]", "shape: [5000]", "FG446", "at most 4096 units"),
         ("sparsity: {type: l1, of: Z}", "small: {type: squared_distance, between: [Z, 0]}", "FG447", "allowed here: filter"),

@@ -21,8 +21,10 @@ class Unrolled(Layered):
 
     where H z + c(y) is the gradient of the quadratic part of the energy, w the weight of each unit's magnitude and L the solver's
     bound. *filter* is W, over all that the quadratic part reads side by side, with a bias if c has a part that no sample changes;
-    *inhibition* is S, *threshold* b, at least 0. What is not freed is made of the functions of the energy, and gradients flow on
-    to them; L counts as a constant, and so do fista's momentum and restarts.
+    *inhibition* is S, *threshold* b, at least 0. Where lengths of groups cost as well, as the l1 of a pool of kind l2, groups are
+    shrunk after their units, by thresholds of their own, and *threshold* frees both: a structured encoder. What is not freed is
+    made of the functions of the energy, and gradients flow on to them; L counts as a constant, and so do fista's momentum and
+    restarts.
 
     Freed matrices are the solver's own until a phase first trains them, so that an untrained network is the solver, and follow
     what their functions learn; from then on they are parameters of their own. With *keep* below 1 the smallest entries are
@@ -33,11 +35,13 @@ class Unrolled(Layered):
     diagonal of H, which unit is next counts as a constant, and all units are shrunk once more at the end, as in the paper.
 
     Promises: learning sees through all steps. Before it is trained, the result of as many steps of the solver.
-    Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes.
-    Shapes:   filter (units, inputs), inhibition (units, units), threshold and bias (units,); with ``share: none`` one of each for
-              every step, along a first axis. Memory in learning grows with the steps.
-    Source:   Gregor & LeCun, Learning Fast Approximations of Sparse Coding, ICML 2010, section 3; bounds and rates: Rolfe &
-              LeCun, Discriminative Recurrent Sparse Auto-Encoders, ICLR 2013, section 2.
+    Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes, of units
+              or of groups.
+    Shapes:   filter (units, inputs), inhibition (units, units), threshold and bias (units,), group_threshold (groups,); with
+              ``share: none`` one of each for every step, along a first axis. Memory in learning grows with the steps.
+    Source:   Gregor & LeCun, Learning Fast Approximations of Sparse Coding, ICML 2010, section 3; groups: Bronstein, Sprechmann &
+              Sapiro, Learning Efficient Structured Sparse Models, ICML 2012; bounds and rates: Rolfe & LeCun, Discriminative
+              Recurrent Sparse Auto-Encoders, ICLR 2013, section 2.
     """
 
     type: Literal["unrolled"] = "unrolled"
