@@ -104,7 +104,7 @@ def _neither(subject: str, error: SpecError) -> SpecError:
 
 def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph import compile as compiler
-    from factorgraph.compile import sizes
+    from factorgraph.compile import gradients, sizes
     from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
     from factorgraph.lint import strategies_of
@@ -119,7 +119,8 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
     blocks = []
     for each in plan.procedures.values():
         place = spec.document.place(("inference", each.name), on="key")
-        blocks.append(describe(each, f"{place.file}:{place.line}"))
+        described = describe(each, f"{place.file}:{place.line}")
+        blocks.append("\n".join(filter(None, (described, gradients.describe(graph, each, plan.phases)))))
     for phase in plan.phases:
         player = "" if phase.player == "model" else f", player {phase.player}"
         lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]

@@ -113,8 +113,8 @@ class _Asked:
         named = named_procedures(self.graph)
         for key in self.plan.procedures:
             read = self.graph.leading_to(reads(self.graph, named[key]).get("by", {}).values())
-            unrolled = named[key].factors if getattr(named[key].method, "gradient", None) == "unroll" else ()
-            read |= self.graph.leading_to(each for factor in unrolled for each in self.graph.factors[factor].arguments)
+            seen = named[key].factors if getattr(named[key].method, "gradient", "stop") != "stop" else ()
+            read |= self.graph.leading_to(each for factor in seen for each in self.graph.factors[factor].arguments)
             for node in dict.fromkeys(each.function for each in self._trained(read)):
                 what = f'the codes of "{key}" are made by {node}, and move with it: its minimum has no closed form'
                 yield issue("FG434", what, ("inference", named[key].name), fix=f"train it in a phase of its own, or {DESCEND}")

@@ -29,6 +29,7 @@ class Learning:
     learned: Container[str]
     previous: Mapping[str, Mapping[Id, Tensor]] = field(default_factory=dict)  # by procedure: what it found for these rows before
     kept: dict[str, Parameters] = field(default_factory=dict)  # new values by owner; several applications come one after another
+    dependent: dict[str, tuple[Tensor | int, int]] = field(default_factory=dict)  # by procedure: rows without a derivative
     _saw: dict[Id, Parameters] = field(default_factory=dict)
     _beside: list[tuple[Mapping[Id, Tensor], Learning]] = field(default_factory=list)
 
@@ -40,6 +41,11 @@ class Learning:
         made = replace(self, purpose=(*self.purpose, "beside", len(self._beside)), previous={}, _saw={}, _beside=[])
         self._beside.append((dict(others), made))
         return made
+
+    def count_dependent(self, procedure: str, rows: Tensor) -> None:
+        """Count the rows, (batch,) bool, whose code has no derivative along some directions."""
+        found, among = self.dependent.get(procedure, (0, 0))
+        self.dependent[procedure] = (found + rows.sum(), among + len(rows))
 
     def applied(
         self, value: Application, node: FunctionNode, arguments: tuple[Tensor, ...], parameters: Parameters, graph: Graph

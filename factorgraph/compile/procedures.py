@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from factorgraph.compile import through
 from factorgraph.compile.freed import thinned
 from factorgraph.compile.later import predicted
 from factorgraph.compile.network import Network
@@ -18,7 +20,8 @@ from factorgraph.graph.model import Id
 from factorgraph.inference.loop import solve
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.methods._method import Method
-from factorgraph.inference.solvers._kinds import Iterative
+from factorgraph.inference.rows import readable
+from factorgraph.inference.solvers._kinds import Iterative, Recordable
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
 
@@ -108,6 +111,33 @@ class Procedure:
                 tensors = {owner: _in_double(each) for owner, each in tensors.items()}
             minimum = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance)
         return Found(block.split(minimum.z.to(usual)), minimum.status, minimum.steps, minimum.certificate.to(usual))
+
+    def attach(self, found: Found) -> Found:
+        """What was found, with the gradients that a minimum has by the conditions that make it one."""
+        if not torch.is_grad_enabled():
+            return found
+        block = self.inference.block
+        z = block.join(found.values).detach()
+        still = through.still_values(block, z, self.given, self.tensors, self.learning)
+        return replace(found, values=block.split(through.attached(block, z, still, self.tensors, self._dependent)))
+
+    def record(self, steps: int, tolerance: float) -> Found:
+        """As ``minimise``, with gradients through all steps."""
+        block, solver = self.inference.block, self.inference.solver
+        if not torch.is_grad_enabled():
+            return self.minimise(steps, tolerance)
+        assert isinstance(solver, Recordable), "the planner gives it a solver whose steps can be recorded"
+        start = self._start()
+        still = through.still_values(block, start, self.given, self.tensors, self.learning)
+        minimum = through.recorded(block, solver, start, still, self.tensors, steps, tolerance)
+        return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
+
+    def _dependent(self, rows: Tensor) -> None:
+        """Rows, (batch,) bool, whose active units depend on each other: counted while learning, told otherwise."""
+        if self.learning is not None:
+            self.learning.count_dependent(self.inference.plan.id, rows)
+        elif readable(rows) and bool(rows.any()):
+            warnings.warn(through.dependent(self.inference.plan, int(rows.sum()), len(rows)).message, stacklevel=2)
 
     def approach(self) -> Iterator[dict[Id, Tensor]]:
         """The block's variables at the start and after each step of the plan's solver, without end: read before the next."""

@@ -1,8 +1,8 @@
 """How a minimum moves when the energy changes: its linearised conditions of optimality, solved for each row by itself.
 
 At a minimum the units that can move, the active set, have no slope: P g(z, p) = 0. To first order P H P dz = -P dg, so that the
-gradient of a loss with the slope v at z is -(dg/dp)' u, where P H P u = P v. Source: Krantz & Parks, The Implicit Function Theorem,
-2002, section 3.3; of sparse codes: Mairal, Bach & Ponce, IEEE Trans. PAMI 34(4), 2012, proposition 1.
+gradient of a loss with the slope v at z is -(dg/dp)' u, where P H P u = P v. Source: Krantz & Parks, The Implicit Function
+Theorem, 2002, section 3.3; of sparse codes: Mairal, Bach & Ponce, IEEE Trans. PAMI 34(4), 2012, proposition 1.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class Near:
 
 
 def respond(near: Near, pull: Tensor) -> tuple[Tensor, Tensor]:
-    """The u of (P H P + damping) u = P v, (batch, units), for v = ``pull``; and the rows whose active units depend, (batch,) bool.
+    """The u of (P H P + damping) u = P v, (batch, units), for v = ``pull``; and which rows' active units depend, (batch,) bool.
 
-    These have directions that are curved by less than the damping: nothing holds the minimum along them, and u has no part there.
+    These have directions that are curved by less than the damping: nothing holds the minimum along them, u has no part there.
     """
     damping, pull = near.damping(), near.along(pull)
+    if len(pull) == 0:
+        return pull, near.free.any(1)
     if near.hessian is not None:
         most = int(near.free.sum(1).max()) if readable(near.free) else near.free.shape[1]
         if most <= DENSE:

@@ -42,9 +42,9 @@ def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Min
 
 
 def record(solver: Recordable, problem: Problem, steps: int, tolerance: float, advance: Advance) -> Minimum:
-    """The same minimum with gradients through all steps that were taken, to what the problem was made of. No row leaves the batch.
+    """The same minimum with gradients through all steps that were taken, to what the problem was made of. No row leaves.
 
-    ``advance`` runs the beginning, and ``CHECK_EVERY`` steps at a time, on a state, and gives the next: so that it may record less.
+    ``advance`` runs the beginning, and ``CHECK_EVERY`` steps at a time, on a state, and gives the next: it may record less.
     """
     if len(problem.start) == 0:
         return _unmoved(problem.start)

@@ -51,7 +51,6 @@ class Layered(Method):
     """A way to infer whose parameters are matrices of its solver, one of each, or one for each step."""
 
     searches: ClassVar[bool] = True
-    runs: ClassVar[type[Solver]] = Unrollable
 
     steps: Count = Field(default=100, description="applications of the shrinkage")
     free: Matrices = Field(
@@ -66,6 +65,9 @@ class Layered(Method):
         if told:
             raise ValueError(f"a threshold is one number a unit: of {' and '.join(told)} it has none, only a rate")
         return self
+
+    def runs(self) -> type[Solver]:
+        return Unrollable
 
     def removing(self) -> Mapping[str, float]:
         """The matrices that lose entries, with the share that stays."""

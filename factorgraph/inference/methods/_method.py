@@ -21,16 +21,23 @@ class Method(Leaf, ABC):
 
     searches: ClassVar[bool] = False  # minimises an energy, and so needs a solver from the planner
     infers_latent: ClassVar[bool] = True  # its variables are latent, and no data give them
-    runs: ClassVar[type[Solver]] = Solver  # the kind of solver that it can use
 
     of: Values = Field(description="the variables that are inferred")
     only: Names | None = Field(default=None, description="the factors that count; all, if left out")
     without: Names = Field(default=(), description="factors that do not count")
 
+    def runs(self) -> type[Solver]:
+        """The kind of solver that it can use."""
+        return Solver
+
     def remembers(self, variable: str) -> bool:
         """Whether the search for a variable starts at what was found for the row when learning last saw it."""
         start = getattr(self, "start", None)
         return (start.get(variable) if isinstance(start, dict) else start) == PREVIOUS
+
+    def through(self) -> str:
+        """How learning sees through its search: *stop*, *unroll* or *implicit*."""
+        return "stop"
 
     @abstractmethod
     def infer(self, procedure: Procedure) -> Found:
