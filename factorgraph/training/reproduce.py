@@ -43,9 +43,9 @@ class Job:
 
     @cached_property
     def folder(self) -> str:
-        """A name that says what it is, and belongs to this very spec and its leaves: another one never meets its run."""
+        """A name that says what it is, and belongs to this very spec, but for its claims, and to its leaves."""
         plain = self.variant.replace("[", "-").replace("]", "")
-        whole = self.spec.full() + dependencies.leaf_sources(self.spec)
+        whole = replace(self.spec, expect={}).full() + dependencies.leaf_sources(self.spec)
         digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
         return f"{f'{plain}-' if plain else ''}seed{self.seed}-{digest}"
 

@@ -183,6 +183,8 @@ def test_the_smoke_budget_has_small_batches_of_little_data(spec: Spec) -> None:
     smoke = more.budget("smoke")
     assert smoke.data is not None
     assert (smoke.data.first.count, smoke.data.first.test, smoke.learning["fit"].first.batch_size) == (500, 50, 20)
+    whole = spec.with_changes({"data.count": 800}, "test").budget("smoke")
+    assert whole.data is not None and whole.data.first.test == 50  # where nothing is said, a set's own may be large
     less = spec.with_changes({"data.count": 80, "data.test": 0.37, "learning.fit.batch_size": "all"}, "test").budget("smoke")
     assert less.data is not None
     assert (less.data.first.count, less.data.first.test, less.learning["fit"].first.batch_size) == (80, 0.37, "all")

@@ -109,7 +109,10 @@ def test_runs_that_are_there_are_used_again_and_stopped_ones_go_on(spec, tmp_pat
 
 
 def test_seeds_are_those_of_the_command_where_it_names_some(spec, tmp_path):
-    made = reproduce(spec, tmp_path / "out", seeds=3)
+    reproduce(spec, tmp_path / "out", seeds=1)
+    said: list[str] = []
+    made = reproduce(spec, tmp_path / "out", seeds=3, say=said.append)
+    assert sum("already there" in each for each in said) == 3  # claims are not what a run depends on
     assert made.seeds == (4, 5, 6)
     assert all(len(each.seeds) == 3 for each in made.verdicts if each.verdict != "not measured")
     assert "by seed" in made.text()
