@@ -3,14 +3,16 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 THREADS ?= 1
+MINUTES ?= 10
 export PYTHON
 
-.PHONY: help demo test check lint types wheel bugs reliability clean
+.PHONY: help demo test check lint types wheel bugs claims reliability clean
 help:
 	@echo "make demo         train the lecture's PSD on photographs: diagram, filters, claims with verdicts"
 	@echo "make test         the default tests"
 	@echo "make check        tests, linter, types, and the wheel tried outside of this folder"
 	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
+	@echo "make claims       check what specs claim where something changed, for MINUTES (10); renews docs/claims.md"
 	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
 	@echo "make clean        remove .venv and what tools left"
 
@@ -39,6 +41,10 @@ wheel:
 bugs:
 	@tools/environment.sh dev
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/bugs.py
+
+claims:
+	@tools/environment.sh dev
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/claims.py --minutes $(MINUTES)
 
 reliability:
 	@tools/environment.sh dev
