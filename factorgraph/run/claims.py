@@ -149,7 +149,7 @@ def _taken(claim: Claim, found: Sequence[tuple[float, ...]], take: str) -> tuple
 def _against_control(claim: Claim, control: str, judgings: Sequence[_Judging]) -> tuple[Outcome, tuple[float, ...], str]:
     """The verdict on a claim that holds, once its control was looked at, of its seeds the one that comes nearest to the claim."""
     try:
-        found = [each.under(control).values(claim) for each in judgings]
+        found = [each.under(control, claim).values(claim) for each in judgings]
     except NotMeasuredError:
         return "holds", (), f"its control, {control}, was not trained"
     values = _taken(claim, found, "median" if claim.rises_with or claim.falls_with else "best")
@@ -208,19 +208,28 @@ class _Judging:
         root = claim.metric.root
         return tuple(self._number(root, claim, slots) for slots in combinations(root, self.spec.indices))
 
-    def under(self, control: str) -> _Judging:
-        """The same claims where what they say of the model is said of its control; *start*: of it and its variants, untrained."""
+    def under(self, control: str, claim: Claim) -> _Judging:
+        """The same where what a claim says of the model, or of the one variant that all of it is about, is said of its control.
+
+        Under *start* it is said of the model and its variants untrained.
+        """
+        about = self._about(claim)
 
         def states(state: str) -> Measured:
-            first = state.partition(".")[0]
+            first, _, rest = state.partition(".")
             name = first.split("[", maxsplit=1)[0]
             if control == START:
                 return self.states(f"{first}.{START}" if name in self.spec.variants else START)
-            if not state:
-                return self.states(control)
+            if name == about:
+                return self.states(f"{control}.{rest}" if rest else control)
             return self.states(f"{control}.{state}" if name in self.spec.learning else state)
 
         return _Judging(self.spec, states, {})
+
+    def _about(self, claim: Claim) -> str:
+        """The variant that a claim measures, where it measures nothing else; else nothing: the spec itself."""
+        firsts = {each.states[0].name if each.states else "" for each in claim.metric.measures()}
+        return firsts.pop() if len(firsts) == 1 and firsts <= self.spec.variants.keys() else ""
 
     def _number(self, node: ClaimNode, claim: Claim, slots: Slots) -> float:
         if isinstance(node, Number):

@@ -232,6 +232,15 @@ def test_under_a_control_phases_are_those_of_the_control(monkeypatch):
     assert (found.verdict, found.control) == ("holds", (0.0,))
 
 
+def test_a_claim_about_a_variant_alone_has_the_control_in_its_place(monkeypatch):
+    asked = []
+    monkeypatch.setattr(claims, "_figure", lambda metric, written, on, slots: asked.append(on.state) or float(len(asked) < 3))
+    metric = "plain.energy(fast) + plain.warm.energy(fast)"
+    (found,) = judge(saying(Claim(claim="c", metric=metric, at_least=1.5, control="wide[1]")), [Told])
+    assert asked == ["plain", "plain.warm", "wide[1]", "wide[1].warm"]
+    assert (found.verdict, found.control) == ("holds", (0.0,))
+
+
 def test_metrics_that_this_version_lacks_are_not_measured():
     (found,) = judge(saying(Claim(claim="in order", metric="pinwheels(decoder)", report=True)), [states])
     assert (found.verdict, found.why) == ("not measured", "this version has no metric called pinwheels")
