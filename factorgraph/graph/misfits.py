@@ -82,6 +82,8 @@ def _mend(marked: Id, against: Id, shapes: Shapes) -> str:
         node = shapes.draft.nodes[value.function]
         if getattr(node.leaf, "units", None) is not None:
             return f"leave units out of function {node.spelled}, or make it {shape_text(shape)}"
+        if getattr(node.leaf, "maps", None) is not None and shapes.of[value.id][1:] == shape[1:]:
+            return f"leave maps out of function {node.spelled}, or make it {shape[0]}"
     return ""
 
 

@@ -272,7 +272,7 @@ def test_the_planner_sees_a_lasso_too_large_for_a_matrix():
         (("[1, side, side]", "[3, side, side]"), "", ""),  # a decoder of colours is one of three maps
         (("kernel: kernel, padding: full", "kernel: kernel, stride: 2, padding: full"), "FG321", "sides that fit: 9, 11"),
         (("padding: full", "padding: full, connections: 3"), "FG321", "links each map to 3"),
-        (("padding: full", "maps: 3, padding: full"), "FG320", "[3, 12, 12]"),
+        (("padding: full", "maps: 3, padding: full"), "FG320", "[3, 8, 8]"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_told_with_its_place(change, code, words):
@@ -284,3 +284,8 @@ def test_a_spec_that_does_not_fit_is_told_with_its_place(change, code, words):
         resolve(loads(text))
     assert any(each.code.startswith(code) and words in str(each) for each in caught.value.issues), str(caught.value)
     assert all(each.place for each in caught.value.issues)
+
+
+def test_maps_that_are_compared_with_others_are_told_how_many_to_make():
+    with pytest.raises(SpecError, match="leave maps out of function decoder, or make it 1"):
+        resolve(loads(ENCODED.replace("decoder: {type: convolution,", "decoder: {type: convolution, maps: 3,")))
