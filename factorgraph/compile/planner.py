@@ -178,7 +178,7 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
             )
         return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), _verdicts(refusals)
     if not accepting:
-        raise SpecError(_insoluble(named, structure, candidates.values(), _verdicts(refusals)))
+        raise SpecError(_insoluble(named, terms, structure, candidates.values(), _verdicts(refusals)))
     cls = candidates[accepting[0]]
     return cls(type=accepting[0]), _reason(cls, structure) + _would_do(accepting[1:]), _verdicts(refusals)
 
@@ -241,13 +241,19 @@ def _refused(named: Named, code: str, message: str, accepting: list[str], verdic
     return issue(code, message, path, notes=verdicts, allowed=", ".join(accepting), fix=fix)
 
 
-def _insoluble(named: Named, structure: Structure, candidates: Iterable[type[Solver]], verdicts: tuple[str, ...]) -> Issue:
+def _insoluble(
+    named: Named,
+    terms: tuple[Term, ...],
+    structure: Structure,
+    candidates: Iterable[type[Solver]],
+    verdicts: tuple[str, ...],
+) -> Issue:
     """No solver can do it: why not, and what the user can."""
     if structure.domain == "mixed":
         return _mixed(named, verdicts)
     too_large = [why for cls in candidates if structure.domain in cls.domains and (why := cls.too_large(structure))]
     if not (structure.choices and too_large):
-        return _refused(named, "FG401", f"no solver can infer {_block(named)}", [], verdicts)
+        return _refused(named, "FG401", f"no solver can infer {_block(named)}{_culprit('settled', terms)}", [], verdicts)
     what = f"{_block(named)} cannot be searched value by value: {'; '.join(too_large)}"
     fix = "take fewer units, make them nonnegative or simplex, or infer them by an encoder (method: amortized)"
     return issue("FG421", what, ("inference", named.name), fix=fix)
