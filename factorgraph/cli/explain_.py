@@ -104,7 +104,7 @@ def _neither(subject: str, error: SpecError) -> SpecError:
 
 def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph import compile as compiler
-    from factorgraph.compile import gradients, sizes
+    from factorgraph.compile import gradients, sizes, warm
     from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
     from factorgraph.lint import strategies_of
@@ -119,8 +119,8 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
     blocks = []
     for each in plan.procedures.values():
         place = spec.document.place(("inference", each.name), on="key")
-        described = describe(each, f"{place.file}:{place.line}")
-        blocks.append("\n".join(filter(None, (described, gradients.describe(graph, each, plan.phases)))))
+        told = (warm.describe(graph, each), gradients.describe(graph, each, plan.phases))
+        blocks.append("\n".join(filter(None, (describe(each, f"{place.file}:{place.line}"), *told))))
     for phase in plan.phases:
         player = "" if phase.player == "model" else f", player {phase.player}"
         lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]
