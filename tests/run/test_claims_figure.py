@@ -86,6 +86,9 @@ def test_across_is_what_a_procedure_reads_at_the_index_and_the_scale_fits(monkey
     assert axes.get_xlabel() == "T"
     assert list(axes.get_lines()[0].get_xdata()) == [1, 3, 7]
     assert axes.get_yscale() == "log"  # 9 to 0.1
+    assert axes.get_ylabel() == "code error"
+    axes.figure.draw_without_rendering()
+    assert {"0.1", "0.2", "0.5", "1", "5"} <= {each.get_text() for each in axes.get_yticklabels()}  # no powers to be worked out
 
 
 def test_across_is_the_slot_where_nothing_changes_with_the_index(monkeypatch):

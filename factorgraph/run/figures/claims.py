@@ -38,7 +38,7 @@ class Claims(FigureLeaf):
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
         from factorgraph.run.claims import NotMeasuredError, measured_at
-        from factorgraph.run.figures._style import LETTERS, fitted, new_figure, plain, title
+        from factorgraph.run.figures._style import INK, LETTERS, fitted, new_figure, plain, title
 
         metrics = [ClaimExpression.of(str(each)) for each in asked.of]
         (index,) = {each for metric in metrics for each in free_indices(metric.root, spec.indices)}
@@ -54,6 +54,8 @@ class Claims(FigureLeaf):
             points = [(float(across[slots[index]]), value) for slots, value in found if slots]
             _draw(axes, place, metric.text, points or [(math.nan, value) for _, value in found])
         _scale(axes, constant or index, [float(each) for each in across], [value for found in lines for _, value in found])
+        if len(named := {each.metric for metric in metrics for each in metric.measures()}) == 1:
+            axes.set_ylabel(named.pop().replace("_", " "), fontsize=LETTERS, color=INK)
         plain(axes)
         title(axes, name.replace("_", " "), metrics[0].text if len(metrics) == 1 else "held-out samples")
         if len(metrics) > 1:
@@ -112,5 +114,8 @@ def _scale(axes: Axes, across: str, places: Sequence[float], values: Sequence[fl
     known = [each for each in values if math.isfinite(each)]
     if known and min(known) > 0 and max(known) > WIDE * min(known):
         axes.set_yscale("log")
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.minorticks_off()
     elif known and min(known) >= 0:
         axes.set_ylim(bottom=0)
