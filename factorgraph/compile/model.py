@@ -14,7 +14,7 @@ from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.later import predicted
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
-from factorgraph.compile.procedures import Found, Inference, Procedure
+from factorgraph.compile.procedures import Found, Inference, Procedure, worst
 from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
@@ -201,18 +201,23 @@ class Model(nn.Module):
         names = self.sequence(procedure, given)
         found = self.run(names, seen, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
-        shares = self._evaluated(known)
-        ended = _worst(list(found.values()))
-        size = _batch(given)
-        like = next(iter(given.values()))
-        derived = tuple(each.id for each in self.graph.of_kind("derived") if self._computable(each.id, known))
+        return self.conclude(names[0] if names else "", known, worst(found.values()))
+
+    def conclude(
+        self, procedure: str, known: Mapping[Id, Tensor], ended: Found, factors: tuple[str, ...] | None = None
+    ) -> Solution:
+        """What is known once all is inferred, with its energy. ``factors``: those that count; all that can be evaluated."""
+        shares = self._evaluated(known, factors)
+        like = next(iter(known.values()))
+        size = len(like)
+        derived = tuple(each.id for each in self.graph.of_kind("derived") if self.computable(each.id, known))
         variables = {
             key: each for key, each in self.program.values(derived, known, self.tensors()).items() if key in self.graph.variables
         }
         status = ended.status if ended.status is not None else torch.zeros(size, dtype=torch.int64, device=like.device)
-        energy = _total(shares, given)
+        energy = _total(shares, known)
         return Solution(
-            procedure=names[0] if names else "",
+            procedure=procedure,
             variables=variables,
             energy=energy,
             shares=shares,
@@ -313,13 +318,14 @@ class Model(nn.Module):
             if not any(self.graph.depends(each, later) for each in factor.arguments)
         )
 
-    def _evaluated(self, known: Mapping[Id, Tensor]) -> dict[str, Tensor]:
+    def _evaluated(self, known: Mapping[Id, Tensor], factors: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         try:
-            return self.program.shares(self.visible(known), known, self.tensors())
+            return self.program.shares(self.visible(known) if factors is None else factors, known, self.tensors())
         except MissingError as missing:
             raise self._not_given(missing) from None
 
-    def _computable(self, key: Id, known: Mapping[Id, Tensor]) -> bool:
+    def computable(self, key: Id, known: Mapping[Id, Tensor]) -> bool:
+        """Whether a value of the graph follows from what is known."""
         try:
             self.program.order((key,), frozenset(known))
         except MissingError:
@@ -368,15 +374,6 @@ def draw(variable: Variable, count: int, generator: torch.Generator) -> Tensor:
     if kind == "bernoulli":
         return (torch.rand(shape, generator=generator) < 0.5).float()
     return torch.randn(shape, generator=generator)
-
-
-def _worst(found: list[Found]) -> Found:
-    """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""
-    searched = [each for each in found if each.status is not None]
-    ends: dict[str, Tensor] = {}
-    for name in ("status", "steps", "certificate") if searched else ():
-        ends[name] = torch.stack([getattr(each, name) for each in searched]).amax(0)
-    return Found({}, **ends)
 
 
 def _batch(given: Mapping[Id, Tensor]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -41,6 +41,15 @@ class Found:
     status: Tensor | None = None
     steps: Tensor | None = None
     certificate: Tensor | None = None
+
+
+def worst(found: Iterable[Found]) -> Found:
+    """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""
+    searched = [each for each in found if each.status is not None]
+    ends: dict[str, Tensor] = {}
+    for name in ("status", "steps", "certificate") if searched else ():
+        ends[name] = torch.stack([getattr(each, name) for each in searched]).amax(0)
+    return Found({}, **ends)
 
 
 class Inference:
