@@ -396,6 +396,4 @@ class Measured:
 
 def _units(matrix: Tensor, writes: bool) -> Tensor:
     """The columns, (inputs, values), of a matrix, or its rows. A cross-correlation draws its kernels turned by half a turn."""
-    if not writes:
-        return matrix.flatten(1)
-    return matrix.movedim(1, 0).flip(list(range(2, matrix.dim()))).flatten(1)
+    return matrix.movedim(1, 0).flip(list(range(2, matrix.dim()))).flatten(1) if writes else matrix.flatten(1)
