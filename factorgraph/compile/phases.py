@@ -169,7 +169,8 @@ def _reached(
             through, made = moved_by(graph, named[key])
             values |= _ancestors(graph, through)
             owners |= made
-            if isinstance(named[key].method, Layered):
+            method = named[key].method
+            if isinstance(method, Layered) and method.gradient == "unroll":
                 owner = f"inference.{key}"
                 own = owner in taken or side.train is None or _trained(owner + ".", side.train)
                 values |= _ancestors(graph, reads_through(graph, named[key], own))

@@ -42,6 +42,10 @@ class Found:
     steps: Tensor | None = None
     certificate: Tensor | None = None
 
+    def constant(self) -> Found:
+        """The same as learning sees what it is not to move."""
+        return replace(self, values={key: each.detach() for key, each in self.values.items()})
+
 
 def worst(found: Iterable[Found]) -> Found:
     """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""

@@ -83,7 +83,6 @@ KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("data", "images"): ("shifts",),
 }
 WORDS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
-    ("methods", "unrolled", "gradient"): ("stop", "implicit"),
 }
 
 SINGULAR: Mapping[str, str] = {

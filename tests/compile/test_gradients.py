@@ -162,3 +162,17 @@ def test_the_linear_system_of_each_row(formed: bool) -> None:
             torch.testing.assert_close(answer[row], wanted, rtol=1e-5, atol=1e-6)
     assert bool(torch.isfinite(answer).all())
 
+
+
+def test_steps_of_a_network_may_count_as_a_constant() -> None:
+    """Then the loss lowers the energy beside its code, and its matrices are reached by nothing."""
+    network = {"method": "unrolled", "of": "Z", "solver": "ista", "steps": 3, "free": "filter", "without": ["classification"]}
+    task = {"without": ["classification"], "steps": 3}
+    learned = compiler.plan(spec(inference__code=network, learning={"task": task})).phases[0].parameters
+    assert {each.split(".")[1] for each in learned} == {"code", "decoder"}
+    still = spec(inference__code={**network, "gradient": "stop"}, learning={"task": task})
+    assert {each.split(".")[1] for each in compiler.plan(still).phases[0].parameters} == {"decoder"}
+    y = torch.randn(4, 7)
+    assert not compiler.build(still).infer("code", Y=y)["Z"].requires_grad
+    told = refusal(inference__code={**network, "gradient": "implicit"})
+    assert "unroll, stop" in told and "FG205" not in told

@@ -56,6 +56,9 @@ class Layered(Method):
     free: Matrices = Field(
         default={}, description="which of filter, inhibition, threshold are learned: names, or a map with their options"
     )
+    gradient: Literal["unroll", "stop"] = Field(
+        default="unroll", description="how learning sees the code: through all steps, or as a constant"
+    )
     share: Literal["steps", "none"] = Field(default="steps", description="whether all steps have the same matrices, or none do")
 
     @model_validator(mode="after")

@@ -50,7 +50,6 @@ class Unrolled(Layered):
         default=None, description="where the steps begin; zero, if left out; then the nearest that the domain allows"
     )
     solver: SolverChoice | None = Field(default=None, description="whose steps; chosen from the structure, if left out")
-    gradient: Literal["unroll"] = Field(default="unroll", description="how learning sees the code: through all steps")
-
     def infer(self, procedure: Procedure) -> Found:
-        return procedure.unroll(self)
+        found = procedure.unroll(self)
+        return found if self.gradient == "unroll" else found.constant()
