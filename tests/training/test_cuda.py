@@ -22,7 +22,7 @@ from tests.training.specs import RUN
 from tests.training.test_meta import models
 from tests.training.test_resume import fingerprint
 
-LAPACK = 2  # a decomposition, once a pass, looks at its own result
+LAPACK = 4  # decompositions look at their own results: a minimum in closed form, once a pass, and orthonormal rows
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 
@@ -71,7 +71,7 @@ def test_a_step_of_learning_waits_between_blocks_of_iterations_only(spec: Spec) 
                     finally:
                         torch.cuda.set_sync_debug_mode("default")
             waits = [f"{each.filename}:{each.lineno}" for each in heard if "synchronizing" in str(each.message)]
-            methods = [stretch.view.inferences[name].method for name in stretch.procedures]
+            methods = [each.method for each in stretch.view.inferences.values()]  # a loss may call more than the phase does
             blocks = sum(math.ceil(getattr(each, "steps", 0) / CHECK_EVERY) for each in methods)
             assert len(waits) <= 3 * blocks + LAPACK, waits  # the check, and the rows that go on
 
@@ -85,7 +85,8 @@ def test_a_stopped_run_goes_on_bit_for_bit(step: int, tmp_path: Path) -> None:
 
 
 def test_what_a_run_learns_is_what_it_learns_on_the_cpu(tmp_path: Path) -> None:
-    runs = [train(loads(RUN), tmp_path / device, device=device) for device in ("cpu", "cuda")]
+    spec = loads(RUN.replace("-0.3drop", ""))  # what is dropped is drawn on the device
+    runs = [train(spec, tmp_path / device, device=device) for device in ("cpu", "cuda")]
     cpu, cuda = (each.folder.load_latest().tensors["model"] for each in runs)
     for name, value in cpu.items():
         torch.testing.assert_close(cuda[name], value, rtol=1e-3, atol=1e-4, msg=name)
