@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from factorgraph import registry
 from factorgraph.compile.later import predicted
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.planner import Named, plan_procedure
@@ -22,7 +23,6 @@ from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference import domains
 from factorgraph.inference.loop import solve
-from factorgraph.inference.methods.argmin import Argmin
 from factorgraph.inference.partly import Held, held
 from factorgraph.inference.problem import Problem
 from factorgraph.spec.references import standing_for
@@ -40,16 +40,14 @@ FLAT = 1e-6  # of the largest curvature: a direction with less costs nothing
 
 @dataclass(frozen=True)
 class Partly:
-    """An observed variable of which some raw values are known: it is ``base + matrix (free * raw) / scale``.
+    """An observed variable of which some raw values are known: it is ``base + matrix (free * v)``, whatever v is.
 
-    ``base`` (batch, *shape) with a first guess in the place of what is free, from which ``raw`` counts; ``free`` (batch, raw
-    values) is 1 where a value is.
+    ``base`` (batch, *shape): a first guess in the place of what is free. ``free`` (batch, raw values) is 1 where a value is.
     """
 
     base: Tensor
     free: Tensor
     matrix: Tensor | None = None  # (units, raw values); each unit is a value, where it is none
-    scale: Tensor | None = None  # (batch,)
 
 
 @dataclass(frozen=True)
@@ -266,7 +264,7 @@ def _minimised(
 ) -> tuple[dict[Id, Tensor], Found]:
     """The variables of a group at the least energy of some factors, by the solver that the planner picks."""
     model, names = asking.model, [each.id for each in group]
-    method = Argmin.model_construct(type="argmin", of=(), steps=STEPS, tolerance=TOLERANCE)
+    method: Any = registry.leaves("methods")["argmin"].model_construct(type="argmin", of=(), steps=STEPS, tolerance=TOLERANCE)
     try:
         plan = plan_procedure(model.graph, Named("question", "question", {}, method, tuple(group), factors))
     except SpecError as error:
@@ -324,9 +322,7 @@ def _held(asking: _Asking, block: Block, whole: Tensor) -> Held | None:
     others = whole.new_ones(len(whole), whole.shape[1] - size)
     if partly.matrix is None:
         return Held(base, torch.cat([others[:, :before], partly.free, others[:, before:]], 1))
-    scale = whole.new_ones(1) if partly.scale is None else partly.scale
-    matrix = partly.matrix[None] / scale[:, None, None]
-    return Held(base, torch.cat([partly.free, others], 1), before, before + size, matrix)
+    return Held(base, torch.cat([partly.free, others], 1), before, before + size, partly.matrix)
 
 
 def _check_held(asking: _Asking, plan: ProcedurePlan, problem: Problem) -> None:

@@ -24,26 +24,25 @@ class Held:
     free: Tensor  # (batch, units of v)
     begin: int = 0  # the place
     end: int = 0
-    matrix: Tensor | None = None  # (batch or 1, units at the place, units of v there): what is free there comes first in v
+    matrix: Tensor | None = None  # (units at the place, units of v there): what is free there comes first in v
 
     def take(self, rows: Tensor) -> Held:
-        matrix = self.matrix if self.matrix is None or len(self.matrix) == 1 else self.matrix[rows]
-        return replace(self, base=self.base[rows], free=self.free[rows], matrix=matrix)
+        return replace(self, base=self.base[rows], free=self.free[rows])
 
     def lift(self, v: Tensor) -> Tensor:
         """What is free as a code, (batch, units)."""
         v = v * self.free
         if self.matrix is None:
             return self.base + v
-        own, others = v[:, : self.matrix.shape[2]], v[:, self.matrix.shape[2] :]
-        there = (self.matrix @ own[:, :, None]).squeeze(2)
+        own, others = v[:, : self.matrix.shape[1]], v[:, self.matrix.shape[1] :]
+        there = own @ self.matrix.T
         return self.base + torch.cat([others[:, : self.begin], there, others[:, self.begin :]], 1)
 
     def drop(self, g: Tensor) -> Tensor:
         """The adjoint of the linear part of ``lift``: a slope by the code as one by what is free."""
         if self.matrix is None:
             return g * self.free
-        own = (self.matrix.mT @ g[:, self.begin : self.end, None]).squeeze(2)
+        own = g[:, self.begin : self.end] @ self.matrix
         return torch.cat([own, g[:, : self.begin], g[:, self.end :]], 1) * self.free
 
     def back(self, z: Tensor, v: Tensor) -> Tensor:
@@ -51,14 +50,14 @@ class Held:
         moved = z - self.base
         if self.matrix is None:
             return moved * self.free
-        own = v[:, : self.matrix.shape[2]]
+        own = v[:, : self.matrix.shape[1]]
         return torch.cat([own, moved[:, : self.begin], moved[:, self.end :]], 1) * self.free
 
     @property
     def stretch(self) -> Tensor:
         """By how much the lift lengthens at most, (), at least 1."""
         one = self.base.new_ones(())
-        return one if self.matrix is None else torch.linalg.matrix_norm(self.matrix, 2).amax().clamp_min(1)
+        return one if self.matrix is None else torch.linalg.matrix_norm(self.matrix, 2).clamp_min(1)
 
 
 def held(problem: Problem, known: Held) -> Problem:

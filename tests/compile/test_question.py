@@ -100,8 +100,10 @@ def masked(model, matrix=None, scale=None):
     """A batch of which each row lacks other values, whose raw values are those before ``matrix``."""
     raw = batch()
     known = torch.rand(raw.shape) < 0.6
-    prepared = (torch.where(known, raw, 0) @ (torch.eye(6).double() if matrix is None else matrix).T) / (1 if scale is None else scale[:, None])
-    return raw, known, Partly(prepared, (~known).double(), matrix, scale)
+    prepared = (torch.where(known, raw, 0) @ (torch.eye(6).double() if matrix is None else matrix).T) / (
+        1 if scale is None else scale[:, None]
+    )
+    return raw, known, Partly(prepared, (~known).double(), matrix)
 
 
 def test_what_is_missing_of_a_gaussian_is_its_conditional_mean():
@@ -229,7 +231,9 @@ def test_what_no_factor_tells_is_said_with_what_to_clamp():
         ask(model, {"Y": batch()}, ["W"])
     assert caught.value.issues[0].code == "FG657"
     text = GAUSSIAN.replace("[L, classifier(Z)]", "[L, classifier(Z) + other(U)]")
-    text = text.replace("  classifier: linear", "  classifier: linear\n  other: linear").replace("  Z: {", "  U: {kind: observed, shape: [2]}\n  Z: {")
+    text = text.replace("  classifier: linear", "  classifier: linear\n  other: linear").replace(
+        "  Z: {", "  U: {kind: observed, shape: [2]}\n  Z: {"
+    )
     with pytest.raises(RunError, match="its factors read U too") as caught:
         ask(built(text), {"Y": batch()}, ["L"])
     assert "clamp U" in caught.value.issues[0].fix
