@@ -16,7 +16,7 @@ from factorgraph.graph.resolve import resolve
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.inference.solvers._kinds import Direct
 from factorgraph.metrics._base import squared_difference
-from factorgraph.metrics._timing import medians
+from factorgraph.metrics._timing import leasts
 from factorgraph.run.counts import products
 from factorgraph.run.measured import TIMED_ROWS, Measured
 from factorgraph.run.report import aligned, jsonable
@@ -177,7 +177,7 @@ def _comparison(on: Measured, latents: tuple[str, ...], names: Sequence[str]) ->
     end = _best(on, [name for name in names if on.method(name) == "argmin"])
     best = replace(end, latents=latents)
     visits = [each for name in names for each in _visits(on, name, best)]
-    seconds = medians([partial(each.on.seconds, each.name) for each in visits])
+    seconds = leasts([partial(each.on.seconds, each.name) for each in visits])
     unit = min(range(len(visits)), key=lambda place: _pass_first(on, visits[place].name, best.procedure))
     one = visits[unit]
     called = f"{one.name} with {one.steps} steps" if on.method(one.name) == "argmin" else f"one pass of {one.name}"

@@ -48,6 +48,7 @@ def _draw(axes: Axes, curve: Curve, place: int, across: list[float], errors: lis
         linewidth=1.5 if search else 0.8,
         marker="o" if search else MARKERS[place % len(MARKERS)],
         markersize=3 if search else 8,
+        markeredgecolor=colour if search else "white",  # so that marks at one place are seen apart
         label=curve.name,
         zorder=3 if search else 4,
     )
