@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import loss_factors
+from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
 from factorgraph.graph.model import WEIGHT, Graph, Id
@@ -36,6 +38,11 @@ class View:
     @property
     def graph(self) -> Graph:
         return self.program.graph
+
+    @cached_property
+    def predictions(self) -> Mapping[str, Id]:
+        """Factors that compare a latent variable with what is predicted of it."""
+        return predictions(self.graph)
 
 
 @dataclass

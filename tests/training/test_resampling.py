@@ -119,7 +119,7 @@ def test_columns_are_different_rows_on_the_constraint_and_the_others_stay(tmp_pa
     again.act(Told([1, 4, 7], 9), 37, given)
     assert torch.equal(other.view.model.tensors()["functions.decoder"]["matrix"], matrix)
     again.act(Told([1, 4, 7], 9), 38, given)
-    assert not torch.equal(other.view.model.tensors()["functions.decoder"]["matrix"], matrix)
+    assert not torch.allclose(other.view.model.tensors()["functions.decoder"]["matrix"][:, [1, 4, 7]], matrix[:, [1, 4, 7]])
 
 
 def test_rows_that_lack_the_variable_are_never_columns(tmp_path):

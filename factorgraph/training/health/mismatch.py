@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.compile.dependence import origin
-from factorgraph.graph.model import FactorNode, Graph, Id
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import NonNegative
-from factorgraph.structure import Normalised, Square
+from factorgraph.structure import Square
 from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from factorgraph.graph.model import Id
     from factorgraph.training.objective import Batch
     from factorgraph.training.sides import Stretch
-
-BOTH = frozenset({0, 1})
 
 
 class Mismatch(HealthLeaf):
@@ -61,23 +58,9 @@ class Mismatch(HealthLeaf):
 def _by_factors(batch: Batch) -> Iterator[tuple[str, Id, Tensor]]:
     """Factors that compare a latent variable with what is predicted of it: id, variable, the squared error of the batch."""
     view = batch.view
-    for name, share in batch.shares.items():
-        factor = view.graph.factors[name]
-        key = _predicted(view.graph, factor)
-        if key is not None and factor.weight != 0:
-            assert isinstance(factor.leaf, Square), "asked only of squares"
-            half = view.program.weight(name, view.model.tensors()) * factor.leaf.curvature({}) / 2
-            yield name, key, share.detach().sum() / half
-
-
-def _predicted(graph: Graph, factor: FactorNode) -> Id | None:
-    """The latent variable that a square compares with something computed from observed ones alone; ``None`` if it is no such."""
-    leaf = factor.leaf
-    if factor.parameters or len(factor.arguments) != 2 or not leaf.keeps(Square, BOTH) or leaf.keeps(Normalised, BOTH):
-        return None
-    latent = frozenset(each.id for each in graph.of_kind("latent"))
-    observed = frozenset(each.id for each in graph.of_kind("observed"))
-    for here, there in (factor.arguments, factor.arguments[::-1]):
-        if origin(graph, here) in latent and graph.depends(there, observed) and not graph.depends(there, latent):
-            return origin(graph, here)
-    return None
+    for name, key in view.predictions.items():
+        leaf = view.graph.factors[name].leaf
+        if name in batch.shares:
+            assert isinstance(leaf, Square), "predictions are compared by squares"
+            half = view.program.weight(name, view.model.tensors()) * leaf.curvature({}) / 2
+            yield name, key, batch.shares[name].detach().sum() / half
