@@ -21,6 +21,7 @@ MOST_SLOTS_GUESSED = 100  # where a spec does not load, a family is tried at so 
 SMOKE_STEPS = 10  # a phase, in the size that only shows that everything runs
 SMOKE_ROWS = {"count": 500, "test": 50, "labelled": 100}  # of data, at most
 SMOKE_BATCH = 20  # rows, at most
+SMOKE_SEARCH = 20  # steps, at most
 At = Callable[[str], Path | None]
 
 
@@ -171,7 +172,7 @@ def lasting(spec: Spec, steps: int | None, epochs: int | None, origin: str) -> S
 
 
 def _small(spec: Spec, origin: str) -> Spec:
-    """The spec with small batches of little data: what says how much it has, has less."""
+    """The spec with small batches of little data and short searches: what says how much it has, has less."""
     document = spec.document
     for name, block in spec.data.blocks.items() if spec.data is not None else ():
         path: Path = ("data", name) if name else ("data",)
@@ -184,6 +185,9 @@ def _small(spec: Spec, origin: str) -> Spec:
         rows = declared.first.batch_size
         if not isinstance(rows, str) and rows > SMOKE_BATCH and declared.first.labelled is None:
             document = document.edit(("learning", name, "batch_size"), SMOKE_BATCH, origin)
+    for name, procedure in spec.inference.items():
+        if hasattr(procedure.first, "tolerance") and getattr(procedure.first, "steps", 0) > SMOKE_SEARCH:
+            document = document.edit(("inference", name, "steps"), SMOKE_SEARCH, origin)
     return _read(document)
 
 

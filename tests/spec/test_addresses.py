@@ -190,6 +190,12 @@ def test_the_smoke_budget_has_small_batches_of_little_data(spec: Spec) -> None:
     assert (less.data.first.count, less.data.first.test, less.learning["fit"].first.batch_size) == (80, 0.37, "all")
 
 
+def test_the_smoke_budget_has_short_searches(spec: Spec) -> None:
+    (name,) = spec.inference
+    steps = {asked: spec.with_changes({f"inference.{name}.steps": asked}, "test").budget("smoke") for asked in (7, 4000)}
+    assert {asked: vars(each.inference[name].first)["steps"] for asked, each in steps.items()} == {7: 7, 4000: 20}
+
+
 def test_a_phase_for_each_slot_gets_its_own_values() -> None:
     text = TEXT.replace("set: {factors.sparsity.weight: 0.1}", 'per: p, set: {factors.sparsity.weight: "count[p]"}')
     phase = loads(text).learning["warm"]
