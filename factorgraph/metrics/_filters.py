@@ -75,4 +75,5 @@ def direction(filters: Tensor) -> Tensor:
     frequency = torch.complex(across.expand(sides), down[:, None].expand(sides))
     turned = (frequency / frequency.abs().clamp_min(torch.finfo(filters.dtype).tiny)).square()
     total = torch.where(frequency.abs() > 0, power, 0).sum((1, 2))
-    return (power * turned).sum((1, 2)) / torch.where(total > 0, total, 1)
+    found: Tensor = (power * turned).sum((1, 2)) / torch.where(total > 0, total, 1)
+    return found

@@ -58,9 +58,7 @@ def convolved(x: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, paddi
     return torch.nn.functional.conv2d(x, matrix, bias, stride, low)
 
 
-def spread(
-    y: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, padding: Padding | int, sides: tuple[int, ...]
-) -> Tensor:
+def spread(y: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, padding: Padding | int, sides: tuple[int, ...]) -> Tensor:
     """Its adjoint: y (batch, outputs, rows, columns) -> (batch, inputs, *sides), to which a bias is added."""
     kernel = matrix.shape[-1]
     low, _ = borders(kernel, padding)

@@ -135,5 +135,5 @@ class Convolution(AffineFunction):
         matrix = parameters["matrix"]
         if self.connections:
             with torch.no_grad():
-                matrix.mul_(link_mask(*matrix.shape[:2], self.connections, matrix)[:, :, None, None])
+                matrix.mul_(link_mask(matrix.shape[0], matrix.shape[1], self.connections, matrix)[:, :, None, None])
         super().project(parameters)

@@ -47,18 +47,22 @@ class Crop(Function, Affine):
         """Where the rows and columns that are kept begin, and how many they are."""
         if len(given) < 2:
             raise ShapeError(f"cannot crop {list(given)}: it takes [height, width], or [maps, height, width]")
-        if self.margin is None:
-            kept = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        else:
-            kept = tuple(each - 2 * self.margin for each in given[-2:])
-        for axis, (side, left) in enumerate(zip(given[-2:], kept, strict=True)):
-            if left is None or not 0 < left <= side:
-                key = "size" if self.margin is None else "margin"
-                most = f"it keeps at most {side}" if self.margin is None else f"its margin is at most {(side - 1) // 2}"
-                what = "height" if axis == 0 else "width"
-                raise ShapeError(f"cannot crop {list(given)}: of a {what} of {side} {most}", (key,))
-        (top, rows), (left, columns) = (((side - each) // 2, each) for side, each in zip(given[-2:], kept, strict=True))
-        return (top, rows), (left, columns)
+        size = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        rows, columns = (
+            self._along(given, axis, each) for axis, each in zip((len(given) - 2, len(given) - 1), size, strict=True)
+        )
+        return rows, columns
+
+    def _along(self, given: Shape, axis: int, size: int | None) -> tuple[int, int]:
+        """Where on an axis begins what is kept, and how much that is."""
+        side = given[axis]
+        kept = side - 2 * (self.margin or 0) if size is None else size
+        if not 0 < kept <= side:
+            key = "size" if self.margin is None else "margin"
+            most = f"it keeps at most {side}" if self.margin is None else f"its margin is at most {(side - 1) // 2}"
+            what = "width" if axis == len(given) - 1 else "height"
+            raise ShapeError(f"cannot crop {list(given)}: of a {what} of {side} {most}", (key,))
+        return (side - kept) // 2, kept
 
     def output_shape(self, given: Shape, wanted: Shape | None) -> Shape | None:
         (_, rows), (_, columns) = self._kept(given)

@@ -157,7 +157,7 @@ class Network(Function, Differentiable):
     mirror: str | None = Field(default=None, description="instead of layers: a network, whose layers are reversed and transposed")
     activation: Activation = Field(default="relu", description="the type of the function behind each c, d and fc but the last")
     last: Activation = Field(default="identity", description="the type of the function behind the last of them")
-    padding: _layers.Padding = Field(default="same", description="what c and d do at the border")
+    padding: _convolve.Padding = Field(default="same", description="what c and d do at the border")
     width: Positive = Field(default=1.0, description="multiplies every number of maps or units that is given")
     init: Literal["auto"] | Positive = Field(
         default="auto", description="how the matrices start: a deviation; auto keeps the size of a signal"
