@@ -54,6 +54,7 @@ class Curve:
     name: str
     method: str
     places: tuple[Place, ...]
+    solver: str = ""  # whose steps; none of an encoder
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,8 @@ def _curves(on: Measured, places: Sequence[Place]) -> Iterator[Curve]:
     for each in places:
         named[_name(each.procedure)].append(each)
     for name, own in named.items():
-        yield Curve(name, on.method(name), tuple(own))
+        solver = on.plans(own[0].procedure)[0].solver
+        yield Curve(name, on.method(name), tuple(own), "" if solver is None else str(solver["type"]))
 
 
 def _name(procedure: str) -> str:

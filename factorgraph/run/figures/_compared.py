@@ -25,7 +25,9 @@ def compared(found: Comparison) -> Figure:
         errors = [max(each.code_error, floor) for each in curve.places]
         _draw(left, curve, place, [each.steps for each in curve.places], errors)
         _draw(right, curve, place, [each.time for each in curve.places], errors)
-    for axes, label in ((left, "steps"), (right, f"time: 1 is {found.unit}")):
+    by_unit = any(each.solver == "coordinate_descent" for each in found.curves)
+    steps = "steps (of coordinate descent, of one unit)" if by_unit else "steps"
+    for axes, label in ((left, steps), (right, f"time: 1 is {found.unit}")):
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(label, fontsize=LETTERS, color=INK)
@@ -36,6 +38,12 @@ def compared(found: Comparison) -> Figure:
     title(left, f"{', '.join(found.latents)}: distance to the best code", "lines: searches; large marks: learned")
     left.legend(loc="lower left", fontsize=LETTERS, frameon=False, handlelength=2.4)  # where errors are small no step has been
     return fitted(figure)
+
+
+def _label(curve: Curve) -> str:
+    """``optimal: fista``, ``lista: ista, unrolled``, ``fast: one pass``."""
+    kinds = {"argmin": curve.solver, "unrolled": f"{curve.solver}, unrolled", "amortized": "one pass"}
+    return f"{curve.name}: {kinds.get(curve.method, curve.method)}".replace("_", " ")
 
 
 def _draw(axes: Axes, curve: Curve, place: int, across: list[float], errors: list[float]) -> None:
@@ -49,6 +57,6 @@ def _draw(axes: Axes, curve: Curve, place: int, across: list[float], errors: lis
         marker="o" if search else MARKERS[place % len(MARKERS)],
         markersize=3 if search else 8,
         markeredgecolor=colour if search else "white",  # so that marks at one place are seen apart
-        label=curve.name,
+        label=_label(curve),
         zorder=3 if search else 4,
     )
