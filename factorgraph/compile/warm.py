@@ -57,4 +57,6 @@ def describe(graph: Graph, plan: ProcedurePlan) -> str:
 def _of_all(graph: Graph, one: int) -> str:
     counts = [block.count for block in graph.spec.data.blocks.values()] if graph.spec.data is not None else []
     known = [count for count in counts if count is not None]
-    return f": {one * sum(known) / 2**20:,.1f} MB of {sum(known):,} rows" if known and len(known) == len(counts) else ""
+    if not known or len(known) < len(counts):
+        return ""
+    return f": {one} x {sum(known):,} = {one * sum(known) / 1e6:,.3g} MB"
