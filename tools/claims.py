@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -94,7 +93,7 @@ def check(name: str, out: Path, seconds: float) -> str:
 
 
 def stop(running: subprocess.Popen[str]) -> None:
-    running.send_signal(signal.SIGINT)
+    running.terminate()
     try:
         running.communicate(timeout=STOPPING)
     except subprocess.TimeoutExpired:
