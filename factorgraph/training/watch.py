@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from factorgraph.registry import leaves
-from factorgraph.training.health._base import HealthLeaf, Step
-from factorgraph.training.health.dead import idle
+from factorgraph.training.health._base import HealthLeaf, Step, idle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +58,7 @@ class Watch:
         with torch.no_grad():
             for measure in stretch.measures:
                 about = measure.type + BETWEEN
-                shown = {key.removeprefix(about): each for key, each in self.shown.items() if key.startswith(about)}
+                shown = {key.removeprefix(about): self.shown[key] for key in sorted(self.shown) if key.startswith(about)}
                 found.update({about + subject: each for subject, each in measure.values(shown, stretch).items()})
         self._ended.append((row, stretch, found))
 

@@ -29,7 +29,10 @@ factors:
   fit:        {type: squared_distance, between: [Y, decoder(Z)], weight: 0.5}
   prediction: {type: squared_distance, between: [encoder(Y), Z], weight: 0.37}
   sparsity:   {type: l1, of: Z, weight: 0.1}
-inference: {best: {method: argmin, of: Z, solver: ista}, fast: {method: amortized, of: Z, by: encoder(Y)}}
+inference:
+  best: {method: argmin, of: Z, solver: ista}
+  fast: {method: amortized, of: Z, by: encoder(Y)}
+  again: {method: argmin, of: Z, solver: ista, steps: 3}
 learning: {fit: {loss: energy, steps: 100HEALTH}}
 """
 RNG = np.random.default_rng(7)
@@ -181,9 +184,17 @@ def test_nothing_is_read_off_a_device():
 def test_what_is_gathered_is_restored_to_the_bit():
     stretch, watch, other = stretch_of(), Watch(), Watch()
     look(Case("", 0), stretch, watch)
-    found = {"best": Found({"Z": torch.from_numpy(CODES[0])})}
-    watch.see(stretch, Step(Batch(stretch.view, {}, (), found=found), "one", torch.tensor(0.37)))
+    sure = torch.zeros(8, dtype=torch.int64), torch.ones(8), torch.ones(8)
+    found = {"best": Found({"Z": torch.from_numpy(CODES[0])}, *sure), "again": Found({"Z": torch.from_numpy(CODES[1])}, *sure)}
+    for player in ("other", "one"):
+        watch.see(stretch, Step(Batch(stretch.view, {}, (), found=found), player, torch.tensor(0.37)))
     tensors, about = watch.state()
     other.restore(tensors, json.loads(json.dumps(about)))
     assert other.first == watch.first and other.first
     assert {key: each.tolist() for key, each in other.shown.items()} == {key: each.tolist() for key, each in watch.shown.items()}
+    other.shown = dict(reversed(other.shown.items()))  # files keep no order
+    rows: list[dict[str, Any]] = [{}, {}]
+    for each, row in zip((watch, other), rows, strict=True):
+        each.end(stretch, row)
+        list(each.read())
+    assert json.dumps(rows[0]) == json.dumps(rows[1])

@@ -12,7 +12,7 @@ from factorgraph import compile as compiler
 from factorgraph.errors import SpecError
 from factorgraph.spec.load import loads
 from factorgraph.training import session, sides
-from factorgraph.training.health.dead import idle
+from factorgraph.training.health._base import idle
 from factorgraph.training.resampling import Resampling
 from factorgraph.training.session import StoppedError, resume, train
 from factorgraph.training.sides import Side, stretches

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from factorgraph.training.objective import Batch
     from factorgraph.training.sides import Stretch
 
+RARE = 0.05  # of how often the average unit is active
+
 Shown = Mapping[str, "Tensor"]  # by subject: a latent variable, a procedure, a function, a factor, a player
 
 
@@ -73,3 +75,8 @@ def more_steps(procedure: str, stretch: Stretch) -> str:
     """What helps a search that ends too early."""
     plan, method = stretch.view.inferences[procedure].plan, stretch.view.inferences[procedure].method
     return f"more inference.{plan.name}.steps (now {getattr(method, 'steps', 0)})"
+
+
+def idle(counts: Tensor) -> Tensor:
+    """(units,): which are dead, from the number of samples that each was active in."""
+    return counts <= RARE * counts.mean()

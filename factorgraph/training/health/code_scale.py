@@ -19,8 +19,8 @@ class CodeScale(HealthLeaf):
 
     .. math:: \frac{1}{N} \sum_Y \lVert Z(Y) \rVert_2
 
-    Of a latent variable: the mean length of its codes. It is judged by how many times larger or smaller it is than at the first
-    look of the phase.
+    Of a latent variable, unless it is a choice: the mean length of its codes. It is judged by how many times larger or smaller it
+    is than at the first look of the phase.
 
     Healthy:  within a factor of 10 either way.
     Remedy:   a bound on what reads the code: ``unit_norm: columns`` or ``max_column_norm`` of the decoder.
@@ -33,7 +33,8 @@ class CodeScale(HealthLeaf):
     at_most: NonNegative = Field(default=10.0, description="how many times larger or smaller than at the first look")
 
     def see(self, step: Step) -> Shown:
-        lengths = {key: code.flatten(1).norm(dim=1) for key, code in codes(step.batch)}
+        variables = step.batch.view.graph.variables
+        lengths = {key: code.flatten(1).norm(dim=1) for key, code in codes(step.batch) if variables[key].domain != "one_hot"}
         return {key: torch.stack([each.sum(), torch.ones_like(each).sum()]) for key, each in lengths.items()}
 
     def values(self, shown: Shown, stretch: Stretch) -> Shown:

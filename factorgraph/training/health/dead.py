@@ -9,15 +9,10 @@ from pydantic import Field
 
 from factorgraph.metrics._base import active_units
 from factorgraph.spec.constants import Share
-from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes
+from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes, idle
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from factorgraph.training.sides import Stretch
-
-
-RARE = 0.05  # of how often the average unit is active
 
 
 class Dead(HealthLeaf):
@@ -50,8 +45,3 @@ class Dead(HealthLeaf):
         done = stretch.phase.on_dead is not None
         fix = "they get new columns as it learns" if done else f"learning.{stretch.name}.on_dead=resample, or fewer units"
         return f"{round(value * units)} of {units} units of {subject} are hardly ever active: {fix}"
-
-
-def idle(counts: Tensor) -> Tensor:
-    """(units,): which are dead, from the number of samples that each was active in."""
-    return counts <= RARE * counts.mean()
