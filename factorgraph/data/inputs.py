@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the input and the corners (patches, 2) at which it was cut, top and left."""
+    """One picture of the input and the corners (patches, 2) at which it was cut, top and left; ``file``: its size as it came."""
 
     name: str
     height: int
     width: int
     corners: Array
+    file: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Input:
     pictures: tuple[Picture, ...]
     kept: Mapping[str, Kept]
     preparation: Preparation
+    raw: Array | None = None  # of pictures: the samples before they were prepared
 
     @property
     def rows(self) -> int:
@@ -61,8 +63,10 @@ class Input:
     def assemble(self, variable: str, values: Array) -> tuple[Array, ...]:
         """One array per picture, (height, width) or (3, height, width), overlaps averaged; for arrays one: the samples."""
         raw = self.undo(variable, values)
-        if not self.pictures:
-            return (raw,)
+        return self.together(raw) if self.pictures else (raw,)
+
+    def together(self, raw: Array) -> tuple[Array, ...]:
+        """Raw samples as the pictures that they were cut from, overlaps averaged."""
         found, start = [], 0
         for picture in self.pictures:
             end = start + len(picture.corners)
@@ -93,6 +97,22 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     return _from_pictures(files, preparation, geometry, step)
 
 
+def read_variable(path: Path, variable: str, preparation: Preparation) -> Input:
+    """One variable that the data bind, from a picture, a folder of pictures, or an .npy or .npz of samples. DataError."""
+    if path.is_dir() or path.suffix.lower() not in arrays.ENDINGS:
+        given = read_input(path, preparation)
+        if variable not in given.variables:
+            why = f"{path} is a picture, and {variable} is bound to {preparation.bind[variable]}"
+            raise DataError(issue("FG521", why, fix=f"give an array, or a picture for {', '.join(given.variables)}"))
+        return replace(given, variables={variable: given.variables[variable]}, kept={variable: given.kept[variable]})
+    found = arrays.read(path)
+    named = [name for name in (variable, preparation.bind[variable]) if name in found] or list(found)
+    if (len(named) > 1 and named == list(found)) or found[named[0]].ndim == 0:
+        why = f"{path} holds {', '.join(found)}, none of which is {variable}"
+        raise DataError(issue("FG521", why, fix=f"name one of its arrays {variable}"))
+    return _prepared({variable: found[named[0]]}, preparation, path)
+
+
 def _pictures_in(path: Path) -> list[tuple[str, Path]]:
     """A picture, or those of a folder and of the folders in it, as in a folder whose folders are labels; each with its name."""
     if not path.is_dir():
@@ -113,23 +133,24 @@ def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, 
         raise DataError(issue("FG521", why, fix=f"a stride from 1 to {geometry.size}"))
     pictures = [_picture(name, file, geometry, stride) for name, file in files]
     check_size(sum(len(each.corners) for each in pictures), geometry.shape, "patches", (), bytes_each=16)
-    cut = np.concatenate([_cut(file, each, geometry) for (_, file), each in zip(files, pictures, strict=True)])
-    prepared, kept = preparation.chains[geometry.field].apply(cut)
+    read = [images.read(file, geometry.colors) for _, file in files]
+    raw = np.concatenate([cut(values, each, geometry) for values, each in zip(read, pictures, strict=True)])
+    prepared, kept = preparation.chains[geometry.field].apply(raw)
     names = preparation.variables_of(geometry.field)
     variables = {name: preparation.to_variable(name, prepared) for name in names}
-    return Input(variables, tuple(pictures), dict.fromkeys(names, kept), preparation)
+    return Input(variables, tuple(pictures), dict.fromkeys(names, kept), preparation, raw)
 
 
 def _picture(name: str, file: Path, geometry: Geometry, stride: int) -> Picture:
     height, width = images.size_of(file)
     if geometry.whole:
-        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64))
+        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64), (height, width))
     if min(height, width) < geometry.size:
         why = f"{file} is {width} x {height} pixels; this model sees patches of {geometry.size} x {geometry.size}"
         raise DataError(issue("FG514", why, fix=f"a picture of at least {geometry.size} x {geometry.size} pixels"))
     tops, lefts = (_starts(length, geometry.size, stride) for length in (height, width))
     corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    return Picture(name, height, width, corners)
+    return Picture(name, height, width, corners, (height, width))
 
 
 def _starts(length: int, size: int, stride: int) -> Array:
@@ -137,8 +158,8 @@ def _starts(length: int, size: int, stride: int) -> Array:
     return np.unique(np.append(np.arange(0, length - size + 1, stride), length - size))
 
 
-def _cut(file: Path, picture: Picture, geometry: Geometry) -> Array:
-    values = images.read(file, geometry.colors)
+def cut(values: Array, picture: Picture, geometry: Geometry) -> Array:
+    """A picture, or its mask, as samples: all of it, brought to their size, or patches at the picture's corners."""
     if geometry.whole:
         return images.fitted(values, geometry.size)[None]
     windows = np.lib.stride_tricks.sliding_window_view(values, (geometry.size, geometry.size), axis=(-2, -1))
@@ -157,8 +178,12 @@ def _assembled(raw: Array, picture: Picture) -> Array:
 
 
 def _from_arrays(path: Path, preparation: Preparation) -> Input:
-    found = _named(arrays.read(path), preparation, path)
-    variables, kept = {}, {}
+    return _prepared(_named(arrays.read(path), preparation, path), preparation, path)
+
+
+def _prepared(found: Mapping[str, Array], preparation: Preparation, path: Path) -> Input:
+    """Arrays by variable, as the model takes them."""
+    variables, kept, raws = {}, {}, None
     for variable, values in found.items():
         arrays.check_finite(variable, values, ())
         chain = preparation.chain_of(variable)
@@ -166,8 +191,8 @@ def _from_arrays(path: Path, preparation: Preparation) -> Input:
         if chain is None:
             variables[variable] = preparation.to_variable(variable, values if own else values.astype(np.int64))
         elif math.prod(own) == math.prod(chain.shape):
-            raw = _scaled(values, preparation).reshape(len(values), *chain.shape).astype(np.float32)
-            prepared, kept[variable] = chain.apply(raw)
+            raws = _scaled(values, preparation).reshape(len(values), *chain.shape).astype(np.float32)
+            prepared, kept[variable] = chain.apply(raws)
             variables[variable] = preparation.to_variable(variable, prepared)
         elif math.prod(own) == math.prod(wanted):
             variables[variable] = values.reshape(len(values), *wanted).astype(np.float32)
@@ -177,7 +202,7 @@ def _from_arrays(path: Path, preparation: Preparation) -> Input:
     counts = {name: len(values) for name, values in variables.items()}
     if len(set(counts.values())) > 1:
         raise DataError(issue("FG521", f"the arrays in {path} differ in rows: {counts}", fix="one row per sample in each"))
-    return Input(variables, (), kept, preparation)
+    return Input(variables, (), kept, preparation, raws if len(found) == 1 else None)
 
 
 def _named(found: Mapping[str, Array], preparation: Preparation, path: Path) -> dict[str, Array]:

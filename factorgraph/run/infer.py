@@ -42,14 +42,14 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
     shown = made if given.pictures and not only_arrays else {}
     pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in shown}
     if only_arrays:
-        _save_arrays(output, arrays)
+        save_arrays(output, arrays)
     elif output.suffix.lower() == ".png":
         _save_only_picture(output, pictures, given)
     elif output.suffix:
         raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
     else:
         output.mkdir(parents=True, exist_ok=True)
-        _save_arrays(output / "inferred.npz", arrays)
+        save_arrays(output / "inferred.npz", arrays)
         for name, found in pictures.items():
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
@@ -106,7 +106,7 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
     return {key: np.concatenate(each) for key, each in parts.items()}
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
+def save_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
     buffer = BytesIO()
     named: dict[str, Any] = {key.replace("/", "."): each for key, each in arrays.items()}
     np.savez_compressed(buffer, **named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from factorgraph.spec.schema import Spec
 
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
+    from factorgraph.run.asking import Answered
     from factorgraph.run.claims import States
     from factorgraph.run.compare import Comparisons
     from factorgraph.run.evaluate import Evaluation
@@ -144,6 +145,21 @@ class Run:
         from factorgraph.run.evaluate import evaluate
 
         return evaluate(self, on, procedure)
+
+    def infer(
+        self,
+        clamp: Mapping[str, Any],
+        free: Sequence[str] = (),
+        mask: Path | Any | None = None,
+        procedure: str | None = None,
+    ) -> Answered:
+        """The least energy with some variables known: pictures, arrays or labels by name; the rest is inferred.
+
+        ``free``: observed variables among it. ``mask``: of a picture only what is white, or True, is known.
+        """
+        from factorgraph.run.asking import question
+
+        return question(self, clamp, free, mask, procedure)
 
     def compare(self) -> Comparisons:
         """All procedures that infer the same latents beside each other, on held-out data; drawn into the run's figures."""

@@ -1,0 +1,181 @@
+"""Answers written where the user says: arrays, a summary, and every variable that is a picture as one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from math import ceil, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.data import images
+from factorgraph.errors import DataError, issue
+from factorgraph.inference.problem import SENTENCES
+from factorgraph.lazy import np
+from factorgraph.run.files import atomic_write
+from factorgraph.run.infer import reconstructions, save_arrays
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from factorgraph.data.inputs import Input
+    from factorgraph.run.asking import Answered
+    from factorgraph.run.run import Run
+
+MOST_SHOWN = 100  # samples on one sheet
+GAP = 2  # pixels between pictures that stand side by side
+
+
+def write(run: Run, answered: Answered, output: Path, across: int = 0) -> Iterator[str]:
+    """Write ``output`` as infer does: an .npz with every array, a .png, or a folder with both and ``summary.json``.
+
+    ``across``: how many samples a step of an interpolation has; a row of the sheet is then one sample's way. Yields what there is
+    to say.
+    """
+    ending = output.suffix.lower()
+    if ending not in ("", ".npz", ".png"):
+        raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
+    pictures, notes = ({}, []) if ending == ".npz" else _pictures(run, answered, across)
+    if ending == ".npz":
+        save_arrays(output, _arrays(answered))
+    elif ending == ".png":
+        if len(pictures) != 1:
+            what = f"there are {len(pictures)} pictures to write" if pictures else "nothing of the answer is a picture"
+            raise DataError(
+                issue("FG677", f"{output.name} can hold one picture, and {what}", fix="name a folder, or a file .npz")
+            )
+        atomic_write(output, images.to_bytes(next(iter(pictures.values()))))
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        save_arrays(output / "inferred.npz", _arrays(answered))
+        for name, image in pictures.items():
+            atomic_write(output / f"{name}.png", images.to_bytes(image))
+        atomic_write(output / "summary.json", json.dumps(_summary(answered, notes), indent=1).encode())
+    counts = np.bincount(answered.status, minlength=len(SENTENCES))
+    searched = not np.isnan(answered.certificate).all()
+    ends = ", ".join(f"{count} {word}" for count, word in zip(counts, SENTENCES, strict=True) if count)
+    ends = ends if searched else "nothing was searched"
+    yield f"{len(answered.energy)} samples: mean energy {answered.energy.mean():.5g}; {ends}"
+    yield from (f"planned for this question: {each}" for each in answered.plans)
+    yield from (f"{name}: {_labels(run, answered, name)}" for name in _choices(run, answered))
+    yield from (f"note: {each}" for each in (*answered.notes, *notes))
+    yield str(output)
+
+
+def _arrays(answered: Answered) -> dict[str, ndarray]:
+    found = {f"variable/{key}": each for key, each in answered.variables.items()}
+    found |= {f"share/{key}": each for key, each in answered.shares.items()}
+    found |= {name: getattr(answered, name) for name in ("energy", "status", "steps", "certificate")}
+    return found if answered.mask is None else {**found, f"mask/{answered.masked}": answered.mask}
+
+
+def _summary(answered: Answered, notes: list[str]) -> dict[str, Any]:
+    return {
+        "samples": len(answered.energy),
+        "energy": float(answered.energy.mean()),
+        "shares": {key: float(each.mean()) for key, each in answered.shares.items()},
+        "planned": list(answered.plans),
+        "notes": [*answered.notes, *notes],
+    }
+
+
+def _choices(run: Run, answered: Answered) -> list[str]:
+    """The variables that are a choice, and were not given."""
+    known = run.model.graph.variables
+    return [key for key in answered.variables if known[key].domain == "one_hot" and known[key].kind == "observed"]
+
+
+def _labels(run: Run, answered: Answered, name: str) -> str:
+    labels = answered[name].reshape(len(answered.energy), -1).argmax(1).tolist()
+    return ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
+
+
+# --- pictures ------------------------------------------------------------------------------------------------------------------
+
+
+def _pictures(run: Run, answered: Answered, across: int) -> tuple[dict[str, ndarray], list[str]]:
+    """By file name: of what was read as pictures the result at the picture's size, of anything else a sheet of samples."""
+    found: dict[str, ndarray] = {}
+    notes: list[str] = []
+    made = reconstructions(run.model.graph)
+    for name in answered.variables:
+        given = answered.inputs.get(name)
+        if given is not None and given.pictures and not across:
+            values = answered[name] if name == answered.masked else _computed(run, answered, made.get(name))
+            if values is not None:
+                found |= _assembled(answered, given, name, values)
+        elif name in run.preparation.bind and (sheet := _sheet(run, answered, name, across, notes)) is not None:
+            found[name] = sheet
+    return found, notes
+
+
+def _computed(run: Run, answered: Answered, key: str | None) -> ndarray | None:
+    """A value of the graph for what was answered."""
+    from factorgraph.lazy import torch
+
+    if key is None:
+        return None
+    given = {name: torch.from_numpy(each).to(run.device) for name, each in answered.variables.items()}
+    if not run.model.computable(key, given):
+        return None
+    found: ndarray = run.model.evaluate((key,), **given)[key].detach().cpu().numpy()
+    return found
+
+
+def _assembled(answered: Answered, given: Input, name: str, values: ndarray) -> Mapping[str, ndarray]:
+    """One picture each; of what was known in part input, mask and result side by side."""
+    raw = given.undo(name, values)
+    if name != answered.masked or answered.mask is None or given.raw is None:
+        return {f"{Path(one.name).stem}-{name}": image for one, image in zip(given.pictures, given.together(raw), strict=True)}
+    known = answered.mask
+    result = completed(raw, given.raw, known)
+    parts = zip(
+        given.pictures, *(given.together(each) for each in (np.where(known, given.raw, 0.5), known * 1.0, result)), strict=True
+    )
+    return {f"{Path(one.name).stem}-{name}": beside(images_) for one, *images_ in parts}
+
+
+def completed(raw: ndarray, given: ndarray, known: ndarray) -> ndarray:
+    """What was inferred where nothing was known, and what was known elsewhere.
+
+    A preparation that takes a sample's mean away took it of a first guess: the level follows from what is known.
+    """
+    axes = tuple(range(1, raw.ndim))
+    level = ((given - raw) * known).sum(axes, keepdims=True) / np.maximum(known.sum(axes, keepdims=True), 1)
+    return np.where(known, given, raw + level)
+
+
+def beside(pictures: list[ndarray]) -> ndarray:
+    """Pictures of one size side by side, white between them."""
+    high = pictures[0].shape[:-1]
+    between = np.ones((*high, GAP))
+    return np.concatenate([part for each in pictures for part in (between, each)][1:], axis=-1)
+
+
+def _sheet(run: Run, answered: Answered, name: str, across: int, notes: list[str]) -> ndarray | None:
+    """Samples of a variable as pictures on a sheet; ``None`` where they are none."""
+    preparation = run.preparation
+    chain = preparation.chain_of(name)
+    if chain is None or len(chain.shape) not in (2, 3) or (len(chain.shape) == 3 and chain.shape[0] not in (1, 3)):
+        return None
+    values = answered[name].reshape(-1, *chain.prepared_shape)
+    raw = None if any(chain.apply(np.zeros((1, *chain.shape)))[1]) else chain.undo(values, {})
+    if raw is None:
+        shown = chain.pixels(values)
+        raw = 0.5 + shown / (2 * np.maximum(np.abs(shown).max(tuple(range(1, shown.ndim)), keepdims=True), 1e-12))
+        notes.append(
+            f"{name} was not cut from a picture, and its preparation is not undone: it is shown around grey, each at its scale"
+        )
+    raw = raw[:, 0] if raw.ndim == 4 and raw.shape[1] == 1 else raw
+    if across:
+        steps = len(raw) // across
+        rows = [[raw[step * across + sample] for step in range(steps)] for sample in range(min(across, 10))]
+    else:
+        shown_ = raw[:MOST_SHOWN]
+        wide = ceil(sqrt(len(shown_)))
+        blank = np.ones_like(shown_[0])
+        filled = [*shown_, *[blank] * (-len(shown_) % wide)]
+        rows = [filled[begin : begin + wide] for begin in range(0, len(filled), wide)]
+    lines = [beside(row) for row in rows]
+    between = np.ones((*lines[0].shape[:-2], GAP, lines[0].shape[-1]))
+    return np.concatenate([part for line in lines for part in (between, line)][1:], axis=-2)
