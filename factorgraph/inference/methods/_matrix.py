@@ -44,7 +44,9 @@ def _with_options(value: Any, info: ValidationInfo) -> Any:
     return made
 
 
-Matrices = Annotated[dict[Name, Matrix], BeforeValidator(_with_options)]
+Matrices = Annotated[
+    dict[Name, Matrix], BeforeValidator(_with_options, json_schema_input_type=dict[Name, Matrix | None] | list[Name])
+]
 
 
 class Layered(Method):
