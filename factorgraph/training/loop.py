@@ -165,7 +165,7 @@ class Trainer:
             raise RunError(issue("FG678", what, fix="give more epochs, or start a new run"))
         while self.position.phase < len(self.stretches):
             stretch = self.stretches[self.position.phase]
-            if self.position.step == 0:
+            if self.position.step == 0 and stretch.steps > 0:  # one without steps changes nothing: its state is the one before it
                 stretch.begin()
                 Tuning(stretch).begin(partial(self._every, stretch), known_before(self.stretches[: self.position.phase]))
             if self.position == Position():

@@ -144,3 +144,9 @@ def test_what_was_not_trained_is_not_drawn(monkeypatch):
         raise NotMeasuredError(state)
 
     assert dict(drawn(asked_figures(loads(text), states))) == {}
+
+
+def test_a_phase_without_steps_leaves_the_state_before_it_alone(tmp_path: Path):
+    run = fg.train(spec(THIN).with_changes({"learning.thin.steps": 0}, "test"), tmp_path / "run")
+    for state in ("dense", "thin[3]"):
+        assert (run.measured(state).model.tensors()["inference.lista"]["inhibition"] != 0).all()  # thin[3] keeps none
