@@ -126,6 +126,20 @@ def test_whole_specs_in_pages_are_valid(page, command, tmp_path):
         command(f"factorgraph validate {path}")
 
 
+def test_the_page_on_questions(command, tmp_path):
+    page = ROOT / "docs" / "questions.md"
+    (spec,) = blocks(page, "yaml")
+    (tmp_path / "digits.yaml").write_text(spec)
+    drawn, asked = blocks(page, "python")
+    exec(compile(drawn, "questions.md", "exec"), {})
+    for line in commands(page):
+        command(line)
+    for folder, name in {"coded": "photo-X", "filled": "photo-X", "drawn": "X", "between": "X"}.items():
+        assert (tmp_path / folder / f"{name}.png").is_file(), folder
+    exec(compile(asked, "questions.md", "exec"), made := {})
+    assert made["label"].shape == (1,) and len(made["energies"]) == 10
+
+
 def test_commands_of_the_language_page_run(command):
     for line in commands(ROOT / "docs" / "language.md"):
         command(line)
