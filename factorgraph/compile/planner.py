@@ -156,7 +156,8 @@ def _parts_misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
 
 def _candidates(named: Named) -> dict[str, type[Solver]]:
     """The solvers that its way to infer can use."""
-    return {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, named.method.runs())}
+    runs = named.method.runs()
+    return {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, Solver) and issubclass(cls, runs)}
 
 
 def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tuple[Solver, str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from factorgraph.lint.reading import Reading
 
 def check(reading: Reading) -> Iterator[Issue]:
     """FGW422 at a procedure whose energy is not one that variables in turn lead to the least value of."""
-    for name, plan in {each.name: each for each in reversed(reading.plan.procedures.values())}.items():
+    for name, plan in {each.name: each for each in reversed(tuple(reading.plan.procedures.values()))}.items():
         if not plan.parts or plan.convex:
             continue
         tie = next((term.factor for term in plan.terms if term.part == "unsolvable" or not term.convex), "")

@@ -83,16 +83,18 @@ def _lowered(solver: Solver, problem: Problem, steps: int) -> Tensor:
 
 def _rise(problem: Problem) -> Callable[[Tensor], Tensor]:
     """(batch,): how much higher than at the start the energy is; of a quadratic without the large terms that cancel."""
-    start, rest, form = problem.start, problem.rest, problem.quadratic
-    slope = None if form is None else form.gradient(flat(start))
-    smooth = problem.smooth(start) if slope is None else None
-    paid = None if rest is None else rest.value(start)
+    start, rest = problem.start, problem.rest
+    smooth = _smooth_rise(problem)
+    if rest is None:
+        return smooth
+    paid = rest.value(start)
+    return lambda z: smooth(z) + (rest.value(z) - paid)
 
-    def rise(z: Tensor) -> Tensor:
-        if form is not None and slope is not None:
-            higher = (flat(z - start) * (form.gradient(flat(z)) + slope)).sum(1) / 2
-        else:
-            higher = problem.smooth(z) - smooth
-        return higher if rest is None else higher + rest.value(z) - paid
 
-    return rise
+def _smooth_rise(problem: Problem) -> Callable[[Tensor], Tensor]:
+    start, form = problem.start, problem.quadratic
+    if form is None:
+        before = problem.smooth(start)
+        return lambda z: problem.smooth(z) - before
+    slope = form.gradient(flat(start))
+    return lambda z: (flat(z - start) * (form.gradient(flat(z)) + slope)).sum(1) / 2
