@@ -9,7 +9,8 @@ class Energy(LossForm):
 
     .. math:: \frac{1}{n} \sum_Y F(Y), \qquad F(Y) = E(Y, Z^\star(Y))
 
-    Promises: what the parameters do to the code is left out where the code is a minimum: its derivative is zero there.
+    Promises: what the parameters do to the code is left out where the code is a minimum of what is lowered: the derivative is
+              zero there. For a loss that sees other factors a search says ``gradient: implicit`` or ``unroll``.
     Shapes:   energies (batch,) -> a number, averaged over the batch.
     Source:   LeCun, Chopra, Hadsell, Ranzato & Huang, A Tutorial on Energy-Based Learning, 2006, section 2.2.1.
 

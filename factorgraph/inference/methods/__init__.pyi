@@ -35,20 +35,35 @@ class Argmin(MethodForm):
 
     .. math:: Z^\star(Y) = \operatorname{argmin}_Z E(Y, Z)
 
-    Promises: the solver that the plan names is the one that runs. Learning treats the code as a constant: at a minimum the
-    derivative of the energy by the parameters is its partial derivative there (envelope theorem).
+    With ``gradient: stop`` learning treats the code as a constant: at a minimum the derivative of the energy by the parameters is
+    its partial derivative there (envelope theorem). For a loss that sees other factors than the search the code is more:
+
+    .. math:: \frac{dZ^\star}{dp} = -(P H P + d)^{-1} P \, \frac{\partial}{\partial p} \nabla_Z E, \qquad
+              d = \sqrt{\epsilon} \, \frac{|Z' H Z|}{Z' Z}
+
+    *implicit* differentiates the conditions that hold at the minimum: H is the Hessian, and P keeps the active set, units that no
+    l1, domain or group holds at zero. The damping d is the root of the precision (3.5e-4 in single, 1.5e-8 in double) times the
+    curvature along the code. Along directions that are curved less the code counts as a constant; they are reported (FGW254).
+    *unroll* goes back through all steps of the search; how far each step goes counts as a constant. The memory, which grows with
+    a tenth of the steps, is told by ``explain``.
+
+    Promises: the solver that the plan names is the one that runs. Where the active set does not change, both gradients are that
+    of the code; implicit as far as the code is a minimum.
+    Needs:    implicit: smooth terms, beside them l1 or lengths of groups; unroll: ista, fista, gradient or lbfgs. For neither
+              codes that are binary or one_hot.
     Shapes:   each variable (batch, *shape); status, steps and certificate (batch,).
-    Source:   LeCun, Chopra, Hadsell, Ranzato & Huang, A Tutorial on Energy-Based Learning, 2006, section 1.
+    Source:   LeCun, Chopra, Hadsell, Ranzato & Huang, A Tutorial on Energy-Based Learning, 2006, section 1; implicit: Mairal,
+              Bach & Ponce, IEEE Trans. PAMI 34(4), 2012, proposition 1.
 
     Options:
         of: the variables that are inferred
         only: the factors that count; all, if left out
         without: factors that do not count
-        start: where the search begins; zero, if left out; then the nearest that the domain allows
+        start: where the search begins; zero, if left out; then the nearest that the domain allows. The word previous: what learning found for the row when it last saw it; zero before that, and for rows that it does not see
         solver: the rule that minimises; chosen from the structure, if left out
         steps: steps at most
         tolerance: relative duality gap, or fixed-point residual, at which a sample stops
-        gradient: how learning sees the code: as a constant
+        gradient: how learning sees the code: as a constant, through all steps of the search, or by the optimality at its end
     """
 
     def __init__(
@@ -61,7 +76,7 @@ class Argmin(MethodForm):
         solver: SolverForm | str | None = None,
         steps: Number = 100,
         tolerance: Number = 0.0001,
-        gradient: Literal['stop'] = 'stop',
+        gradient: Literal['stop', 'unroll', 'implicit'] = 'stop',
     ) -> None: ...
 
 class Unrolled(MethodForm):
@@ -71,8 +86,10 @@ class Unrolled(MethodForm):
 
     where H z + c(y) is the gradient of the quadratic part of the energy, w the weight of each unit's magnitude and L the solver's
     bound. *filter* is W, over all that the quadratic part reads side by side, with a bias if c has a part that no sample changes;
-    *inhibition* is S, *threshold* b, at least 0. What is not freed is made of the functions of the energy, and gradients flow on
-    to them; L counts as a constant, and so do fista's momentum and restarts.
+    *inhibition* is S, *threshold* b, at least 0. Where lengths of groups cost as well, as the l1 of a pool of kind l2, groups are
+    shrunk after their units, by thresholds of their own, and *threshold* frees both: a structured encoder. What is not freed is
+    made of the functions of the energy, and gradients flow on to them; L counts as a constant, and so do fista's momentum and
+    restarts.
 
     Freed matrices are the solver's own until a phase first trains them, so that an untrained network is the solver, and follow
     what their functions learn; from then on they are parameters of their own. With *keep* below 1 the smallest entries are
@@ -83,11 +100,13 @@ class Unrolled(MethodForm):
     diagonal of H, which unit is next counts as a constant, and all units are shrunk once more at the end, as in the paper.
 
     Promises: learning sees through all steps. Before it is trained, the result of as many steps of the solver.
-    Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes.
-    Shapes:   filter (units, inputs), inhibition (units, units), threshold and bias (units,); with ``share: none`` one of each for
-              every step, along a first axis. Memory in learning grows with the steps.
-    Source:   Gregor & LeCun, Learning Fast Approximations of Sparse Coding, ICML 2010, section 3; bounds and rates: Rolfe &
-              LeCun, Discriminative Recurrent Sparse Auto-Encoders, ICLR 2013, section 2.
+    Needs:    a quadratic smooth part with one Hessian for all samples, at most 4096 units; a threshold needs magnitudes, of units
+              or of groups.
+    Shapes:   filter (units, inputs), inhibition (units, units), threshold and bias (units,), group_threshold (groups,); with
+              ``share: none`` one of each for every step, along a first axis. Memory in learning grows with the steps.
+    Source:   Gregor & LeCun, Learning Fast Approximations of Sparse Coding, ICML 2010, section 3; groups: Bronstein, Sprechmann &
+              Sapiro, Learning Efficient Structured Sparse Models, ICML 2012; bounds and rates: Rolfe & LeCun, Discriminative
+              Recurrent Sparse Auto-Encoders, ICLR 2013, section 2.
 
     Options:
         of: the variables that are inferred
@@ -95,10 +114,10 @@ class Unrolled(MethodForm):
         without: factors that do not count
         steps: applications of the shrinkage
         free: which of filter, inhibition, threshold are learned: names, or a map with their options
+        gradient: how learning sees the code: through all steps, or as a constant
         share: whether all steps have the same matrices, or none do
         start: where the steps begin; zero, if left out; then the nearest that the domain allows
         solver: whose steps; chosen from the structure, if left out
-        gradient: how learning sees the code: through all steps
     """
 
     def __init__(
@@ -109,8 +128,8 @@ class Unrolled(MethodForm):
         without: Name | Sequence[Name] = ...,
         steps: Number = 100,
         free: Mapping[str, object] = ...,
+        gradient: Literal['unroll', 'stop'] = 'unroll',
         share: Literal['steps', 'none'] = 'steps',
         start: Expressed | Mapping[str, Expressed] | None = None,
         solver: SolverForm | str | None = None,
-        gradient: Literal['unroll'] = 'unroll',
     ) -> None: ...

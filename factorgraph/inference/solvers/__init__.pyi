@@ -2,6 +2,7 @@
 from typing import Literal
 
 from factorgraph.spec.forms import SolverForm
+from factorgraph.spec.handles import Number
 
 class Admm(SolverForm):
     r"""Minimises the quadratic terms and the rest by themselves, in turn, and pays for the distance between the two results.
@@ -21,6 +22,35 @@ class Admm(SolverForm):
     """
 
     def __init__(self) -> None: ...
+
+class BlockCoordinate(SolverForm):
+    r"""Minimises over one variable after another, each by the solver that suits it best, the others held, in sweeps.
+
+    .. math:: z_b \leftarrow \operatorname{argmin}_{z_b} E(z_1, \dots, z_b, \dots, z_n), \qquad b = 1, \dots, n, 1, \dots
+
+    The planner picks each variable's solver as if the others were observed; all slots of a variable are one, or, where none takes
+    them together, each is one by itself. A step is a sweep over all variables, in which a solver that goes step by step takes
+    ``inner`` steps from where the variable is, and one that computes its minimum does so. What would raise an example's energy is
+    not taken: it never rises from sweep to sweep.
+
+    It ends where no variable by itself lowers the energy. That is the minimum where the energy is convex and its non-smooth terms
+    tie no variables together; otherwise one of several such points, which depends on the start. A product of two variables does
+    not move from zero at all. The certificate is the duality gap of all variables together where there is one, else the worst of
+    the variables' own.
+
+    Needs:    several variables, each with a solver for when the others stand still; nothing of all of them together.
+    Shapes:   z (batch, units), all variables side by side.
+    Source:   Tseng, J. Optim. Theory Appl. 109(3), 2001, theorem 4.1; inexact: Xu & Yin, SIAM J. Imaging Sci. 6(3), 2013.
+
+    Options:
+        inner: steps of each variable's solver in a sweep, where it goes step by step
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Number = 10,
+    ) -> None: ...
 
 class CoordinateDescent(SolverForm):
     r"""Moves one unit of each example to where it costs least, the others held, and then another.
