@@ -349,6 +349,9 @@ class Solver(Leaf, ABC):
         return f"at most {cls.largest} units; the block has {structure.size}"
 
 
+SolverClass = type[Solver]  # inside a leaf, "type" is the name that users write
+
+
 class Loss(Leaf, ABC):
     """How the energy surface is shaped: the functional over energies that parameters descend."""
 

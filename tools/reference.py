@@ -47,7 +47,8 @@ REFUSED = {  # what spec/names.py refuses: entry, key, and the word if not the w
 }
 COMMON = {
     "functions": "Beside its own keys every function takes `per`, an index: one copy with parameters of its own for each slot.",
-    "factors": "Beside its own keys every factor takes `weight` (`1`), the only multiplier: a number, or what it is tuned to,\n`{active_fraction: 0.05}`, `{of_maximum: 0.1}`.",
+    "factors": "Beside its own keys every factor takes `weight` (`1`), the only multiplier: a number, or what it is tuned to,\n"
+    "`{active_fraction: 0.05}`, `{of_maximum: 0.1}`.",
     "methods": "Beside its own keys every procedure takes `per`, an index.",
     "data": "Beside its own keys every source takes those of *Data* above.",
 }

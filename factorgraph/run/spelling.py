@@ -32,8 +32,9 @@ def state_text(states: tuple[State, ...], slots: Slots, spec: Spec) -> str:
 
     def place(slot: Slot, name: str) -> int | str:
         phase = spec.learning.get(name)
-        own = phase is not None and phase.per is not None
-        return spec.indices[phase.per] - 1 if own and slot.index == "last" else _place(slot, slots)
+        if phase is not None and phase.per is not None and slot.index == "last":
+            return spec.indices[phase.per] - 1
+        return _place(slot, slots)
 
     return ".".join(each.name + ("" if each.slot is None else f"[{place(each.slot, each.name)}]") for each in states)
 

@@ -159,7 +159,7 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
             span = node.name_span if isinstance(node, Read) else node.span
             found = unknown(kind, name or "this", known, path, span)
             yield replace(found, fix=(kind == "procedure" and _without_procedure(names)) or found.fix)
-        if matrix and node.name[-1] not in MATRICES:
+        if matrix and isinstance(node, Read) and node.name[-1] not in MATRICES:
             yield unknown("matrix", node.name[-1], MATRICES, path, node.name_span)
     elif kind == "identity":
         if not (isinstance(node, Read) and node.name == ("identity",)):

@@ -227,7 +227,8 @@ class Checks:
             neighbour = repeated and int(slot) < 0  # the first has none on that side, others have
             if entry is not None and not neighbour and int(slot) not in slots:
                 has = f"has the slots 0 to {len(slots) - 1}" if slots else "has no slots"
-                yield Issue("FG410", f"{name}[{slot}] is not there: {name} {has}", path, fix=f"write {name}, or a slot that it has")
+                what = f"{name}[{slot}] is not there: {name} {has}"
+                yield Issue("FG410", what, path, fix=f"write {name}, or a slot that it has")
         elif index in self.names.indices:
             message = f'the index "{index}" has no slot here: {".".join(map(str, path[:2]))} is not repeated over it'
             fix = f"write {name} for all of its slots, a number, or give the entry per: {index}"
@@ -251,7 +252,7 @@ class Checks:
             yield from self.seen(method, declared.path)
             of = [str(each) for each in getattr(method, "of", ())]
             yield from self.given(method, of, declared.path)
-            if "previous" in (*self.names.variables, *self.names.dims) and any(map(method.remembers, of)):
+            if "previous" in (*self.names.variables, *self.names.dims) and any(map(method.remembers, of))  # type: ignore[attr-defined]:
                 what = 'the name "previous" is taken: as a start it means what was found for a row before'
                 yield Issue("FG423", what, (*declared.path, "start"), fix="rename the variable or dimension")
             for key in ("start", "by"):

@@ -95,7 +95,7 @@ class Spec:
         return as_variant(self, name)
 
     def budget(self, name: str) -> Spec:
-        """The spec at one of its sizes: laptop is the file as written, smoke 10 steps a phase on little data. Raises SpecError."""
+        """The spec at one of its sizes: laptop is the file as written, smoke 10 steps a phase, little data. Raises SpecError."""
         from factorgraph.spec.changes import at_budget
 
         return at_budget(self, name)

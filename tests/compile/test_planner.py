@@ -208,7 +208,7 @@ inference:
 def test_variables_that_are_tried_and_variables_that_are_moved_have_no_solver_together() -> None:
     text = TWO_LATENTS.replace("B: {kind: latent, shape: [3]}", "B: {kind: latent, shape: [3], domain: one_hot}")
     assert planned(spec(text)).solver == {"type": "block_coordinate", "inner": 10}
-    with pytest.raises(SpecError, match="this one is mixed.*\n.*\n.*\n.*block_coordinate") as caught:
+    with pytest.raises(SpecError, match=r"this one is mixed.*\n.*\n.*\n.*block_coordinate") as caught:
         planned(spec(text, inference__optimal__solver="enumerate"))
     assert caught.value.issues[0].code == "FG402"
     with pytest.raises(SpecError) as caught:

@@ -37,7 +37,10 @@ expect:
 TURNED = "angle(recurrent.filter, decoder)"
 
 
-def measured(text=SPEC.replace("METRIC", "mean(Z)"), taken=True):
+PLAIN = SPEC.replace("METRIC", "mean(Z)")
+
+
+def measured(text=PLAIN, taken=True):
     rng = np.random.default_rng(3)
     test = {"X": rng.standard_normal((50, 7)).astype(np.float32), "L": np.eye(3, dtype=np.float32)[rng.integers(0, 3, 50)]}
     dataset = SimpleNamespace(test=test, train=test, present={"test": {}, "train": {}}, preparation=None)
@@ -47,13 +50,16 @@ def measured(text=SPEC.replace("METRIC", "mean(Z)"), taken=True):
         with torch.no_grad():
             for each in model.tensors()["inference.recurrent"].values():
                 if each.dim() == 2:
-                    each += torch.as_tensor(0.3 * rng.standard_normal(each.shape), dtype=each.dtype)
+                    each.add_(torch.as_tensor(0.3 * rng.standard_normal(each.shape), dtype=each.dtype))
     return Measured(model, dataset)
 
 
 def arrays(on):
-    found = {name: each.detach().double().numpy() for name, each in on.model.tensors()["inference.recurrent"].items()}
-    return found | {name: on.model.tensors()[f"functions.{name}"]["matrix"].detach().double().numpy() for name in ("decoder", "classifier")}
+    tensors = on.model.tensors()
+    found = {name: each.detach().double().numpy() for name, each in tensors["inference.recurrent"].items()}
+    for name in ("decoder", "classifier"):
+        found[name] = tensors[f"functions.{name}"]["matrix"].detach().double().numpy()
+    return found
 
 
 def figure(on, metric):
@@ -93,10 +99,11 @@ def test_matrices_that_nobody_learned_are_those_of_the_energy():
 
 def test_the_rows_of_an_inhibition_are_measured_from_the_identity():
     on = measured()
+    row_norm = leaves("metrics")["row_norm"]()
     expected = np.linalg.norm(arrays(on)["inhibition"] - np.eye(5), axis=1)
-    np.testing.assert_allclose(leaves("metrics")["row_norm"]().measure(on, "recurrent.inhibition", "identity"), expected, rtol=1e-6)
+    np.testing.assert_allclose(row_norm.measure(on, "recurrent.inhibition", "identity"), expected, rtol=1e-6)
     with pytest.raises(RunError, match="square"):
-        leaves("metrics")["row_norm"]().measure(on, "decoder", "identity")
+        row_norm.measure(on, "decoder", "identity")
 
 
 def test_two_figures_of_a_unit_are_correlated_and_compared():
@@ -106,7 +113,8 @@ def test_two_figures_of_a_unit_are_correlated_and_compared():
     rows = np.linalg.norm(known["inhibition"] - np.eye(5), axis=1)
     assert figure(on, f"correlation({TURNED}, column_norm(classifier))") == pytest.approx(np.corrcoef(angle, norms)[0, 1], rel=1e-5)
     inhibition = "row_norm(recurrent.inhibition, identity)"
-    assert figure(on, f"correlation({TURNED}, {inhibition})") == pytest.approx(np.corrcoef(angle, rows)[0, 1], rel=1e-5)
+    expected = np.corrcoef(angle, rows)[0, 1]
+    assert figure(on, f"correlation({TURNED}, {inhibition})") == pytest.approx(expected, rel=1e-5)
     bound = float(np.median(angle))
     ratio = means[angle > bound].mean() / means[angle <= bound].mean()
     assert figure(on, f"ratio_above(column_mean(decoder), {TURNED}, {bound})") == pytest.approx(ratio, rel=1e-5)

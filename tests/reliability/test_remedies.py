@@ -26,7 +26,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(session, name, lambda *_: None)
 
 
-class Died(Exception):
+class DiedError(Exception):
     """What a killed process looks like from inside."""
 
 
@@ -37,7 +37,7 @@ def half_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(self: Resampling, columns: Any, units: list[int], rows: torch.Tensor) -> None:
         self.sides = ()
         honest(self, columns, units[:1], rows[:1])
-        raise Died
+        raise DiedError
 
     monkeypatch.setattr(Resampling, "_write", write)
 
@@ -60,7 +60,7 @@ def test_a_run_that_ends_in_the_middle_of_a_remedy_repeats_it(
 ) -> None:
     whole = train(spec_of(TWO, tmp_path), tmp_path / "whole")
     assert any("resampled" in row for row in whole.metrics)
-    with monkeypatch.context() as broken, pytest.raises((Died, RunError)):
+    with monkeypatch.context() as broken, pytest.raises((DiedError, RunError)):
         dies(broken)
         train(spec_of(TWO, tmp_path), tmp_path / "run")
     again = resume(tmp_path / "run")
@@ -78,9 +78,9 @@ def test_a_run_that_dies_while_a_weight_is_measured_measures_it_again(tmp_path, 
         honest(self, batches, known)
         if self.by:
             self._weight("sparse").fill_(37.0)
-            raise Died
+            raise DiedError
 
-    with monkeypatch.context() as broken, pytest.raises(Died):
+    with monkeypatch.context() as broken, pytest.raises(DiedError):
         broken.setattr(Tuning, "begin", begin)
         train(spec_of(text, tmp_path), tmp_path / "run")
     assert fingerprint(resume(tmp_path / "run").path) == fingerprint(whole.path)

@@ -12,7 +12,7 @@ from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.spec.choices import Mistake, Mistakes, checked
 from factorgraph.spec.constants import Count, Positive, Share
 from factorgraph.spec.lists import listed
-from factorgraph.structure import Solver
+from factorgraph.structure import SolverClass
 
 Name = Literal["filter", "inhibition", "threshold"]
 
@@ -71,7 +71,7 @@ class Layered(Method):
             raise ValueError(f"a threshold is one number a unit: of {' and '.join(told)} it has none, only a rate")
         return self
 
-    def runs(self) -> type[Solver]:
+    def runs(self) -> SolverClass:
         return Unrollable
 
     def removing(self) -> Mapping[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from factorgraph.spec.lists import Names, Values
-from factorgraph.structure import Leaf, Solver
+from factorgraph.structure import Leaf, Solver, SolverClass
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -26,7 +26,7 @@ class Method(Leaf, ABC):
     only: Names | None = Field(default=None, description="the factors that count; all, if left out")
     without: Names = Field(default=(), description="factors that do not count")
 
-    def runs(self) -> type[Solver]:
+    def runs(self) -> SolverClass:
         """The kind of solver that it can use."""
         return Solver
 

@@ -11,7 +11,7 @@ from factorgraph.inference.solvers._kinds import Recordable
 from factorgraph.spec.choices import SolverChoice
 from factorgraph.spec.constants import NonNegative, Whole
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Solver
+from factorgraph.structure import Solver, SolverClass
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -71,7 +71,7 @@ class Argmin(Method):
         description="how learning sees the code: as a constant, through all steps of the search, or by the optimality at its end",
     )
 
-    def runs(self) -> type[Solver]:
+    def runs(self) -> SolverClass:
         return Recordable if self.gradient == "unroll" else Solver
 
     def through(self) -> str:

@@ -104,6 +104,8 @@ def _draw(axes: Axes, place: int, label: str, points: Sequence[tuple[float, floa
 
 def _scale(axes: Axes, across: str, places: Sequence[float], values: Sequence[float]) -> None:
     """Names at the places where they fit, and a height that begins at 0, or is logarithmic where values differ much."""
+    from matplotlib.ticker import LogLocator
+
     from factorgraph.run.figures._style import INK, LETTERS
 
     axes.set_xlabel(across, fontsize=LETTERS, color=INK)
@@ -114,7 +116,7 @@ def _scale(axes: Axes, across: str, places: Sequence[float], values: Sequence[fl
     known = [each for each in values if math.isfinite(each)]
     if known and min(known) > 0 and max(known) > WIDE * min(known):
         axes.set_yscale("log")
-        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.minorticks_off()
     elif known and min(known) >= 0:
