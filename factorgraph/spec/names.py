@@ -252,7 +252,9 @@ class Checks:
             yield from self.seen(method, declared.path)
             of = [str(each) for each in getattr(method, "of", ())]
             yield from self.given(method, of, declared.path)
-            if "previous" in (*self.names.variables, *self.names.dims) and any(map(method.remembers, of))  # type: ignore[attr-defined]:
+            remembers = getattr(method, "remembers", None)
+            taken = "previous" in (*self.names.variables, *self.names.dims)
+            if taken and remembers is not None and any(map(remembers, of)):
                 what = 'the name "previous" is taken: as a start it means what was found for a row before'
                 yield Issue("FG423", what, (*declared.path, "start"), fix="rename the variable or dimension")
             for key in ("start", "by"):

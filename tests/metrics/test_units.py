@@ -111,7 +111,8 @@ def test_two_figures_of_a_unit_are_correlated_and_compared():
     angle, known = turned(on), arrays(on)
     norms, means = np.linalg.norm(known["classifier"], axis=0), known["decoder"].mean(0)
     rows = np.linalg.norm(known["inhibition"] - np.eye(5), axis=1)
-    assert figure(on, f"correlation({TURNED}, column_norm(classifier))") == pytest.approx(np.corrcoef(angle, norms)[0, 1], rel=1e-5)
+    expected = np.corrcoef(angle, norms)[0, 1]
+    assert figure(on, f"correlation({TURNED}, column_norm(classifier))") == pytest.approx(expected, rel=1e-5)
     inhibition = "row_norm(recurrent.inhibition, identity)"
     expected = np.corrcoef(angle, rows)[0, 1]
     assert figure(on, f"correlation({TURNED}, {inhibition})") == pytest.approx(expected, rel=1e-5)

@@ -63,7 +63,7 @@ class Argmin(MethodForm):
         solver: the rule that minimises; chosen from the structure, if left out
         steps: steps at most
         tolerance: relative duality gap, or fixed-point residual, at which a sample stops
-        gradient: how learning sees the code: as a constant, through all steps of the search, or by the optimality at its end
+        gradient: how learning sees the code: as a constant, through all steps of the search, by the optimality at its end
     """
 
     def __init__(

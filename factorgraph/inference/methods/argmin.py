@@ -68,7 +68,7 @@ class Argmin(Method):
     )
     gradient: Literal["stop", "unroll", "implicit"] = Field(
         default="stop",
-        description="how learning sees the code: as a constant, through all steps of the search, or by the optimality at its end",
+        description="how learning sees the code: as a constant, through all steps of the search, by the optimality at its end",
     )
 
     def runs(self) -> SolverClass:
