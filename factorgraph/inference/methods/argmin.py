@@ -56,8 +56,8 @@ class Argmin(Method):
 
     start: Start | dict[str, Start] | None = Field(
         default=None,
-        description="where the search begins; zero, if left out; then the nearest that the domain allows. The word previous: what "
-        "learning found for the row when it last saw it; zero before that, and for rows that it does not see",
+        description="where the search begins; zero, if left out; then the nearest that the domain allows. The word previous: "
+        "what learning found for the row when it last saw it; zero before that, and for rows that it does not see",
     )
     solver: SolverChoice | None = Field(
         default=None, description="the rule that minimises; chosen from the structure, if left out"
