@@ -261,7 +261,8 @@ class Block:
             assert isinstance(factor.leaf, Smooth), "the planner calls only smooth factors bounded"
             reach = sum((norms.of(each) for each in factor.arguments), start.new_zeros(()))
             curvature = factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))
-            total = total + abs(self.program.weight(name, tensors)) * curvature * reach**2
+            weight = self.program.weight(name, tensors)
+            total = total + (weight.abs() if isinstance(weight, torch.Tensor) else abs(weight)) * curvature * reach**2
         return total
 
 

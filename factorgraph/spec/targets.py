@@ -48,4 +48,4 @@ def read_weight(written: Any, constants: Constants) -> float | Target:
     if not (0 < number < 1 or (number == 1 and kind == "of_maximum")):
         most = "at most 1" if kind == "of_maximum" else "below 1"
         raise ExpressionError("FG550", f"{kind} is {KINDS[kind]}: above 0 and {most}, not {number:g}", allowed=FORMS)
-    return Target(kind, number)  # type: ignore[arg-type]  # one of KINDS
+    return Target(kind, number)
