@@ -94,7 +94,8 @@ class Comparison:
                 f"{', '.join(self.latents)}: codes against that of {found.procedure}, run on to {TOLERANCE:g}, "
                 f"which {found.certified:.1%} of the samples reach",
                 f"energy: {' + '.join(found.factors)}; code error: of zeros it is {found.norm:.3g}",
-                f"time: 1 is {self.unit}, {1000 * self.seconds:.3g} ms for at most {TIMED_ROWS} samples",
+                f"time: 1 is {self.unit}, {1000 * self.seconds:.3g} ms for at most {TIMED_ROWS} samples; "
+                "what a search prepares, as its bound, is part of it",
                 *([COUNTS] if rows[0][2] == "T" else []),
                 *aligned(rows),
             ]

@@ -230,7 +230,7 @@ def test_the_figure_holds_every_place(found):
     assert (name, picture[:8]) == ("compared.png", b"\x89PNG\r\n\x1a\n")
     figure = comparison_figures(found)["compared"]()
     (comparison,) = found.comparisons
-    labels = [each.get_text() for each in figure.axes[0].get_legend().get_texts()]
+    labels = [each.get_text() for each in figure.axes[1].get_legend().get_texts()]
     assert labels == ["fast: one pass", "slow: ista", "optimal: fista", "lista: ista, unrolled"]
     for axes, field in zip(figure.axes, ("steps", "time"), strict=True):
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")

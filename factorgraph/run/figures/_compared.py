@@ -26,7 +26,7 @@ def compared(found: Comparison) -> Figure:
         _draw(left, curve, place, [each.steps for each in curve.places], errors)
         _draw(right, curve, place, [each.time for each in curve.places], errors)
     by_unit = any(each.solver == "coordinate_descent" for each in found.curves)
-    steps = "steps (of coordinate descent, of one unit)" if by_unit else "steps"
+    steps = "steps; of coordinate descent one unit each" if by_unit else "steps"
     for axes, label in ((left, steps), (right, f"time: 1 is {found.unit}")):
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -36,7 +36,7 @@ def compared(found: Comparison) -> Figure:
     right.tick_params(labelleft=False)
     left.set_ylabel("squared code error per sample", fontsize=LETTERS, color=INK)
     title(left, f"{', '.join(found.latents)}: distance to the best code", "lines: searches; large marks: learned")
-    left.legend(loc="lower left", fontsize=LETTERS, frameon=False, handlelength=2.4)  # where errors are small no step has been
+    right.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=LETTERS, frameon=False, handlelength=2.4)
     return fitted(figure)
 
 
