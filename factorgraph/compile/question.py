@@ -264,7 +264,8 @@ def _minimised(
 ) -> tuple[dict[Id, Tensor], Found]:
     """The variables of a group at the least energy of some factors, by the solver that the planner picks."""
     model, names = asking.model, [each.id for each in group]
-    method: Any = registry.leaves("methods")["argmin"].model_construct(type="argmin", of=(), steps=STEPS, tolerance=TOLERANCE)
+    cls: Any = registry.leaves("methods")["argmin"]
+    method = cls.model_construct(type="argmin", of=(), steps=STEPS, tolerance=TOLERANCE)
     try:
         plan = plan_procedure(model.graph, Named("question", "question", {}, method, tuple(group), factors))
     except SpecError as error:

@@ -272,10 +272,12 @@ def _asked(
     first: Answer = answers[0]
     every = [each.solution for each in answers]
     return Answered(
-        {key: joined(each.variables[key] for each in every) for key in first.solution.variables},
-        joined(each.energy for each in every),
-        {key: joined(each.shares[key] for each in every) for key in first.solution.shares},
-        *(joined(getattr(each, name) for each in every) for name in ("status", "steps", "certificate")),
+        variables={key: joined(each.variables[key] for each in every) for key in first.solution.variables},
+        shares={key: joined(each.shares[key] for each in every) for key in first.solution.shares},
+        energy=joined(each.energy for each in every),
+        status=joined(each.status for each in every),
+        steps=joined(each.steps for each in every),
+        certificate=joined(each.certificate for each in every),
         notes=first.notes,
         plans=tuple(f"{', '.join(plan.block)} by {(plan.solver or {}).get('type')}" for plan in first.plans),
         inputs=dict(inputs),
