@@ -67,7 +67,7 @@ class _Attached(torch.autograd.Function):
         return z.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
         answer, dependent = respond(ctx.around(), pull)
         ctx.report(dependent)
@@ -200,7 +200,7 @@ class _Stretch(torch.autograd.Function):
         return found
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
         given, found = _run(ctx.run, ctx.saved_tensors)
         moving = [each for each in given if each.requires_grad]

@@ -37,7 +37,8 @@ class Near:
     def damping(self) -> Tensor:
         """(batch,): the root of the precision times the curvature along the code, |z' H z| / |z|^2."""
         tiny, eps = torch.finfo(self.code.dtype).tiny, torch.finfo(self.code.dtype).eps
-        return eps**0.5 * dot(self.code, self.along(self.curve(self.code))).abs() / dot(self.code, self.code).clamp_min(tiny)
+        bent: Tensor = dot(self.code, self.along(self.curve(self.code))).abs()
+        return eps**0.5 * bent / dot(self.code, self.code).clamp_min(tiny)
 
 
 def respond(near: Near, pull: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,7 @@ factors:
   small:          {type: squared_distance, between: [B, 0.2], weight: 0.07}
   REST
 inference:
-  code: {method: argmin, of: [Z, B], gradient: stop, steps: 700, tolerance: 1e-12}
+  code: {method: argmin, of: [Z, B], gradient: stop, steps: 400, tolerance: 1e-11}
 """
 REST = {
     "l1": "few: {type: l1, of: Z, weight: 0.31}",
@@ -52,11 +52,12 @@ CASES += [("groups", "real", ""), ("groups beside l1", "real", ""), ("groups", "
 CASES += [("log_cosh", "real", solver) for solver in ("lbfgs", "gradient", "fista")]
 CASES += [("l1", "real", "ista"), ("student_t", "real", "lbfgs")]
 WAYS = ("implicit", "unroll")
+SEARCHED = {"lbfgs": 60, "gradient": 200}  # steps
 
 
 def built(rest: str, domain: str = "real", solver: str = "", **changes: Any) -> Model:
     text = TEXT.replace("DOMAIN", domain).replace("REST", REST[rest])
-    changes = {**({"steps": 120} if solver in ("lbfgs", "gradient") else {}), **changes, "solver": solver}
+    changes = {**({"steps": SEARCHED[solver]} if solver in SEARCHED else {}), **changes, "solver": solver}
     known = {f"inference.code.{key}": value for key, value in changes.items() if value != ""}
     model = compiler.build(loads(text).with_changes(known, "test")).double()
     with torch.no_grad():
@@ -79,7 +80,7 @@ def target(z: torch.Tensor) -> torch.Tensor:
     return (weights * z + 0.3 * z.square()).sum()
 
 
-def directions(tensors: list[torch.Tensor], count: int = 3) -> list[list[torch.Tensor]]:
+def directions(tensors: list[torch.Tensor], count: int = 2) -> list[list[torch.Tensor]]:
     random = torch.Generator().manual_seed(11)
     return [[torch.randn(each.shape, generator=random, dtype=each.dtype) for each in tensors] for _ in range(count)]
 
