@@ -34,7 +34,7 @@ FAMILIES = {
     "figures": "factorgraph.run.figures",
 }
 _PROMISES = (
-    *("Dense", "Affine", "Grouping", "Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
+    *("Dense", "Placed", "Convolving", "Selection", "Affine", "Grouping", "Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
     *("Proximal", "Absolute", "Normalised"),
 )
 _broken: dict[str, str] = {}

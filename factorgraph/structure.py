@@ -139,12 +139,43 @@ class Affine(Differentiable):
         """
 
 
-class Dense(Affine):
-    """A function ``A x + b`` of flattened x that learns ``matrix`` (outputs, inputs), perhaps ``bias``, and nothing else."""
+class Placed(Affine):
+    """A function that multiplies what it reads at each of its places by one ``matrix`` (outputs, inputs, *kernel).
+
+    It adds ``bias`` (outputs), or none, and learns nothing else.
+    """
+
+    @abstractmethod
+    def read(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """(batch, *given) -> (batch, places, inputs * kernel): times the matrix, plus the bias, the result there."""
 
     @abstractmethod
     def constraints(self) -> dict[str, bool]:
         """Which kinds of constraint ``project`` keeps the matrix on, by name. Where it is none, any matrix will do."""
+
+    @abstractmethod
+    def column_norms(self) -> tuple[float, float | None] | None:
+        """The least norm of a column, which is ``matrix[:, j]``, and the largest, if there is one, between which ``project``
+        keeps each. ``None`` where it does anything else."""
+
+
+class Dense(Placed):
+    """A function of one place, where it reads all of flattened x."""
+
+
+class Selection(Affine):
+    """Each result is one of the inputs, and none is taken twice: the adjoint of ones tells which they are."""
+
+
+class Convolving(Affine):
+    """A function that draws one picture for each unit of a map, the same wherever the unit is, and adds them up."""
+
+    @abstractmethod
+    def drawn(self, parameters: Parameters, method: str) -> tuple[Tensor, int]:
+        """The pictures, (colours, maps, side, side), and how many of their first rows and columns are cut off.
+
+        The unit of a map at p draws its picture from p minus that number on. ``method``: *forward* or *transpose*.
+        """
 
 
 class Grouping(Differentiable):
@@ -312,6 +343,7 @@ class Structure:
     shared: bool = True  # no sample changes the Hessian of the quadratic terms
     choices: int = 0  # values that a finite block can take
     magnitudes: bool = True  # the rest, if there is one, is magnitudes of units, all real or all nonnegative
+    convolved: bool = False  # all of the smooth part behind functions is one square behind one convolution
     undivided: str = UNDIVIDED  # why it cannot be minimised variable by variable; empty where it can
 
     @property
@@ -339,12 +371,13 @@ class Solver(Leaf, ABC):
     uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
+    convolves: ClassVar[str] = ""  # how it sees a convolution of any size: the name of a kernel
     divides: ClassVar[bool] = False  # it minimises part by part, each by a solver that the planner picks for it
 
     @classmethod
     def too_large(cls, structure: Structure) -> str:
         """What it can hold and what the block has, in words, where that is too much; else nothing."""
-        if cls.largest is None or structure.size <= cls.largest:
+        if cls.largest is None or structure.size <= cls.largest or (structure.convolved and cls.convolves):
             return ""
         return f"at most {cls.largest} units; the block has {structure.size}"
 
@@ -363,7 +396,8 @@ class Source(Leaf, ABC):
 class Optimizer(Leaf, ABC):
     """How parameters descend a loss."""
 
-    closed: ClassVar[bool] = False  # it sets them to the minimum over a pass through the data, and follows no gradient
+    closed: ClassVar[bool] = False  # it sets them by sums over data, behind squares, and has no rate
+    by_column: ClassVar[bool] = False  # of a closed one: at each step, column by column, on constraints that keep each by itself
 
     @abstractmethod
     def build(self, groups: list[dict[str, Any]], learning_rate: float) -> torch.optim.Optimizer:

@@ -1,14 +1,15 @@
-"""What a phase can set to its minimum at once: where ``closed_form`` is exact, it says how; elsewhere it says why not.
+"""What a phase can set by sums over data: how, where ``closed_form`` or ``online_dictionary`` is exact, and elsewhere why not.
 
-Behind a square, the energy is quadratic in the parameters of a linear function whose inputs stand still: their minimum is one
-solution of linear equations. Where a linear function with orthonormal rows is followed by its own transpose, the rows are the
-leading directions of its inputs.
+Behind a square, the energy is quadratic in the parameters of a linear function or a convolution whose inputs stand still: their
+minimum is one solution of linear equations, and that of one column, the others given, one division. Where a linear function with
+orthonormal rows is followed by its own transpose, the rows are the leading directions of its inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 from factorgraph.compile.dependence import origin
 from factorgraph.compile.naming import named_procedures, reads
@@ -18,15 +19,19 @@ from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.blocks import Phase, Player
-from factorgraph.structure import Dense, Square
+from factorgraph.structure import Dense, Placed, Selection, Square
 
 DESCEND = "descend instead, optimizer: adam"
+LARGEST = 4 * 2**30  # bytes of sums
+FREE = (0.0, None)  # column norms
+SOLVABLE = "a linear function or a convolution"
+Ways = dict[tuple[Id, ...], float]  # what a value is multiplied by on its way to another, by the selections that it passes
 
 
 def plan_closed_forms(base: Graph, graphs: Mapping[str, Graph], planned: tuple[PhasePlan, ...]) -> tuple[PhasePlan, ...]:
-    """The plans of phases, with what closed-form optimizers solve. Raises :class:`SpecError` FG430 to FG435, all together.
+    """The plans of phases, with what closed optimizers solve. ``graphs``: those of phases that set addresses for their time.
 
-    ``graphs``: those of phases that set addresses for their time.
+    Raises :class:`SpecError` FG430 to FG435 and FG480, all together.
     """
     found: list[PhasePlan] = []
     wrong: list[Issue] = []
@@ -62,10 +67,24 @@ class _Asked:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Ids of the linear functions that are trained; whatever else is trained is told by :meth:`misfits`."""
+        """Ids of what is trained and can be solved; whatever else is trained is told by :meth:`misfits`."""
         owners = {owner_of(each) for each in self.plan.parameters}
         functions = self.graph.functions.items()
-        return tuple(key for key, node in functions if f"functions.{key}" in owners and isinstance(node.leaf, Dense))
+        return tuple(key for key, node in functions if f"functions.{key}" in owners and isinstance(node.leaf, Placed))
+
+    @property
+    def by(self) -> str:
+        """The optimizer, in the spec's word."""
+        assert self.side.optimizer is not None, "a side is asked for its closed optimizer"
+        return self.side.optimizer.type
+
+    @property
+    def by_column(self) -> bool:
+        return self.side.optimizer is not None and self.side.optimizer.by_column
+
+    @property
+    def rateless(self) -> str:
+        return f"{self.by} {'has no learning rate' if self.by_column else 'goes to the minimum at once'}"
 
     def misfits(self) -> Iterator[Issue]:
         """What is wrong with the phase, whatever its factors are."""
@@ -73,12 +92,17 @@ class _Asked:
         for name, term in self.side.loss.items():
             assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
             if not term.loss.is_mean:
-                what = f"closed_form minimises the energy of data, and the loss is {term.loss.type}"
+                what = f"{self.by} minimises the energy of data, and the loss is {term.loss.type}"
                 yield issue("FG433", what, (*self.path, "loss", *((name,) if len(self.side.loss) > 1 else ())), fix=DESCEND)
         for owner in dict.fromkeys(owner_of(each) for each in self.plan.parameters):
             if why := self._unsolvable(owner):
-                what = f"closed_form cannot set {owner}: {why}"
+                what = f"{self.by} cannot set {owner}: {why}"
                 yield issue("FG430", what, self.path, fix=f"{DESCEND}, or train: what is linear")
+        for key in self.functions:
+            units = prod(self.graph.functions[key].parameters["matrix"].shape[1:])
+            if 8 * units**2 > LARGEST:
+                what = f"{self.by} sums over all pairs of the {units:,} numbers that {key} reads: {8 * units**2 / 2**30:.0f} GiB"
+                yield issue("FG480", what, self.path, fix=f"{DESCEND}, or let it read at most {int((LARGEST / 8) ** 0.5):,}")
         yield from self._moving_codes()
 
     def _options(self) -> Iterator[Issue]:
@@ -89,25 +113,28 @@ class _Asked:
         usual = {"learning_rate": Phase.model_fields["learning_rate"].default, "schedule": "constant", "steps": 1}
         for key, value in told.items():
             if value not in (None, usual[key]):
-                what = f"closed_form goes to the minimum at once: its {key} would change nothing"
+                what = f"{self.rateless}: its {key} would change nothing"
                 yield issue("FG435", what, (*self.path, key), on="key", fix=f"leave {key} out, or {DESCEND}")
 
         for owner in dict.fromkeys(owner_of(each) for each in self.plan.parameters):
             block, key = owner.split(".", 1)
             node = self.graph.functions.get(key) if block == "functions" else None
             if node is not None and any(each.rate != 1 for each in node.parameters.values()):
-                what = f"closed_form goes to the minimum at once: the rate of {node.spelled} would change nothing"
+                what = f"{self.rateless}: the rate of {node.spelled} would change nothing"
                 yield issue("FG435", what, (*node.written.path, "rate"), on="key", fix=f"leave rate out, or {DESCEND}")
 
     def _unsolvable(self, owner: str) -> str:
         block, key = owner.split(".", 1)
         if block != "functions":
-            return "only a linear function has a minimum in closed form"
+            return f"only {SOLVABLE} has a minimum in closed form"
         leaf = self.graph.functions[key].leaf
-        if not isinstance(leaf, Dense):
-            return f"it is {leaf.type}, and only a linear function has a minimum in closed form"
-        bound = [name for name, is_told in leaf.constraints().items() if is_told and name != "orthonormal"]
-        return f"{bound[0]} would take its matrix off the minimum again" if bound else ""
+        if not isinstance(leaf, Placed):
+            return f"it is {leaf.type}, and only {SOLVABLE} has a minimum in closed form"
+        bound = " and ".join(name for name, is_told in leaf.constraints().items() if is_told)
+        if self.by_column:
+            return "" if leaf.column_norms() else f"{bound} does not keep each column by itself"
+        is_kept = leaf.column_norms() == FREE or _is_orthonormal(self.graph, key)
+        return "" if is_kept else f"{bound} would take its matrix off the minimum again"
 
     def _moving_codes(self) -> Iterator[Issue]:
         named = named_procedures(self.graph)
@@ -163,15 +190,22 @@ class _Asked:
             return "with orthonormal rows it must compare a value with f.transpose(f(value)), without a bias"
         if len(applied) > 1 or first.method != "forward":
             return "it is applied more than once" if len(applied) > 1 else "it reads the transpose"
-        times = [each for argument in factor.arguments if (each := _times(graph, argument, first.id)) is not None]
-        if len(times) < len(factor.arguments):
+        ways = [each for argument in factor.arguments if (each := _ways(graph, argument, first.id)) is not None]
+        by_place = graph.functions[first.function].leaf.by_map or not any(selections for each in ways for selections in each)
+        if len(ways) < len(factor.arguments) or not by_place:
             return "between them stands more than sums and numbers"
-        net = times[0] - sum(times[1:])
-        return ClosedTerm(factor.id, first.arguments[0], weight * net**2) if net else "it stands on both sides"
+        net = [(selections, number) for selections, number in _added(ways[0], *ways[1:], by=-1).items() if number]
+        if len(net) != 1:
+            return "it is cropped in more than one way" if net else "it stands on both sides"
+        ((selections, number),) = net
+        return ClosedTerm(factor.id, first.arguments[0], weight * number**2, selections)
 
     def _closed(self, key: str, terms: tuple[ClosedTerm, ...]) -> Closed:
         graph = self.graph
         inputs = ", ".join(dict.fromkeys(each.input for each in terms))
+        if self.by_column:
+            kept = "" if self._norms(key) == FREE else ", each onto its norm"
+            return Closed(key, "columns", terms, f"column by column, by second moments of {inputs}{kept}")
         if _is_orthonormal(graph, key):
             return Closed(key, "directions", terms, f"PCA: rows are the leading directions of {inputs}")
         sources = [graph.values[origin(graph, each.input)] for each in terms]
@@ -179,6 +213,11 @@ class _Asked:
         if means and "bias" not in graph.functions[key].parameters:
             return Closed(key, "least_squares", terms, f"K-means: columns are the means of what the units of {inputs} stand for")
         return Closed(key, "least_squares", terms, f"least squares on {inputs}")
+
+    def _norms(self, key: str) -> tuple[float, float | None] | None:
+        leaf = self.graph.functions[key].leaf
+        assert isinstance(leaf, Placed), "only such functions are solved"
+        return leaf.column_norms()
 
     def _trained(self, values: frozenset[Id]) -> Iterator[Application]:
         """The applications of trained functions among values, in the order of the graph."""
@@ -201,31 +240,43 @@ def _returns(graph: Graph, applied: tuple[Application, ...]) -> bool:
     return there_and_back and free and origin(graph, second.arguments[0]) == first.id
 
 
-def _times(graph: Graph, key: Id, target: Id) -> float | None:
-    """The number that a value is multiplied by on its way to another; ``None`` where it is not a number alone."""
+def _ways(graph: Graph, key: Id, target: Id) -> Ways | None:
+    """How a value leads to another, the target being multiplied by numbers and selected from; ``None`` where there is more."""
     value = graph.values[key]
     if key == target:
-        return 1.0
+        return {(): 1.0}
     if not graph.depends(key, frozenset({target})):
-        return 0.0
-    if not isinstance(value, Variable | Operation):
+        return {}
+    selects = isinstance(value, Application) and value.method == "forward" and len(value.arguments) == 1
+    if isinstance(value, Application) and not (selects and graph.functions[value.function].leaf.keeps(Selection)):
         return None
-    parts = [_times(graph, each, target) for each in value.arguments]
+    parts = [_ways(graph, each, target) for each in value.arguments]
     known = [each for each in parts if each is not None]
     if len(known) < len(parts):
         return None
-    return known[0] if isinstance(value, Variable) else _combined(graph, value, known)
+    if isinstance(value, Operation):
+        return _combined(graph, value, known)
+    return {(key, *selections): number for selections, number in known[0].items()} if selects else known[0]  # else: a name
 
 
-def _combined(graph: Graph, value: Operation, parts: list[float]) -> float | None:
+def _combined(graph: Graph, value: Operation, parts: list[Ways]) -> Ways | None:
     if value.operator == "negate":
-        return -parts[0]
+        return _added({}, parts[0], by=-1)
     if value.operator == "-":
-        return parts[0] - parts[1]
+        return _added(parts[0], parts[1], by=-1)
     if value.operator in ("+", "sum", "mean"):
-        return sum(parts) / (len(parts) if value.operator == "mean" else 1)
+        return _added({}, *parts, by=1 / (len(parts) if value.operator == "mean" else 1))
     if value.operator != "*":
         return None
     (one, other), (first, second) = (graph.values[each] for each in value.arguments), parts
     number = other if first else one
-    return (first or second) * number.value if isinstance(number, Constant) else None
+    return _added({}, first or second, by=number.value) if isinstance(number, Constant) else None
+
+
+def _added(first: Ways, *others: Ways, by: float) -> Ways:
+    """The first, and the others times a number."""
+    found = dict(first)
+    for each in others:
+        for selections, number in each.items():
+            found[selections] = found.get(selections, 0.0) + by * number
+    return found

@@ -134,7 +134,7 @@ def _phase(graph: Graph, plan: Plan, key: str, name: str, phase: Phase, lacked: 
     for side_plan in plan.phases:
         for closed in side_plan.closed if side_plan.phase == key else ():
             if any(touched_by(graph, each.factor, lacked) for each in closed.terms):
-                what = f'closed_form solves "{closed.function}" from whole rows, and {LACKS} what its factors read'
+                what = f'its optimizer solves "{closed.function}" from whole rows, and {LACKS} what its factors read'
                 yield issue("FG543", what, path, fix="another optimizer, or give every row all variables")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factorgraph.inference.domains import CONTINUOUS
 
 FORMAT = 1
-Kernel = Literal["gram", "grams", "gradient", ""]
+Kernel = Literal["gram", "grams", "gradient", "fourier", ""]
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ class ClosedTerm:
     factor: str
     input: str  # id of a value
     weight: float  # times the factor's curvature
+    selections: tuple[str, ...] = ()  # ids of values: what a selection leaves of the function's result, from the factor inwards
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A function that a phase sets to its minimum at once."""
+    """A function that a phase sets by sums over data: to its minimum at the end of a pass, or column by column at each step."""
 
     function: str
-    kind: Literal["least_squares", "directions"]
+    kind: Literal["least_squares", "directions", "columns"]
     terms: tuple[ClosedTerm, ...]
     reason: str
 
@@ -96,7 +97,12 @@ class PhasePlan:
     parameters: tuple[str, ...]
     procedures: tuple[str, ...]
     losses: tuple[str, ...]
-    closed: tuple[Closed, ...] = ()  # of an optimizer that goes to the minimum at once
+    closed: tuple[Closed, ...] = ()  # of an optimizer that goes by sums over data
+
+    @property
+    def whole(self) -> bool:
+        """Whether it moves at the end of a pass through the data, and not before."""
+        return any(each.kind != "columns" for each in self.closed)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,8 @@ def _phase(data: Mapping[str, Any]) -> PhasePlan:
 
 
 def _closed(data: Mapping[str, Any]) -> Closed:
-    return Closed(**{**data, "terms": tuple(ClosedTerm(**term) for term in data["terms"])})
+    terms = (ClosedTerm(**{key: _tupled(value) for key, value in term.items()}) for term in data["terms"])
+    return Closed(**{**data, "terms": tuple(terms)})
 
 
 def _tupled(value: Any) -> Any:
@@ -182,4 +189,5 @@ KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
     "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy",
+    "fourier": "the convolution is a product of Fourier coefficients; its border is exact",
 }

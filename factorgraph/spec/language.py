@@ -33,7 +33,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     ),
     "optimizers": (
         *("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "asgd", "rprop"),
-        *("closed_form", "line_search", "diagonal_newton"),
+        *("closed_form", "online_dictionary", "line_search", "diagonal_newton"),
     ),
     "schedules": ("constant", "linear", "step"),
     "workers": ("elastic",),

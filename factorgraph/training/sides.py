@@ -16,13 +16,14 @@ from factorgraph.compile.freed import remove
 from factorgraph.compile.lacking import counted, wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, owner_of, phases, sequence
-from factorgraph.compile.plan import Closed, PhasePlan
+from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.order import epoch_of, steps_of
 from factorgraph.errors import DataError, issue
+from factorgraph.graph.model import Application, Graph
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import optimizer_from_named, optimizer_to_named
-from factorgraph.structure import Schedule, Square
+from factorgraph.structure import Placed, Schedule, Selection, Square
 from factorgraph.training.objective import Batch, View
 from factorgraph.training.watch import measures
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from factorgraph.data.dataset import Dataset
     from factorgraph.spec.blocks import Phase, Player
     from factorgraph.training.health._base import HealthLeaf
-    from factorgraph.training.optimizers._minimum import Minimum
+    from factorgraph.training.optimizers._sums import Sums
 
 
 LEAST, SAMPLES = 25, 20_000  # steps and samples of a look at health, see ``Stretch.look``
@@ -42,7 +43,7 @@ class Side:
     """One player of a phase: what it trains and its optimizer. A phase without players has one side, called model."""
 
     def __init__(self, plan: PhasePlan, player: Player, view: View, schedule: Schedule):
-        self.plan, self.player, self.schedule = plan, player, schedule
+        self.plan, self.player, self.schedule, self.graph = plan, player, schedule, view.graph
         known = parameters_by_address(view.model)
         self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
         self.owners = {owner_of(address) for address in self.names}
@@ -93,17 +94,24 @@ class Side:
 
 
 class ClosedSide(Side):
-    """A side that goes to the minimum at once, at the end of each pass through the data."""
+    """A side that goes by sums over data: to the minimum at the end of each pass, or column by column at each step."""
 
-    optimizer: Minimum | None
+    optimizer: Sums | None
 
     def _groups(self) -> list[dict[str, Any]]:
         groups = []
         for each in self.plan.closed:
             addresses = (f"functions.{each.function}.{name}" for name in ("matrix", "bias"))
             named = [self.names[address] for address in addresses if address in self.names]
-            groups.append({"params": named, "directions": each.kind == "directions"})
+            groups.append({"params": named, **self._options(each)})
         return groups
+
+    def _options(self, closed: Closed) -> dict[str, Any]:
+        if closed.kind != "columns":
+            return {"directions": closed.kind == "directions"}
+        leaf = self.graph.functions[closed.function].leaf
+        assert isinstance(leaf, Placed), "the planner moves columns of such functions alone"
+        return {"norms": leaf.column_norms()}
 
     def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
         if self.optimizer is None:
@@ -112,13 +120,17 @@ class ClosedSide(Side):
             parameter.grad = gradient
         for group, closed in zip(self.optimizer.param_groups, self.plan.closed, strict=True):
             self.optimizer.gather(group, _inputs(batch, closed), batch.size)
-        if at.is_last:
+        if at.is_last or not self.plan.whole:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def forget(self, address: str, columns: list[int]) -> None:
+        if self.optimizer is not None and address in self.names:
+            self.optimizer.forget(self.names[address], columns)
+
 
 def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
-    """What a function was applied to, (batch, *shape) each, and how much the energy is curved there, (batch,)."""
+    """What a function reads at all of its places, (rows, units) each, and how much the energy is curved there, (rows,)."""
     graph, tensors = batch.view.graph, batch.view.model.tensors()
     with torch.no_grad():
         known = batch.values(tuple(dict.fromkeys(each.input for each in closed.terms)), batch.inferred())
@@ -130,8 +142,25 @@ def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
         leaf = graph.factors[each.factor].leaf
         assert isinstance(leaf, Square), "the planner solves only behind squares"
         curvature = leaf.curvature(tensors.get(f"factors.{each.factor}", {}))
-        found.append((known[each.input].detach(), rows[each.factor] * (each.weight * curvature)))
+        function = graph.functions[closed.function].leaf
+        assert isinstance(function, Placed), "the planner solves for such functions alone"
+        seen = function.read(known[each.input].detach(), tensors[f"functions.{closed.function}"])
+        weight = (rows[each.factor] * (each.weight * curvature))[:, None] * _selected(graph, each, seen)
+        found.append((seen.flatten(0, 1), weight.flatten()))
     return found
+
+
+def _selected(graph: Graph, term: ClosedTerm, seen: Tensor) -> Tensor:
+    """1 at the places of a function that a term's selections leave, else 0, (places,)."""
+    if not term.selections:
+        return seen.new_ones(seen.shape[1])
+    kept = seen.new_ones(1, *graph.values[term.selections[0]].shape)
+    for key in term.selections:
+        value = graph.values[key]
+        selection = graph.functions[value.function].leaf if isinstance(value, Application) else None
+        assert isinstance(selection, Selection), "the planner lets selections pass alone"
+        kept = selection.transpose(kept, {}, graph.values[value.arguments[0]].shape)
+    return kept.reshape(-1, seen.shape[1])[0]  # all maps of a result are selected alike
 
 
 @dataclass(frozen=True)
@@ -158,7 +187,7 @@ class Stretch:
     @property
     def whole(self) -> bool:
         """Whether batches stay within a pass through the data: where a side is solved at its end."""
-        return any(each.closed for each in self.plans)
+        return any(each.whole for each in self.plans)
 
     def epoch(self, step: int) -> int:
         """The pass through the data in which the batch of a step begins."""
@@ -238,7 +267,7 @@ def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stre
         view = views.get(key) or View(model, model.program, model.inferences)
         procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
-        whole = any(each.closed for each in plans)
+        whole = any(each.whole for each in plans)
         among = None if data is None else data.usable(wanted_by(view.graph, phase, data.lacked))
         drawn = rows if among is None else len(among)
         if not drawn:

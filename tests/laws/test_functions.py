@@ -12,7 +12,7 @@ from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.spec.language import UNDECLARED
-from factorgraph.structure import Affine, Dense, Differentiable, Function, Grouping
+from factorgraph.structure import Affine, Dense, Differentiable, Function, Grouping, Placed, Selection
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -302,6 +302,38 @@ def test_projection_leaves_what_is_within_its_bounds(function):
         free = parameters(function, scale=1e-3)["matrix"]
         source = torch.Generator().manual_seed(0)
         assert torch.equal(free, 1e-3 * torch.randn(free.shape, generator=source, dtype=torch.float64))
+
+
+placed = pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Placed)], ids=title)
+
+
+@placed
+def test_at_each_place_the_matrix_multiplies_what_is_read_there(function):
+    with_, x = parameters(function), data()
+    made = function.read(x, with_) @ with_["matrix"].flatten(1).T + with_.get("bias", 0)
+    torch.testing.assert_close(made.transpose(1, 2).flatten(), function.forward(x, with_).flatten())
+
+
+@placed
+def test_columns_are_kept_each_by_itself_where_their_norms_are_told(function):
+    told = function.column_norms()
+    assert (told is not None) or any(function.constraints().values())
+    free = {name: torch.randn_like(value) for name, value in parameters(function).items()}
+    free["matrix"][:, 0] *= 1e-3
+    moved = {name: value.clone() for name, value in free.items()}
+    function.project(moved)
+    norms = norms_of(free["matrix"])[1]
+    if told is not None:
+        known = free["matrix"] * (norms.clamp(*told) / norms).reshape(-1, *[1] * (free["matrix"].dim() - 2))
+        torch.testing.assert_close(moved["matrix"], known)
+
+
+@pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Selection)], ids=title)
+def test_selections_take_inputs_and_none_twice(function):
+    places = torch.arange(60.0).reshape(1, 4, 3, 5)
+    taken = function.forward(places, {}).flatten()
+    assert len(taken.unique()) == len(taken)
+    assert torch.isin(taken, places).all()
 
 
 @pytest.mark.parametrize("function", [f for f in cases() if isinstance(f, Dense)], ids=title)

@@ -41,7 +41,9 @@ inference: {best: {method: argmin, of: Z, steps: 30}}
 learning: {fit: {loss: energy, steps: 9, batch_size: 40, learning_rate: 0.01ON_DEAD}}
 data: {source: arrays, file: rows.npz, bind: {Y: Y}}
 """
-SPECS = {"clusters": (CLUSTERS, 8), "dictionary": (DICTIONARY.replace("[9]", "[24]"), 9)}
+ONLINE = DICTIONARY.replace("learning_rate: 0.01", "optimizer: online_dictionary")
+SPECS = {name: (text.replace("[9]", "[24]"), 9) for name, text in (("dictionary", DICTIONARY), ("online", ONLINE))}
+SPECS["clusters"] = (CLUSTERS, 8)
 REMEDY = ", on_dead: resample"
 
 

@@ -25,6 +25,7 @@ class AffineFunction(Function, Affine):
     """
 
     stages: ClassVar[tuple[str, ...]] = ("activation", "gain")
+    beside: ClassVar[frozenset[str]] = frozenset()  # constraints that can be had together with another
 
     bias: bool = Field(default=True, description="adds a learned number to every output")
     gain: bool = Field(default=False, description="multiplies every output by a learned factor, after the activation")
@@ -40,7 +41,7 @@ class AffineFunction(Function, Affine):
 
     @model_validator(mode="after")
     def _one_constraint(self) -> AffineFunction:
-        told = [name for name, is_told in self.constraints().items() if is_told]
+        told = [name for name, is_told in self.constraints().items() if is_told and name not in self.beside]
         if len(told) > 1:
             raise ValueError(f"{' and '.join(told)} exclude each other: keep one of them")
         return self
@@ -52,6 +53,14 @@ class AffineFunction(Function, Affine):
             "orthonormal": self.orthonormal is not None,
             "a bound on norms": self.max_row_norm is not None or self.max_column_norm is not None,
         }
+
+    def column_norms(self) -> tuple[float, float | None] | None:
+        told = {name for name, is_told in self.constraints().items() if is_told}
+        if self.unit_norm == "columns" and told == {"unit_norm"}:
+            return 1.0, 1.0
+        if self.max_row_norm is None and told <= {"a bound on norms"}:
+            return 0.0, self.max_column_norm
+        return None
 
     def is_bounded(self) -> bool:
         return any(AffineFunction.constraints(self).values())

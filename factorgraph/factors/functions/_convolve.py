@@ -58,6 +58,13 @@ def convolved(x: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, paddi
     return torch.nn.functional.conv2d(x, matrix, bias, stride, low)
 
 
+def unfolded(x: Tensor, kernel: int, stride: int, padding: Padding | int) -> Tensor:
+    """What a kernel sees at each place: x (batch, inputs, rows, columns) -> (batch, places, inputs * kernel * kernel)."""
+    low, high = borders(kernel, padding)
+    x = torch.nn.functional.pad(x, (low, high, low, high))
+    return torch.nn.functional.unfold(x, kernel, stride=stride).transpose(1, 2)
+
+
 def spread(y: Tensor, matrix: Tensor, bias: Tensor | None, stride: int, padding: Padding | int, sides: tuple[int, ...]) -> Tensor:
     """Its adjoint: y (batch, outputs, rows, columns) -> (batch, inputs, *sides), to which a bias is added."""
     kernel = matrix.shape[-1]

@@ -14,13 +14,13 @@ from factorgraph.factors.functions._links import link_mask
 from factorgraph.factors.functions._spectrum import convolution_norm_bound
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Count, Whole
-from factorgraph.structure import Parameter, Parameters, Shape, ShapeError
+from factorgraph.structure import Convolving, Parameter, Parameters, Placed, Promise, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Convolution(AffineFunction):
+class Convolution(AffineFunction, Placed, Convolving):
     r"""Looks for the same patterns at every place of an image, one map of answers for each, or draws them there.
 
     .. math:: f(x)_o = b_o + \sum_i W_{oi} \star x_i, \qquad (w \star x)(p) = \sum_q w(q)\, x(s p + q - m)
@@ -36,7 +36,7 @@ class Convolution(AffineFunction):
     A row is what one output map reads, over all inputs; a column what one input map writes. Bias, gain and what an activation
     learns are one number for each map.
 
-    Promises: affine; the bound of its norm is that of an unbounded image, at most 1.1 times too large there (1.2 from 40 maps
+    Promises: affine, with a stride of 1 convolving; the bound of its norm is that of an unbounded image, at most 1.1 times too large there (1.2 from 40 maps
               on); of an image few kernels wide the norm itself is smaller.
     Shapes:   x (batch, maps, height, width), or (batch, height, width) as one map -> (batch, outputs, rows, columns); matrix W
               (outputs, inputs, kernel, kernel), bias b (outputs).
@@ -45,6 +45,7 @@ class Convolution(AffineFunction):
     """
 
     by_map: ClassVar[bool] = True
+    beside: ClassVar[frozenset[str]] = frozenset({"connections"})
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"kernel": 3, "maps": 6},
         {"kernel": 2, "maps": 3, "padding": "valid", "bias": False},
@@ -72,6 +73,12 @@ class Convolution(AffineFunction):
             beside = f"with {self.padding} zeros around it a kernel of {self.kernel} would lie beside the image"
             raise ValueError(f"{beside}: padding is at most {self.kernel - 1}, which is full")
         return self
+
+    def constraints(self) -> dict[str, bool]:
+        return {**super().constraints(), "connections": self.connections > 0}
+
+    def keeps(self, promise: Promise) -> bool:
+        return super().keeps(promise) and (promise is not Convolving or self.stride == 1)
 
     # --- sizes -----------------------------------------------------------------------------------------------------------------
 
@@ -123,6 +130,16 @@ class Convolution(AffineFunction):
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         x = x[:, None] if x.dim() == 3 else x
         return _convolve.convolved(x, parameters["matrix"], parameters.get("bias"), self.stride, self.padding)
+
+    def read(self, x: Tensor, parameters: Parameters) -> Tensor:
+        x = x[:, None] if x.dim() == 3 else x
+        return _convolve.unfolded(x, self.kernel, self.stride, self.padding)
+
+    def drawn(self, parameters: Parameters, method: str) -> tuple[Tensor, int]:
+        matrix, (low, _) = parameters["matrix"], _convolve.borders(self.kernel, self.padding)
+        if method == "transpose":
+            return matrix.transpose(0, 1), low
+        return matrix.flip(-1, -2), self.kernel - 1 - low  # what is read at a place behind is drawn at one before
 
     def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
         y = y[:, None] if y.dim() == 3 else y

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Count, Whole
-from factorgraph.structure import Affine, Function, Parameters, Shape, ShapeError
+from factorgraph.structure import Function, Parameters, Selection, Shape, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Crop(Function, Affine):
+class Crop(Function, Selection):
     r"""Keeps the middle of an image and drops its border, of which a convolution knows less than of the rest.
 
     .. math:: f(x)(p) = x(p + m)

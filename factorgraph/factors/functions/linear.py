@@ -70,6 +70,9 @@ class Linear(AffineFunction, Dense):
             declared["bias"] = self.bias_parameter((outputs,))
         return declared
 
+    def read(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return x.reshape(x.shape[0], 1, parameters["matrix"].shape[1])
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         flat = x.reshape(x.shape[0], parameters["matrix"].shape[1])
         return torch.nn.functional.linear(flat, parameters["matrix"], parameters.get("bias"))

@@ -187,6 +187,41 @@ class NAdam(OptimizerForm):
         decoupled_weight_decay: bool = False,
     ) -> None: ...
 
+class OnlineDictionary(OptimizerForm):
+    r"""Moves the columns of a matrix one after another to their best place for all codes seen so far, at each step.
+
+    .. math:: A_t = (1 - 1/t)^\rho A_{t-1} + \sum_n w\, z_n z_n', \quad B_t = (1 - 1/t)^\rho B_{t-1} + \sum_n w\, y_n z_n', \qquad
+              d_j \leftarrow \Pi\bigl(d_j + (b_j - D a_j) / A_{jj}\bigr)
+
+    For the matrix D, and its bias, of a linear function or a convolution behind squares of weight and curvature *w*. The
+    projection puts a column on its constraint, ``unit_norm: columns`` or ``max_column_norm``, or is none. A bias is one column
+    more, whose code is 1. Step t sums over its batch n, and each column moves once: sums are much alike from step to step.
+
+    The window grows: ``forgetting`` is the power rho, with which half the weight lies on about the last 1 - 2^(-1/(rho + 1)) of
+    the steps. 0 forgets nothing, not even the codes of the first random dictionary.
+
+    A column of a convolution is all that one map writes. Its sums are over all pairs of places in the kernels of all pairs of
+    maps, and over all places of the kernel that the energy sees: they are exact at any stride, at any border and behind a crop.
+    A_jj is then a bound of the largest eigenvalue of the column's own part.
+
+    What no code used keeps its place. Where ``on_dead: resample`` gives a column a new place, its sums begin anew: A loses its
+    row and column, B its column. Sums are kept in checkpoints. There is no learning rate, and no schedule.
+
+    Units:    the sums take 8 bytes for each pair of inputs, and as much more while they are gathered; a convolution has
+              maps * kernel^2 inputs: 5 MB for 16 maps of 7 x 7, 215 MB for 64 of 9 x 9.
+    Errors:   FG430 to FG435: the energy is no square, or an option would change nothing; FG480: the sums are too large.
+    Source:   Mairal, Bach, Ponce & Sapiro, J. Machine Learning Research 11, 2010, algorithms 1 and 2, sections 3.3 and 3.4.
+
+    Options:
+        forgetting: the power with which what was seen fades; 0 forgets nothing
+    """
+
+    def __init__(
+        self,
+        *,
+        forgetting: Number = 2.0,
+    ) -> None: ...
+
 class RAdam(OptimizerForm):
     r"""Adam that moves by the gradient's mean alone until the mean of squares can be trusted, and then by less, growing to Adam.
 

@@ -1,58 +1,34 @@
-"""Sums over a pass through the data, and the minimum that they tell."""
+"""The minimum that sums over a pass through the data tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from factorgraph.training.optimizers._sums import Sums
 
-class Minimum(torch.optim.Optimizer):
-    """One group a function: its ``matrix``, then its ``bias`` if it has one; ``directions``: the matrix has orthonormal rows.
 
-    The sums are float64 and live where other optimizers keep their moments: a checkpoint holds them by the parameter's name.
-    """
+class Minimum(Sums):
+    """``directions`` of a group: the matrix has orthonormal rows."""
 
     def __init__(self, groups: list[dict[str, Any]]):
         super().__init__(groups, {"directions": False})
-        for group in self.param_groups:
-            matrix = group["params"][0]
-            units = matrix.shape[1] + len(group["params"]) - 1
-            self.state[matrix]["gram"] = matrix.new_zeros(units, units, dtype=torch.float64)
-            for each in group["params"]:
-                self.state[each]["gradient"] = torch.zeros_like(each, dtype=torch.float64)
-
-    @torch.no_grad()
-    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor]], rows: int) -> None:
-        """Add a batch: the gradients that its parameters hold, which are means over ``rows``, and the function's inputs.
-
-        ``inputs``: (rows, units) each, with the weight of each row, (rows,).
-        """
-        matrix, *bias = group["params"]
-        for each in group["params"]:
-            if each.grad is not None:
-                self.state[each]["gradient"] += rows * each.grad.double()
-        for x, weight in inputs:
-            seen = x.double().reshape(x.shape[0], matrix.shape[1])
-            seen = torch.cat([seen, seen.new_ones(seen.shape[0], 1)], 1) if bias else seen
-            self.state[matrix]["gram"] += (seen * weight.double()[:, None]).T @ seen
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Go to the minimum and begin a new pass. A sum that is no number makes parameters that are none: the loop will tell."""
         for group in self.param_groups:
-            matrix, *bias = group["params"]
+            matrix = group["params"][0]
             gram = self.state[matrix]["gram"]
             if group["directions"]:
                 matrix.copy_(_directions(gram, matrix.shape[0]))
             else:
-                gradient = torch.cat([self.state[each]["gradient"].reshape(matrix.shape[0], -1) for each in group["params"]], 1)
-                change = _newton(gradient, gram, torch.finfo(matrix.dtype).eps)
-                matrix -= change[:, : matrix.shape[1]]
-                for parameter in bias:
-                    parameter.sub_(change[:, -1])
+                change = _newton(self.gradient(group), gram, torch.finfo(matrix.dtype).eps)
+                for parameter, part in zip(group["params"], self.parted(group, change), strict=True):
+                    parameter.sub_(part)
             for each in group["params"]:
                 for total in self.state[each].values():
                     total.zero_()

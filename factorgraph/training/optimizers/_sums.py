@@ -1,0 +1,68 @@
+"""Sums over data that tell the energy behind a square as a function of a matrix and its bias, as far as these move it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Sums(torch.optim.Optimizer):
+    r"""One group a function: its ``matrix``, flattened to W (outputs, units), then its ``bias`` if it has one, a column more.
+
+    .. math:: E(W) = \tfrac12 \mathrm{tr}\, W G W' - \mathrm{tr}\, W P' + \text{a number}, \qquad
+              G = \sum_n w_n x_n x_n', \quad P = \sum_n w_n y_n x_n'
+
+    The sums are float64 and live where other optimizers keep their moments: a checkpoint holds them by the parameter's name. G
+    takes 8 bytes for each pair of units.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], defaults: dict[str, Any]):
+        super().__init__(groups, defaults)
+        for group in self.param_groups:
+            matrix = group["params"][0]
+            units = matrix[0].numel() + len(group["params"]) - 1
+            self.state[matrix]["gram"] = matrix.new_zeros(units, units, dtype=torch.float64)
+            for each in group["params"]:
+                self.state[each]["products"] = torch.zeros_like(each, dtype=torch.float64)
+
+    @torch.no_grad()
+    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor]], rows: int) -> None:
+        """Add a batch: the gradients that its parameters hold, which are means over ``rows``, and the function's inputs.
+
+        ``inputs``: (rows, units) each, with the weight of each row, (rows,). What the function is compared with is not asked: it
+        is told by the gradient, which is W G - P.
+        """
+        matrix, *bias = group["params"]
+        gram = torch.zeros_like(self.state[matrix]["gram"])
+        for x, weight in inputs:
+            seen = torch.cat([x, x.new_ones(x.shape[0], 1)], 1) if bias else x
+            gram += (seen.double() * weight.double()[:, None]).T @ seen.double()
+        self.state[matrix]["gram"] += gram
+        for each, product in zip(group["params"], self.parted(group, self.joined(group["params"]) @ gram), strict=True):
+            self.state[each]["products"] += product if each.grad is None else product - rows * each.grad.double()
+
+    def forget(self, matrix: Tensor, columns: list[int]) -> None:
+        """Forget what the sums hold of some columns of a matrix, as if their inputs had always been 0."""
+        gram = self.state[matrix]["gram"]
+        gram[columns, :] = 0
+        gram[:, columns] = 0
+        self.state[matrix]["products"][:, columns] = 0
+
+    def gradient(self, group: dict[str, Any]) -> Tensor:
+        """That of the energy that the sums tell, (outputs, units), where the parameters stand."""
+        gram = self.state[group["params"][0]]["gram"]
+        return self.joined(group["params"]) @ gram - self.joined([self.state[each]["products"] for each in group["params"]])
+
+    def joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """A matrix, and its bias as a last column."""
+        outputs = parts[0].shape[0]
+        return torch.cat([each.double().reshape(outputs, -1) for each in parts], 1)
+
+    def parted(self, group: dict[str, Any], joined: Tensor) -> list[Tensor]:
+        """The same apart, in the shapes of the parameters."""
+        sizes = [each[0].numel() for each in group["params"]]
+        parts = joined.split(sizes, 1)
+        return [part.reshape(each.shape) for part, each in zip(parts, group["params"], strict=True)]
