@@ -25,7 +25,8 @@ MAY_USE = {
     "errors": set(),
     "version": set(),
     "lazy": set(),
-    "structure": {"spec"},  # expressions are the edges of the graph, so they are part of a leaf's class
+    "promises": set(),
+    "structure": {"promises", "spec"},  # expressions are the edges of the graph, so they are part of a leaf's class
     "registry": {"structure"},
     "spec": {"errors", "structure", "registry"},
     "factors": {*BASICS, "spec"},
