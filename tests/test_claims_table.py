@@ -26,11 +26,15 @@ def number(text: Any) -> Any:
         return text
 
 
-def judged(name: str) -> dict[str, Any]:
-    """The judged claims of a spec, shipped or still a draft, as its file has them."""
+def every_claim(name: str) -> dict[str, Any]:
+    """The claims of a spec, shipped or still a draft, as its file has them."""
     file = next(path for path in (folder() / f"{name}.yaml", folder() / "drafts" / f"{name}.yaml") if path.exists())
-    expect = read(decode(file.read_bytes(), name), name).values.get("expect", {})
-    return {claim: entry for claim, entry in expect.items() if not entry.get("report")}
+    found: dict[str, Any] = read(decode(file.read_bytes(), name), name).values.get("expect", {})
+    return found
+
+
+def judged(name: str) -> dict[str, Any]:
+    return {claim: entry for claim, entry in every_claim(name).items() if not entry.get("report")}
 
 
 def claimed(name: str) -> dict[str, tuple[Any, ...]]:
@@ -68,3 +72,18 @@ def test_rows_are_one_a_claim_and_name_where_they_come_from() -> None:
     names = [(row["spec"], row["claim"]) for row in ROWS]
     assert len(set(names)) == len(names)
     assert all(row["source"] for row in ROWS)
+
+
+def test_what_is_published_was_looked_up() -> None:
+    """A figure that somebody only remembers belongs nowhere."""
+    said = [row["published"] for row in ROWS]
+    for name in {*SHIPPED, *(row["spec"] for row in ROWS)}:
+        said += [str(each.get("published", "")) for each in every_claim(name).values()]
+    assert [text for text in said if "remember" in text.lower()] == []
+
+
+def test_the_difference_that_learning_through_a_search_makes_must_not_be_0() -> None:
+    """Without the way through the search both sides are the same classifier, bit for bit."""
+    better = judged("task_driven_dictionary")["better"]
+    assert better["at_least"] > 0
+    assert better["control"] == "unsupervised"
