@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import cast
 
 from factorgraph import registry
+from factorgraph.compile.convolved import drawn_in
 from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
@@ -35,6 +37,7 @@ NEEDS = {  # the words of Structure, as users read them
     "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
+SMALL_CONVOLUTION = 1024  # units up to which a product with the Hessian costs less than transforms
 GRAM_ADVANTAGE = 2.0  # one product with the Hessian costs about half of the same arithmetic in a differentiated graph
 
 
@@ -75,7 +78,7 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
         return plan
     known = dependences(graph, frozenset(block))
     terms = terms_of(graph, named.factors, known, named.block)
-    structure = replace(structure_of(terms, named.block, units), undivided=undivided)
+    structure = _structure(graph, named, terms, known, undivided)
     check(graph, named, terms, structure, known)
     solver, reason, others = _choose(named, terms, structure)
     return replace(
@@ -88,6 +91,12 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
         others=others,
         parts=parts if solver.divides else (),
     )
+
+
+def _structure(graph: Graph, named: Named, terms: tuple[Term, ...], known: Mapping[Id, Dependence], undivided: str) -> Structure:
+    """What is known of the whole problem, of which ``undivided`` tells why it has no parts."""
+    found = structure_of(terms, named.block, sum(prod(each.shape) for each in named.block))
+    return replace(found, undivided=undivided, convolved=found.quadratic and drawn_in(graph, terms, known) is not None)
 
 
 def _divided(graph: Graph, named: Named) -> tuple[tuple[ProcedurePlan, ...], str]:
@@ -139,7 +148,7 @@ def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
     if cls is None:
         return f'"{named.id}" has no solver "{kind}"'
     undivided = _parts_misfit(graph, named, plan) if cls.divides else UNDIVIDED
-    structure = replace(structure_of(terms, named.block, plan.units), undivided=undivided)
+    structure = _structure(graph, named, terms, known, undivided)
     if (plan.terms, plan.domain) != (terms, structure.domain) or (refusal := _refusal(cls, terms, structure)):
         return f'"{kind}" cannot infer "{named.id}"' + (f": it needs {refusal}" if plan.terms == terms else "")
     return "" if plan.kernel in _kernels(cls, structure) else f'"{named.id}" has no kernel "{plan.kernel}"'
@@ -290,6 +299,8 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
     if not structure.quadratic:
         return ("gradient",)
     formed: tuple[Kernel, ...] = ("gram",) if structure.shared else ("grams",)
+    if structure.convolved and solver.convolves:
+        formed = (*(formed if structure.size <= LARGEST_GRAM else ()), cast("Kernel", solver.convolves))
     if "quadratic" in solver.needs:
         return formed
     return ("gradient", *formed) if structure.shared else ("gradient",)
@@ -298,6 +309,8 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
 def _kernel(graph: Graph, named: Named, structure: Structure, known: Mapping[Id, Dependence], solver: Solver) -> Kernel:
     """The Hessian is worth forming where it saves work: where there are values to try, or a product with it is cheap."""
     first, *others = _kernels(type(solver), structure)
+    if others and others[-1] == solver.convolves:
+        return others[-1] if structure.size > SMALL_CONVOLUTION else first
     if not others or (first == "gradient" and not _cheap(graph, named, structure.size, known)):
         return first
     return others[-1]

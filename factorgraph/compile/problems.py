@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from factorgraph import registry
+from factorgraph.compile.convolved import convolved_form
 from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in
 from factorgraph.compile.parts import Parts
 from factorgraph.compile.plan import ProcedurePlan, Term
@@ -18,6 +19,7 @@ from factorgraph.factors._groups import shrink_groups
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.inference import domains
+from factorgraph.inference.convolved import Convolved
 from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
 from factorgraph.lazy import torch
 from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Shape, Smooth, Solver
@@ -102,16 +104,25 @@ class Block:
         """The problem for what stands still beside the block, (batch, *shape) each or ()."""
         hessian = self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else shared.hessian
         if hessian is None:
-            return self._problem(start, still, tensors, shared, None)
+            kernels = convolved_form(self, start, still, tensors) if self.plan.kernel == "fourier" else None
+            return self._problem(start, still, tensors, shared, None, kernels)
         smooth, zero = self.smooth_of(still, tensors), torch.zeros_like(start)
-        return self._problem(start, still, tensors, shared, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)))
+        return self._problem(start, still, tensors, shared, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)), None)
 
     def _problem(
-        self, start: Tensor, still: Assignment, tensors: Tensors, shared: Shared, quadratic: Quadratic | None
+        self,
+        start: Tensor,
+        still: Assignment,
+        tensors: Tensors,
+        shared: Shared,
+        quadratic: Quadratic | None,
+        convolved: Convolved | None,
     ) -> Problem:
         def take(rows: Tensor) -> Problem:
             fewer = {key: each[rows] if each.dim() else each for key, each in still.items()}
-            return self._problem(start[rows], fewer, tensors, shared, quadratic.take(rows) if quadratic is not None else None)
+            form = None if quadratic is None else quadratic.take(rows)
+            kernels = None if convolved is None else convolved.take(rows)
+            return self._problem(start[rows], fewer, tensors, shared, form, kernels)
 
         smooth = self.smooth_of(still, tensors)
         return Problem(
@@ -121,6 +132,7 @@ class Block:
             bound=shared.bound,
             rest=self.rest_of(start, still, tensors),
             quadratic=quadratic,
+            convolved=convolved,
             squares=self.squares,
             choices=self._choices(start, still),
             parts=() if shared.parts is None else shared.parts.of(still),
@@ -135,15 +147,25 @@ class Block:
         squares = all(sums_squares(each, moving_in(each, self.dependences)) for each in factors)
         return squares and self.plan.convex and all(term.quadratic for term in terms)
 
-    def smooth_of(self, still: Assignment, tensors: Tensors) -> Callable[[Tensor], Tensor]:
+    def smooth_of(
+        self, still: Assignment, tensors: Tensors, factors: Collection[str] | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """The sum of the smooth terms, or of some ``factors`` alone."""
+        counted = self.smooth if factors is None else factors
+
         def smooth(z: Tensor) -> Tensor:
             given = {**self.split(z), **still}
             total = z.new_zeros(z.shape[0])
-            for share in self.program.shares(self.smooth, given, tensors).values():
+            for share in self.program.shares(counted, given, tensors).values():
                 total = total + share
             return total
 
         return smooth
+
+    def slope_at_zero(self, factors: Collection[str], start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
+        """(batch, units): the gradient of some smooth terms at a code of zeros."""
+        zero = torch.zeros_like(start)
+        return gradient_of(self.smooth_of(still, tensors, factors))(zero) if factors else zero
 
     def shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors, through: bool = False) -> Tensor:
         """Column by column in one batch: gradients at unit vectors less the one at zero. ``through``: as for ``gradient_of``.

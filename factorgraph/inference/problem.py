@@ -14,6 +14,7 @@ from factorgraph.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from factorgraph.inference.convolved import Convolved
     from factorgraph.structure import Solver
 
 
@@ -90,6 +91,7 @@ class Problem:
     bound: Tensor | None = None  # (), at least the Lipschitz constant of the gradient
     rest: Rest | None = None
     quadratic: Quadratic | None = None
+    convolved: Convolved | None = None  # the smooth part, where a solver is to see its kernels
     squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1 it has a duality gap
     choices: Choices | None = None  # of a finite domain
     parts: tuple[Part, ...] = ()  # which together are all of it, where it is minimised part by part

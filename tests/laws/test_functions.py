@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -12,7 +13,7 @@ from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.spec.language import UNDECLARED
-from factorgraph.structure import Affine, Dense, Differentiable, Function, Grouping, Placed, Selection
+from factorgraph.structure import Affine, Convolving, Dense, Differentiable, Function, Grouping, Placed, Selection
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -144,6 +145,22 @@ def test_renaming_units_renames_results(function):
 @pytest.mark.parametrize("batch", [0, 1])
 def test_batches_of_none_and_of_one(function, batch):
     assert apply(function, data(batch), parameters(function)).shape == (batch, *result(function))
+
+
+@pytest.mark.parametrize("method", ["forward", "transpose"])
+@pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Convolving)], ids=title)
+def test_what_convolves_adds_up_the_pictures_of_its_units(function, method):
+    """Unit by unit, by plain loops."""
+    with_ = {name: value for name, value in parameters(function).items() if name != "bias"}
+    given, made = (GIVEN, result(function)) if method == "forward" else (result(function), GIVEN)
+    z = data(2, given)
+    drawn, cut = function.drawn(with_, method)
+    side = drawn.shape[-1]
+    whole = torch.zeros(2, made[0], given[1] + side - 1, given[2] + side - 1, dtype=z.dtype)
+    for m, p, q in itertools.product(*map(range, given)):
+        whole[:, :, p : p + side, q : q + side] += z[:, m, p, q, None, None, None] * drawn[:, m]
+    found = apply(function, z, with_) if method == "forward" else function.transpose(z, with_, GIVEN)
+    torch.testing.assert_close(found.reshape(2, *made), whole[:, :, cut : cut + made[1], cut : cut + made[2]])
 
 
 @each

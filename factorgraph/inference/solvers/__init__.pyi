@@ -13,12 +13,22 @@ class Admm(SolverForm):
     The inverse is made once, from Cholesky's factors in double precision, so that a step is one product with a matrix, as one
     of FISTA is, and about half as many are needed. The code is z, whose zeros are exact and which keeps to its domain.
 
+    Of a convolution, by the kernel *fourier*, H is never formed: x is taken frequency by frequency, by the Sherman-Morrison formula
+    for one colour. There the picture is a third part with a copy of its own, at the price c that its misfit weighs with, so that
+    the border is exact: kernels end where the picture does, and a mask hides what it hides.
+
+    .. math:: s \leftarrow \operatorname{argmin} |m (s - y)|^2 + |s - \hat p - v|^2, \qquad
+              (\rho + c D'D) x = \rho (z - u) - b + c D'(s - v), \quad p = D x
+
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
     equally long that is the mean of H's eigenvalues. It stays as it is.
 
-    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; a rest with a proximal map.
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
+              behind one convolution of stride 1 and selections of its result; a rest with a proximal map.
     Shapes:   z and u (batch, *shape), H (units, units).
-    Source:   Boyd, Parikh, Chu, Peleato & Eckstein, Found. Trends Machine Learning 3(1), 2011, sections 3.1.1, 3.4.3 and 4.2.
+    Source:   Boyd, Parikh, Chu, Peleato & Eckstein, Found. Trends Machine Learning 3(1), 2011, sections 3.1.1, 3.4.3 and 4.2;
+              convolutions Bristow, Eriksson & Lucey, CVPR 2013; one colour Wohlberg, ICASSP 2014; the border Heide, Heidrich &
+              Wetzstein, CVPR 2015.
     """
 
     def __init__(self) -> None: ...

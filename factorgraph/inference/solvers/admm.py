@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem, Quadratic
 from factorgraph.inference.rows import flat
+from factorgraph.inference.solvers import _fourier
 from factorgraph.inference.solvers._kinds import Iterative, State
 from factorgraph.inference.solvers._steps import GENTLE, backward, step_length
 from factorgraph.lazy import torch
@@ -27,12 +28,22 @@ class Admm(Iterative):
     The inverse is made once, from Cholesky's factors in double precision, so that a step is one product with a matrix, as one
     of FISTA is, and about half as many are needed. The code is z, whose zeros are exact and which keeps to its domain.
 
+    Of a convolution, by the kernel *fourier*, H is never formed: x is taken frequency by frequency, by the formula of Sherman and
+    Morrison for one colour. There the picture has a copy of its own, too, at the price c that its misfit weighs with, so that the
+    border is exact: kernels end where the picture does, and a mask hides what it hides.
+
+    .. math:: s \leftarrow \operatorname{argmin} |m (s - y)|^2 + |s - \hat p - v|^2, \qquad
+              (\rho + c D'D) x = \rho (z - u) - b + c D'(s - v), \quad p = D x
+
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
     equally long that is the mean of H's eigenvalues. It stays as it is.
 
-    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; a rest with a proximal map.
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
+              behind one convolution of stride 1 and selections of its result; a rest with a proximal map.
     Shapes:   z and u (batch, *shape), H (units, units).
-    Source:   Boyd, Parikh, Chu, Peleato & Eckstein, Found. Trends Machine Learning 3(1), 2011, sections 3.1.1, 3.4.3 and 4.2.
+    Source:   Boyd, Parikh, Chu, Peleato & Eckstein, Found. Trends Machine Learning 3(1), 2011, sections 3.1.1, 3.4.3 and 4.2;
+              convolutions Bristow, Eriksson & Lucey, CVPR 2013; one colour Wohlberg, ICASSP 2014; the border Heide, Heidrich &
+              Wetzstein, CVPR 2015.
     """
 
     type: Literal["admm"] = "admm"
@@ -41,14 +52,19 @@ class Admm(Iterative):
     uses: ClassVar[frozenset[str]] = frozenset({"quadratic", "shared", "proximal"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
     largest: ClassVar[int | None] = 4096
+    convolves: ClassVar[str] = "fourier"
 
     def begin(self, problem: Problem) -> State:
+        if problem.convolved is not None:
+            return _fourier.begin(problem, problem.convolved)
         z = problem.start.clone(memory_format=torch.contiguous_format)
         return z, torch.zeros_like(z)
 
     def stepper(self, problem: Problem) -> Callable[[State], State]:
+        if problem.convolved is not None:
+            return _fourier.stepper(problem, problem.convolved, _price(problem.convolved.diagonal), RELAXATION)
         assert problem.quadratic is not None and not problem.quadratic.apart, "one Hessian is factorised for all rows"
-        price = _price(problem.quadratic.hessian)
+        price = _price(problem.quadratic.hessian.diagonal())
         nearest, prox, length = _nearest(problem.quadratic, price), backward(problem), 1 / price
 
         def step(state: State) -> State:
@@ -64,9 +80,9 @@ class Admm(Iterative):
         return 1 / step_length(problem)
 
 
-def _price(hessian: Tensor) -> Tensor:
+def _price(diagonal: Tensor) -> Tensor:
     """(): what the distance between the halves costs, rho; a mean of roots, so that a few steep units do not set it for all."""
-    return SHARE * hessian.diagonal().clamp_min(GENTLE).sqrt().mean().square()
+    return SHARE * diagonal.clamp_min(GENTLE).sqrt().mean().square()
 
 
 def _nearest(form: Quadratic, price: Tensor) -> Callable[[Tensor], Tensor]:

@@ -1,0 +1,119 @@
+"""Where all of a quadratic energy is behind one convolution: found in the graph, and handed over as kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
+from factorgraph.compile.plan import Term
+from factorgraph.graph.model import Application, FactorNode, Graph, Id
+from factorgraph.inference.convolved import Convolved
+from factorgraph.lazy import torch
+from factorgraph.structure import Convolving, Linear, Selection, Square
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.compile.problems import Block
+    from factorgraph.compile.program import Assignment, Tensors
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The convolution's square, and the others, which compare the variable itself or have no Hessian."""
+
+    factor: FactorNode
+    picture: Application
+    selections: tuple[Application, ...]  # of the picture, from the factor inwards
+    others: tuple[FactorNode, ...]
+
+
+def drawn_in(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependence]) -> Drawn | None:
+    """How the smooth terms are a convolution's, if they are."""
+    found: list[tuple[FactorNode, Application, tuple[Application, ...]]] = []
+    others: list[FactorNode] = []
+    for term in terms:
+        factor = graph.factors[term.factor]
+        if term.part != "smooth":
+            continue
+        moving = moving_in(factor, known)
+        if factor.leaf.keeps(Linear, moving):
+            others.append(factor)
+        elif not factor.leaf.keeps(Square, moving) or len(moving) > 1 or term.own:
+            return None
+        elif known[factor.arguments[next(iter(moving))]].kind is Kind.ITSELF:
+            others.append(factor)
+        elif (way := _way(graph, factor.arguments[next(iter(moving))], known)) is not None:
+            found.append((factor, *way))
+        else:
+            return None
+    return Drawn(*found[0], tuple(others)) if len(found) == 1 else None
+
+
+def _way(graph: Graph, key: Id, known: Mapping[Id, Dependence]) -> tuple[Application, tuple[Application, ...]] | None:
+    """The convolution of the variable behind a value, and the selections in front of it."""
+    selections: list[Application] = []
+    while True:
+        value = graph.values[origin(graph, key)]
+        if not isinstance(value, Application) or value.output is not None or len(value.arguments) > 1:
+            return None
+        leaf = graph.functions[value.function].leaf
+        if leaf.keeps(Convolving) and value.method in ("forward", "transpose"):
+            return (value, tuple(selections)) if known[value.arguments[0]].kind is Kind.ITSELF else None
+        if not leaf.keeps(Selection) or value.method != "forward":
+            return None
+        selections.append(value)
+        key = value.arguments[0]
+
+
+def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tensors) -> Convolved:
+    """What a solver sees of it. ``still``: what stands still beside the block, (batch, *shape) each or ()."""
+    graph = block.program.graph
+    drawn = drawn_in(graph, block.plan.terms, block.dependences)
+    assert drawn is not None, "the planner gives this kernel to convolutions alone"
+    leaf = graph.functions[drawn.picture.function].leaf
+    assert isinstance(leaf, Convolving), "the way ends at one"
+    kernels, cut = leaf.drawn(tensors.get(f"functions.{drawn.picture.function}", {}), drawn.picture.method)
+    kernels = kernels.detach()
+    lacking = _lacking(block, drawn.factor, still, tensors, start)
+    sides = (len(kernels), *drawn.picture.shape[-2:])
+    own = [each for each in drawn.others if each.leaf.keeps(Square, moving_in(each, block.dependences))]
+    zero = start.new_zeros(())
+    return Convolved(
+        kernels=kernels,
+        cut=cut,
+        shape=(kernels.shape[1], *graph.values[drawn.picture.arguments[0]].shape[-2:]),
+        mask=_behind(graph, drawn, torch.ones_like(lacking[:1]), tensors).reshape(1, *sides),
+        target=_behind(graph, drawn, lacking, tensors).reshape(len(start), *sides),
+        curvature=zero + _weight(block, drawn.factor, tensors),
+        own=zero + sum(_weight(block, each, tensors) for each in own),
+        linear=block.slope_at_zero([each.id for each in drawn.others], start, still, tensors),
+    )
+
+
+def _lacking(block: Block, factor: FactorNode, still: Assignment, tensors: Tensors, start: Tensor) -> Tensor:
+    """(batch, *shape): what the picture is compared with, less what is drawn by a code of zeros."""
+    given = {**block.split(torch.zeros_like(start)), **still}
+    known = block.program.values(factor.arguments, given, tensors)
+    (position,) = moving_in(factor, block.dependences)
+    others = [known[each] for each in factor.arguments[:position] + factor.arguments[position + 1 :]]
+    lacking = -known[factor.arguments[position]]
+    return lacking + others[0] if others else lacking
+
+
+def _behind(graph: Graph, drawn: Drawn, x: Tensor, tensors: Tensors) -> Tensor:
+    """What is compared, at its place in the picture, and 0 where nothing is."""
+    for each in drawn.selections:
+        leaf = graph.functions[each.function].leaf
+        assert isinstance(leaf, Selection), "between the factor and the picture stands nothing else"
+        given = graph.values[each.arguments[0]].shape
+        x = leaf.transpose(x, tensors.get(f"functions.{each.function}", {}), given).reshape(len(x), *given)
+    return x.detach()
+
+
+def _weight(block: Block, factor: FactorNode, tensors: Tensors) -> Tensor | float:
+    """The curvature of a square."""
+    assert isinstance(factor.leaf, Square), "what is told apart has one curvature"
+    return block.program.weight(factor.id, tensors) * factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))

@@ -1,0 +1,131 @@
+"""Solvers that know convolution, from a spec to a code: they find what solvers find that know nothing of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import factorgraph as fg
+from factorgraph.compile.model import Model
+from factorgraph.compile.plan import describe
+from factorgraph.errors import SpecError
+from tests.compile.specs import spec
+
+PICTURES = """
+factorgraph: 1
+variables:
+  X: {kind: observed, shape: [1, 8, 7]}
+  Z: {kind: latent, shape: [3, 6, 5]}
+functions:
+  decoder: {type: convolution, kernel: 3, padding: full, bias: false, unit_norm: columns}
+  inside:  {type: crop, margin: 2}
+factors:
+  reconstruction: {type: squared_distance, between: [X, decoder(Z)], weight: 0.5}
+  prediction:     {type: squared_distance, between: [0.8, Z], weight: 0.29}
+  sparsity:       {type: l1, of: Z, weight: 0.37}
+inference:
+  optimal: {method: argmin, of: Z}
+"""
+MASKED = {"factors.reconstruction.between": ["inside(X)", "inside(decoder(Z))"]}
+COLOUR = {"variables.X.shape": [3, 8, 7], "factors.reconstruction.weight": 0.61}
+DRAWN = {  # by an encoder's transpose, whose codes are as large as the picture
+    "functions.decoder": {"type": "convolution", "kernel": 4, "bias": False},
+    "variables.Z.shape": [3, 8, 7],
+    "factors.reconstruction.between": ["X", "decoder.transpose(Z)"],
+}
+LARGE = {  # codes larger than the picture
+    "functions.decoder": {"type": "convolution", "kernel": 4, "padding": "valid"},
+    "variables.Z.shape": [2, 11, 10],
+}
+PADDED = {"functions.decoder": {"type": "convolution", "kernel": 3, "padding": 1}, "variables.Z.shape": [2, 8, 7]}
+FLAT = {"variables.X.shape": [8, 7], "variables.Z.shape": [6, 5]}
+NONNEGATIVE = {"variables.Z.domain": "nonnegative"}
+KINDS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "masked": MASKED,
+    "colour": {**MASKED, **COLOUR},
+    "drawn": DRAWN,
+    "large": LARGE,
+    "padded": PADDED,
+    "alone": {"factors.prediction.weight": 0},
+    "flat": FLAT,
+    "nonnegative": {**MASKED, **NONNEGATIVE},
+}
+STEPS = {"admm": 400, "fista": 400, "coordinate_descent": 2000}
+each = pytest.mark.parametrize("kind", KINDS)
+
+
+def model_of(changes: dict[str, Any], solver: str | None, **options: Any) -> Model:
+    search = {"method": "argmin", "of": "Z", "steps": STEPS.get(solver or "fista"), "tolerance": 1e-10}
+    search |= {"solver": solver} if solver else {}
+    torch.manual_seed(0)
+    return fg.build(spec(PICTURES, **{**changes, "inference.optimal": {**search, **options}})).double()
+
+
+def twins(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], solver: str) -> tuple[Model, Model]:
+    """A model that uses the convolution and one that multiplies by the Hessian; both with the same parameters, biases too."""
+    usual = model_of(changes, solver)
+    monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
+    named = model_of(changes, solver)
+    assert usual.inferences["optimal"].plan.kernel == "gram"
+    with torch.no_grad():
+        for number, each in enumerate(named.parameters()):
+            each.add_(torch.randn(each.shape, generator=torch.Generator().manual_seed(number)), alpha=0.3)
+    named.project()
+    usual.load_state_dict(named.state_dict())
+    return named, usual
+
+
+def pictures(model: Model, batch: int = 2) -> torch.Tensor:
+    shape = model.graph.variables["X"].shape
+    return 2 * torch.randn(batch, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@each
+def test_the_minimum_by_frequencies_is_the_minimum(kind, monkeypatch):
+    named, usual = twins(monkeypatch, KINDS[kind], "admm")
+    assert named.inferences["optimal"].plan.kernel == "fourier"
+    x = pictures(named)
+    found, known = named.infer(X=x), usual.infer(X=x)
+    torch.testing.assert_close(found.energy, known.energy, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(found["Z"], known["Z"], rtol=1e-4, atol=1e-4)
+    assert (found["Z"] == 0).any() and (found["Z"] != 0).any()
+
+
+def test_a_large_convolution_is_taken_by_frequencies_and_a_small_one_by_its_hessian():
+    large = {"variables.X.shape": [1, 40, 40], "variables.Z.shape": [3, 38, 38]}
+    plan = model_of(large, "admm").inferences["optimal"].plan
+    assert plan.units > 4096 and plan.kernel == "fourier"
+    assert "Fourier" in describe(plan, "")
+    assert model_of({}, "admm").inferences["optimal"].plan.kernel == "gram"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"functions.decoder.stride": 2, "variables.X.shape": [1, 41, 41], "variables.Z.shape": [1, 79, 79]},
+        {"factors.reconstruction.between": ["X", "0.5 * decoder(Z)"], "variables.Z.shape": [1, 70, 70]},
+        {"factors.prediction.between": ["inside(Z)", 0], "variables.Z.shape": [1, 70, 70]},
+    ],
+)
+def test_what_is_more_than_one_convolution_of_stride_1_is_too_large(changes):
+    with pytest.raises(SpecError, match="at most 4096 units"):
+        model_of({"variables.X.shape": [1, 72, 72], **changes}, "admm")
+
+
+def test_rows_leave_as_they_converge_and_find_what_they_find_alone(monkeypatch):
+    monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
+    model = model_of(MASKED, "admm", tolerance=1e-4)
+    x = pictures(model, 4) * torch.tensor([0.1, 1.0, 4.0, 0.5]).view(4, 1, 1, 1)
+    found = model.infer(X=x)
+    assert len(found.steps.unique()) > 1
+    for row in range(4):
+        torch.testing.assert_close(found["Z"][row], model.infer(X=x[row : row + 1])["Z"][0])
+
+
+def test_it_has_shapes_where_there_are_no_values(monkeypatch):
+    monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
+    model = model_of({**MASKED, **COLOUR}, "admm", steps=12).to("meta")
+    assert model.infer(X=pictures(model).to("meta"))["Z"].shape == (2, 3, 6, 5)
