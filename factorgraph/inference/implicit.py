@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from factorgraph.inference.rows import column, dot, readable
+from factorgraph.inference.rows import choose, column, dot, readable
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
@@ -45,14 +45,16 @@ def respond(near: Near, pull: Tensor) -> tuple[Tensor, Tensor]:
     """The u of (P H P + damping) u = P v, (batch, units), for v = ``pull``; and which rows' active units depend, (batch,) bool.
 
     These have directions that are curved by less than the damping: nothing holds the minimum along them, u has no part there.
+    Conjugate gradients, where the active units are too many or no Hessian is formed, know only of such that they meet.
     """
     damping, pull = near.damping(), near.along(pull)
-    if len(pull) == 0:
-        return pull, near.free.any(1)
-    if near.hessian is not None:
-        most = int(near.free.sum(1).max()) if readable(near.free) else near.free.shape[1]
-        if most <= DENSE:
-            return _factorised(near.free, near.hessian, pull, damping, most)
+    most = near.free.shape[1]
+    if readable(near.free):
+        most = int(near.free.sum(1).max()) if len(pull) else 0
+    if most == 0:  # nothing can move
+        return torch.zeros_like(pull), near.free.any(1)
+    if near.hessian is not None and most <= DENSE:
+        return _factorised(near.free, near.hessian, pull, damping, most)
     return _conjugate(near, pull, damping)
 
 
@@ -83,11 +85,16 @@ def _taken(hessian: Tensor, units: Tensor) -> Tensor:
 
 
 def _solved(own: Tensor, there: Tensor, pull: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """(some, most) and (some,) bool. What is not there has the curvature of what is, and no pull."""
+    """(some, most) and (some,) bool. What is not there has the curvature of what is, and no pull.
+
+    No curvature is below one over the trace of the inverse. Only rows where that tells too little are taken to pieces.
+    """
     usual = own.diagonal(dim1=1, dim2=2).amax(1, keepdim=True).clamp_min(torch.finfo(own.dtype).tiny)
     damped = own + torch.diag_embed(torch.where(there, damping[:, None], usual))
     factor, failed = torch.linalg.cholesky_ex(damped)
-    flat = (failed > 0) | (factor.diagonal(dim1=1, dim2=2).square() <= 2 * damping[:, None]).any(1)
+    root = torch.linalg.solve_triangular(factor, torch.eye(own.shape[1], dtype=own.dtype, device=own.device), upper=False)
+    trace = torch.where(there, root.square().sum(1), 0).sum(1)
+    flat = (failed > 0) | ~(2 * damping * trace < 1)
     answer = torch.cholesky_solve(pull[:, :, None], factor).squeeze(2)
     if readable(flat) and bool(flat.any()):
         values, vectors = torch.linalg.eigh(damped[flat])
@@ -95,11 +102,14 @@ def _solved(own: Tensor, there: Tensor, pull: Tensor, damping: Tensor) -> tuple[
         shares = (pull[flat][:, None] @ vectors).squeeze(1)
         curved = torch.where(held, shares / values, 0)
         answer = answer.masked_scatter(flat[:, None], (vectors @ curved[:, :, None]).squeeze(2))
+        flat = flat.masked_scatter(flat, ~held.all(1))
     return answer, flat
 
 
 def _conjugate(near: Near, pull: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """By conjugate gradients: products with the Hessian are all that it takes. A row ends where it meets a flat direction.
+    """By conjugate gradients: products with the Hessian are all that it takes.
+
+    A row ends before a step that is flat, or whose answer u is: u' (P H P + d) u = u' P v, as the residual is orthogonal to it.
 
     Source: Hestenes & Stiefel, J. Res. Nat. Bur. Standards 49, 1952, section 3.
     """
@@ -114,9 +124,11 @@ def _conjugate(near: Near, pull: Tensor, damping: Tensor) -> tuple[Tensor, Tenso
         bent = near.along(near.curve(direction)) + column(damping, direction) * direction
         curvature, length = dot(direction, bent), dot(direction, direction)
         flat = still & ~(curvature > 2 * damping * length)
+        step = column(torch.where(still & ~flat, square / torch.where(still & ~flat, curvature, 1), 0), pull)
+        reached = answer + step * direction
+        flat = flat | still & ~(dot(pull, reached) > 2 * damping * dot(reached, reached))
         dependent, still = dependent | flat, still & ~flat
-        step = column(torch.where(still, square / torch.where(still, curvature, 1), 0), pull)
-        answer, residual = answer + step * direction, residual - step * bent
+        answer, residual = choose(still, reached, answer), residual - step * bent
         left = dot(residual, residual)
         direction = residual + column(torch.where(still, left / torch.where(still, square, 1), 0), pull) * direction
         square, still = left, still & (left > goal)

@@ -164,6 +164,41 @@ def test_the_linear_system_of_each_row(formed: bool) -> None:
     assert bool(torch.isfinite(answer).all())
 
 
+@pytest.mark.parametrize("formed", [True, False])
+def test_a_batch_in_which_nothing_can_move(formed: bool) -> None:
+    answer, flat = respond(around(torch.eye(6), torch.zeros(4, 6, dtype=torch.bool), formed), torch.ones(4, 6))
+    assert flat.tolist() == [False] * 4 and answer.tolist() == [[0.0] * 6] * 4
+
+
+@pytest.mark.parametrize("formed", [True, False])
+def test_units_that_depend_without_a_small_pivot(formed: bool) -> None:
+    """Kahan's matrix: its smallest eigenvalue is 1e-15, and no pivot of its Cholesky factor below 4e-6."""
+    units, sine = 60, 0.9
+    scale = torch.diag(sine ** torch.arange(units, dtype=torch.float64))
+    upper = torch.triu(torch.ones(units, units, dtype=torch.float64), 1)
+    root = scale @ (torch.eye(units, dtype=torch.float64) - (1 - sine**2) ** 0.5 * upper)
+    hessian = root.T @ root
+    assert float(torch.linalg.eigvalsh(hessian)[0]) < 1e-14 and float(root.diagonal().square().min()) > 3e-6
+    near = around(hessian, torch.ones(1, units, dtype=torch.bool), formed)
+    answer, flat = respond(near, torch.ones(1, units, dtype=torch.float64))
+    damping = float(near.damping())
+    assert flat.tolist() == [True] and float(answer @ hessian @ answer.T) > damping * float(answer.square().sum())
+    values, vectors = torch.linalg.eigh(hessian)
+    held = values > damping
+    if formed:
+        expected = vectors[:, held] @ (vectors[:, held].sum(0) / (values[held] + damping))
+        torch.testing.assert_close(answer[0], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_small_curvature_alone_is_no_dependence() -> None:
+    """The trace of the inverse does not clear this row, and its eigenvalues do."""
+    curvature = torch.tensor([1, *[1.2e-8] * 5], dtype=torch.float64)
+    near = around(curvature.diag(), torch.ones(1, 6, dtype=torch.bool), True)
+    assert 2 * float(near.damping()) * float((1 / (curvature + near.damping())).sum()) > 1
+    answer, flat = respond(near, torch.ones(1, 6, dtype=torch.float64))
+    assert flat.tolist() == [False]
+    torch.testing.assert_close(answer[0], 1 / (curvature + near.damping()))
+
 
 def test_steps_of_a_network_may_count_as_a_constant() -> None:
     """Then the loss lowers the energy beside its code, and its matrices are reached by nothing."""
