@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.errors import RunError, issue
+from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.run.claims import shown
 from factorgraph.run.files import atomic_write
 from factorgraph.run.folder import now
@@ -59,12 +60,22 @@ def note(page: Path, made: Reproduction) -> None:
     record = read(page)
     name = name_of(made.spec)
     before = record.get(name, {})
-    rows = {each.name: _row(each, made) if _is_about(each, made) else before.get(each.name) for each in made.verdicts}
+    checked = {"commit": commit(), "date": now()}
+    rows = {each.name: _row(each, made, checked) if _is_about(each, made) else before.get(each.name) for each in made.verdicts}
     record[name] = {claim: row for claim, row in rows.items() if row is not None}
     page.parent.mkdir(parents=True, exist_ok=True)
     ordered = {spec: record[spec] for spec in sorted(record) if record[spec]}
     atomic_write(record_of(page), (json.dumps(ordered, indent=1, ensure_ascii=False) + "\n").encode())
     atomic_write(page, text(ordered).encode())
+
+
+def require_seeds(spec: Spec, seeds: int) -> None:
+    """Refuse fewer seeds than a claim asks for: its row would lose some."""
+    for name, claim in spec.expect.items():
+        if claim.seeds > seeds:
+            what = f'the claim "{name}" is about {claim.seeds} seeds, and a row of {seeds} would take the place of theirs'
+            where = ("expect", name, "seeds")
+            raise SpecError(spec.document.locate(issue("FG665", what, where, fix="leave out --seeds, or --table")))
 
 
 def text(record: Record) -> str:
@@ -83,8 +94,22 @@ def name_of(spec: Spec) -> str:
 
 
 def commit() -> str:
-    """The commit of the checkout that this package lies in; its version, where it lies in none."""
-    git = folder().parent / ".git"
+    """The commit of the checkout that this package lies in, with a + where it was edited since; without a checkout the version."""
+    root = folder().parent
+    return _head(root / ".git") + ("+" if _is_edited(root) else "")
+
+
+def _is_edited(root: Path) -> bool:
+    """Whether what figures depend on is not as it was committed. Nobody can tell without git, or outside of a checkout."""
+    if not (root / ".git").exists():
+        return False
+    words = ["git", "-C", str(root), "status", "--porcelain", "--", "factorgraph", "specs"]
+    with contextlib.suppress(OSError):
+        return bool(subprocess.run(words, capture_output=True, check=False).stdout)
+    return False
+
+
+def _head(git: Path) -> str:
     with contextlib.suppress(OSError):
         if git.is_file():
             git = Path(git.read_text("utf-8").strip().removeprefix("gitdir: "))
@@ -103,11 +128,11 @@ def _is_about(verdict: Verdict, made: Reproduction) -> bool:
     return made.spec.expect[verdict.name].budget == made.budget and verdict.verdict != "not measured"
 
 
-def _row(verdict: Verdict, made: Reproduction) -> dict[str, Any]:
+def _row(verdict: Verdict, made: Reproduction, checked: Mapping[str, str]) -> dict[str, Any]:
     claim = made.spec.expect[verdict.name]
     figures = {key: each for key, each in verdict.as_dict().items() if key not in ("name", "why")}
     about = {"control_is": claim.control, "take": claim.take, "budget": made.budget, "seconds": round(made.learned)}
-    return {**figures, **about, "commit": commit(), "date": now(), "fingerprint": made.fingerprint}
+    return {**figures, **about, **checked, "fingerprint": made.fingerprint}
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

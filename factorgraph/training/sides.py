@@ -145,22 +145,22 @@ def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
         function = graph.functions[closed.function].leaf
         assert isinstance(function, Placed), "the planner solves for such functions alone"
         seen = function.read(known[each.input].detach(), tensors[f"functions.{closed.function}"])
-        weight = (rows[each.factor] * (each.weight * curvature))[:, None] * _selected(graph, each, seen)
-        found.append((seen.flatten(0, 1), weight.flatten()))
+        if each.selections:
+            seen = seen[:, _selected(graph, each, seen.shape[1]).to(seen.device)]
+        weight = rows[each.factor] * (each.weight * curvature)
+        found.append((seen.flatten(0, 1), weight.repeat_interleave(seen.shape[1])))
     return found
 
 
-def _selected(graph: Graph, term: ClosedTerm, seen: Tensor) -> Tensor:
-    """1 at the places of a function that a term's selections leave, else 0, (places,)."""
-    if not term.selections:
-        return seen.new_ones(seen.shape[1])
-    kept = seen.new_ones(1, *graph.values[term.selections[0]].shape)
+def _selected(graph: Graph, term: ClosedTerm, places: int) -> Tensor:
+    """Which places of a function a term's selections leave. It is found on the processor, where nothing waits for its number."""
+    kept = torch.ones(1, *graph.values[term.selections[0]].shape)
     for key in term.selections:
         value = graph.values[key]
         selection = graph.functions[value.function].leaf if isinstance(value, Application) else None
         assert isinstance(selection, Selection), "the planner lets selections pass alone"
         kept = selection.transpose(kept, {}, graph.values[value.arguments[0]].shape)
-    return kept.reshape(-1, seen.shape[1])[0]  # all maps of a result are selected alike
+    return kept.reshape(-1, places)[0].nonzero()[:, 0]  # all maps of a result are selected alike
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,10 @@ class Columns(Sums):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move every column once. A sum that is no number makes parameters that are none: the loop will tell."""
         for group in self.param_groups:
-            gram, gradient, moved = self.state[group["params"][0]]["gram"], self.gradient(group), self.joined(group["params"])
+            (gram, products), moved = self.sums(group), self.joined(group["params"])
             for block, bound, norms in _blocks(group, gram):
-                new = _within(moved[:, block] - gradient[:, block] / bound, *norms)
-                gradient += (new - moved[:, block]) @ gram[block]
-                moved[:, block] = new
+                gradient = moved @ gram[block].T - products[:, block]
+                moved[:, block] = _within(moved[:, block] - gradient / bound, *norms)
             for parameter, part in zip(group["params"], self.parted(group, moved), strict=True):
                 parameter.copy_(part)
 

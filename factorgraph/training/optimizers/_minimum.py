@@ -22,11 +22,11 @@ class Minimum(Sums):
         """Go to the minimum and begin a new pass. A sum that is no number makes parameters that are none: the loop will tell."""
         for group in self.param_groups:
             matrix = group["params"][0]
-            gram = self.state[matrix]["gram"]
+            gram, products = self.sums(group)
             if group["directions"]:
                 matrix.copy_(_directions(gram, matrix.shape[0]))
             else:
-                change = _newton(self.gradient(group), gram, torch.finfo(matrix.dtype).eps)
+                change = _newton(self.joined(group["params"]) @ gram - products, gram, torch.finfo(matrix.dtype).eps)
                 for parameter, part in zip(group["params"], self.parted(group, change), strict=True):
                     parameter.sub_(part)
             for each in group["params"]:

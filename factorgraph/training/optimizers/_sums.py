@@ -51,10 +51,10 @@ class Sums(torch.optim.Optimizer):
         gram[:, columns] = 0
         self.state[matrix]["products"][:, columns] = 0
 
-    def gradient(self, group: dict[str, Any]) -> Tensor:
-        """That of the energy that the sums tell, (outputs, units), where the parameters stand."""
-        gram = self.state[group["params"][0]]["gram"]
-        return self.joined(group["params"]) @ gram - self.joined([self.state[each]["products"] for each in group["params"]])
+    def sums(self, group: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """G (units, units) and P (outputs, units): the energy's gradient is W G - P."""
+        products = [self.state[each]["products"] for each in group["params"]]
+        return self.state[group["params"][0]]["gram"], self.joined(products)
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
         """A matrix, and its bias as a last column."""
