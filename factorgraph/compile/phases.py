@@ -46,7 +46,11 @@ def plan_phases(
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase)
         wrong += _absent(procedures, key, name, phase)
-        wrong += _uninferred(graph, procedures, name, phase, used)
+        wrong += [
+            *_uninferred(graph, procedures, name, phase, used),
+            *_twice(graph, procedures, name, phase),
+            *_early(graph, procedures, used),
+        ]
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used, taken)
             if not plan.parameters and 0 not in (phase.steps, phase.epochs):
@@ -217,6 +221,36 @@ def _absent(procedures: Mapping[str, ProcedurePlan], key: str, name: str, phase:
         if not standing_for(written, procedures):
             what = f'phase "{key}" asks for {written}, which is not there'
             yield issue("FG410", what, ("learning", name), fix="name one that is there at every slot of the phase")
+
+
+def _twice(graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, phase: Phase) -> Iterator[Issue]:
+    """Procedures that a phase names and that give one variable its value: the last would count alone."""
+    by: dict[Id, str] = {}
+    for key in _named(procedures, phase.inference):
+        before = next((by[each] for each in procedures[key].block if each in by), None)
+        if before is not None:
+            variable = graph.variables[procedures[key].block[0]].name
+            what = f'"{before}" and "{key}" both give {variable} its value, and an energy has one: the last would count alone'
+            yield issue("FG448", what, ("learning", name, "inference"), fix="a phase for each of them")
+            return
+        by |= dict.fromkeys(procedures[key].block, key)
+
+
+def _early(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:
+    """Procedures that read a latent variable which nothing before them infers."""
+    named, known = named_procedures(graph), set[Id]()
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    for key in used:
+        plan = procedures[key]
+        seen = [each for factor in plan.factors for each in graph.factors[factor].arguments] if named[key].method.searches else []
+        read = [each for values in reads(graph, named[key]).values() for each in values.values()]
+        missing = (graph.leading_to([*seen, *read]) & latent) - known - set(plan.block)
+        if missing:
+            first = graph.variables[min(missing)].name
+            of = ", ".join(dict.fromkeys([*(graph.variables[each].name for each in plan.block), first]))
+            what = f'"{key}" needs {first}, and nothing infers it before'
+            yield issue("FG449", what, ("inference", plan.name, "of"), fix=f"of: [{of}], or without: the factors that tie them")
+        known |= set(plan.block)
 
 
 def _uninferred(

@@ -16,7 +16,7 @@ def check(reading: Reading) -> Iterator[Issue]:
     for node in unbounded_filters(reading):
         what = f"nothing is reconstructed: {node.spelled} lowers the energy of everything by shrinking to zero"
         fields = reading.graph.spec.functions[node.spelled].cls.model_fields
-        fix = f"functions.{node.spelled}.unit_norm: rows" if "unit_norm" in fields else "choose a loss that pushes up somewhere"
+        fix = f"functions.{node.spelled}.unit_norm: rows" if "unit_norm" in fields else "bound the norms of what it learns"
         yield issue("FGW264", what, ("functions", node.spelled), on="key", fix=fix)
 
 

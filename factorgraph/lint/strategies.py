@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from factorgraph.compile.phases import phases
-from factorgraph.graph.model import FactorNode, Id, Variable
+from factorgraph.graph.model import Application, FactorNode, Id, Variable
 from factorgraph.lint.reading import Reading
 from factorgraph.structure import Normalised
 
@@ -61,7 +61,12 @@ def _capacity(reading: Reading) -> Iterator[Strategy]:
         elif narrow:
             yield Strategy(Way.CAPACITY, f"{code.name} has {reading.size(code.id)} units, {narrow} has {reading.size(narrow)}")
     for node in reading.lowered:
-        if _predicts(reading, node):
+        narrow = _bottleneck(reading, node)
+        if narrow:
+            yield Strategy(
+                Way.CAPACITY, f"{narrow} has {reading.size(narrow)} units, less than what {node.name} compares it with"
+            )
+        elif _predicts(reading, node):
             yield Strategy(Way.CAPACITY, f"{node.name} compares what is observed with what other observations predict")
         elif _keeps_filters(reading, node):
             yield Strategy(Way.CAPACITY, f"{node.name} reads filters of bounded length")
@@ -75,6 +80,19 @@ def _narrower(reading: Reading, code: Variable) -> Id | None:
         for each in reading.observed.intersection(node.arguments):
             if reading.size(each) > reading.size(code.id):
                 return each
+    return None
+
+
+def _bottleneck(reading: Reading, node: FactorNode) -> Id | None:
+    """A value with fewer units than an observed variable, through which alone that comes back to be compared with itself."""
+    graph = reading.graph
+    for target in reading.observed.intersection(node.arguments):
+        for each in node.arguments:
+            value = graph.values[each]
+            while isinstance(value, Application) and len(value.arguments) == 1 and graph.depends(value.id, frozenset({target})):
+                value = graph.values[value.arguments[0]]
+                if isinstance(value, Application) and reading.size(value.id) < reading.size(target):
+                    return value.id
     return None
 
 

@@ -24,7 +24,7 @@ def check(reading: Reading) -> Iterator[Issue]:
             return
     what = "learning lowers the energy of the data, and nothing keeps it from being low everywhere"
     first = reading.codes[0].name if reading.codes else ""
-    fix = f"factors.sparsity: {{type: l1, of: {first}}}, or another loss" if first else "choose a loss that pushes up somewhere"
+    fix = f"factors.sparsity: {{type: l1, of: {first}}}" if first else "let it pass through a value with fewer units"
     yield issue("FGW262", what, ("learning",), on="key", fix=fix)
 
 

@@ -163,3 +163,14 @@ def test_a_prediction_of_what_is_observed_is_bounded_by_construction() -> None:
 def test_a_factor_without_weight_is_no_strategy() -> None:
     spec = load("toy/sparse_autoencoder").variant("plain")
     assert codes(spec) == ["FGW263", "FGW265"]
+
+
+@pytest.mark.parametrize(("layers", "found"), [("3fc", ["CAPACITY"]), ("9fc", [])])
+def test_a_bottleneck_needs_no_name(layers: str, found: list[str]) -> None:
+    direct = (
+        COPY.replace("  Z: encoder(Y)\n", "")
+        .replace("decoder(Z)", "decoder(encoder(Y))")
+        .replace("layers: 9fc-6fc}", f"layers: {layers}}}", 1)
+    )
+    assert ways(loads(direct)) == found
+    assert codes(loads(direct)) == ([] if found else ["FGW262"])
