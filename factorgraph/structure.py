@@ -268,7 +268,7 @@ class Solver(Leaf, ABC):
     uses: ClassVar[frozenset[str]]  # what it profits from, where it holds
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
-    convolves: ClassVar[str] = ""  # how it sees a convolution of any size: the name of a kernel
+    convolves: ClassVar[Literal["", "fourier", "slices"]] = ""  # how it sees a convolution of any size: the name of a kernel
     divides: ClassVar[bool] = False  # it minimises part by part, each by a solver that the planner picks for it
 
     @classmethod

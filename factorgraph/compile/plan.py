@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factorgraph.inference.domains import CONTINUOUS
 
 FORMAT = 1
-Kernel = Literal["gram", "grams", "gradient", "fourier", ""]
+Kernel = Literal["gram", "grams", "gradient", "fourier", "slices", ""]
 
 
 @dataclass(frozen=True)
@@ -190,4 +190,5 @@ KERNELS = {
     "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy",
     "fourier": "the convolution is a product of Fourier coefficients; its border is exact",
+    "slices": "a move changes the gradient around it, by products of kernels with the one that moved",
 }

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import cast
 
 from factorgraph import registry
-from factorgraph.compile.convolved import drawn_in
+from factorgraph.compile.convolved import drawn_in, is_quick
 from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
@@ -37,7 +36,7 @@ NEEDS = {  # the words of Structure, as users read them
     "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
-SMALL_CONVOLUTION = 1024  # units up to which a product with the Hessian costs less than transforms
+SMALL_CONVOLUTION = 512  # units up to which a product with the Hessian costs less than transforms
 GRAM_ADVANTAGE = 2.0  # one product with the Hessian costs about half of the same arithmetic in a differentiated graph
 
 
@@ -86,7 +85,7 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
         terms=terms,
         domain=structure.domain,
         solver=solver.model_dump(mode="json"),
-        kernel=_kernel(graph, named, structure, known, solver),
+        kernel=_kernel(graph, named, terms, structure, known, solver),
         reason=reason,
         others=others,
         parts=parts if solver.divides else (),
@@ -299,21 +298,27 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
     if not structure.quadratic:
         return ("gradient",)
     formed: tuple[Kernel, ...] = ("gram",) if structure.shared else ("grams",)
-    if structure.convolved and solver.convolves:
-        formed = (*(formed if structure.size <= LARGEST_GRAM else ()), cast("Kernel", solver.convolves))
-    if "quadratic" in solver.needs:
+    if "quadratic" not in solver.needs:
+        seen: tuple[Kernel, ...] = ("fourier",) if structure.convolved else ()
+        return ("gradient", *seen, *formed) if structure.shared else ("gradient",)
+    if not (structure.convolved and solver.convolves):
         return formed
-    return ("gradient", *formed) if structure.shared else ("gradient",)
+    return (*formed, solver.convolves) if structure.size <= LARGEST_GRAM else (solver.convolves,)
 
 
-def _kernel(graph: Graph, named: Named, structure: Structure, known: Mapping[Id, Dependence], solver: Solver) -> Kernel:
-    """The Hessian is worth forming where it saves work: where there are values to try, or a product with it is cheap."""
-    first, *others = _kernels(type(solver), structure)
-    if others and others[-1] == solver.convolves:
-        return others[-1] if structure.size > SMALL_CONVOLUTION else first
-    if not others or (first == "gradient" and not _cheap(graph, named, structure.size, known)):
-        return first
-    return others[-1]
+def _kernel(
+    graph: Graph, named: Named, terms: tuple[Term, ...], structure: Structure, known: Mapping[Id, Dependence], solver: Solver
+) -> Kernel:
+    """The Hessian is worth forming where it saves work: where there are values to try, or a product with it is cheap.
+
+    Frequencies are worth it where kernels are large beside the logarithm of a picture, or the Hessian would be.
+    """
+    kernels = _kernels(type(solver), structure)
+    if kernels[-1] == solver.convolves:
+        return kernels[-1] if structure.size > SMALL_CONVOLUTION else kernels[0]
+    if kernels[0] != "gradient" or _cheap(graph, named, structure.size, known):
+        return kernels[-1]
+    return "fourier" if "fourier" in kernels and is_quick(graph, terms, known) else "gradient"
 
 
 def _cheap(graph: Graph, named: Named, units: int, known: Mapping[Id, Dependence]) -> bool:

@@ -104,7 +104,7 @@ class Block:
         """The problem for what stands still beside the block, (batch, *shape) each or ()."""
         hessian = self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else shared.hessian
         if hessian is None:
-            kernels = convolved_form(self, start, still, tensors) if self.plan.kernel == "fourier" else None
+            kernels = convolved_form(self, start, still, tensors) if self.plan.kernel in ("fourier", "slices") else None
             return self._problem(start, still, tensors, shared, None, kernels)
         smooth, zero = self.smooth_of(still, tensors), torch.zeros_like(start)
         return self._problem(start, still, tensors, shared, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)), None)
@@ -124,11 +124,11 @@ class Block:
             kernels = None if convolved is None else convolved.take(rows)
             return self._problem(start[rows], fewer, tensors, shared, form, kernels)
 
-        smooth = self.smooth_of(still, tensors)
+        smooth, form = self.smooth_of(still, tensors), quadratic or convolved
         return Problem(
             start=start,
-            smooth=smooth if quadratic is None else quadratic.value,
-            gradient=gradient_of(smooth) if quadratic is None else quadratic.gradient,
+            smooth=smooth if form is None else form.value,
+            gradient=gradient_of(smooth) if form is None else form.gradient,
             bound=shared.bound,
             rest=self.rest_of(start, still, tensors),
             quadratic=quadratic,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Convolved:
-    """``c |m (D z - y)|^2 / 2 + a |z|^2 / 2 + b.z`` and a number, ``z`` as maps (batch, maps, rows, columns).
+    """``c |m (D z - y)|^2 / 2 + a |z|^2 / 2 + b.z`` and a number d, ``z`` as maps (batch, maps, rows, columns).
 
     ``D z`` is the picture of all kernels, each as often as its map says: a unit at p draws from p - cut on. What falls beside the
     picture is lost; what the mask m hides is not compared.
@@ -29,14 +29,31 @@ class Convolved:
     curvature: Tensor  # c, ()
     own: Tensor  # a, ()
     linear: Tensor  # b, (batch, units)
+    constant: Tensor  # d, (batch,)
 
     def take(self, rows: Tensor) -> Convolved:
         """The same for some rows."""
-        return replace(self, target=self.target[rows], linear=self.linear[rows])
+        return replace(self, target=self.target[rows], linear=self.linear[rows], constant=self.constant[rows])
 
     def maps(self, z: Tensor) -> Tensor:
         """(batch, units) -> (batch, maps, rows, columns)"""
         return z.reshape(len(z), *self.shape)
+
+    def value(self, z: Tensor) -> Tensor:
+        """(batch, units) -> (batch,)"""
+        code, misfit = z.reshape(self.linear.shape), self._misfit(z)
+        own = (code * (self.own / 2 * code + self.linear)).sum(1) + self.constant
+        return self.curvature / 2 * misfit.square().sum((1, 2, 3)) + own
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """(batch, units) -> (batch, units), through frequencies"""
+        pulls = self.grid.transformed(self._misfit(z) * self.curvature)
+        slope = self.grid.corner(self.grid.back(times_adjoint(self.grid.spectrum, pulls)))
+        return slope.reshape(z.shape).add_(self.own * z).add_(self.linear.reshape(z.shape))
+
+    def _misfit(self, z: Tensor) -> Tensor:
+        """On the torus: what of the picture is compared, less what it is compared with."""
+        return self.grid.picture(self.maps(z)).mul_(self.grid.mask).sub_(self.grid.target)
 
     @property
     def diagonal(self) -> Tensor:
@@ -64,10 +81,16 @@ class Grid:
         self.mask, self.target = self.framed(convolved.mask), self.framed(convolved.target)
 
     def transformed(self, x: Tensor) -> Tensor:
-        return torch.fft.rfft2(x, self.sides)
+        spectrum: Tensor = torch.fft.rfft2(x, self.sides)
+        return spectrum
 
     def back(self, spectrum: Tensor) -> Tensor:
-        return torch.fft.irfft2(spectrum, self.sides)
+        x: Tensor = torch.fft.irfft2(spectrum, self.sides)
+        return x
+
+    def picture(self, maps: Tensor) -> Tensor:
+        """Of maps in their corner, or of a whole torus of them."""
+        return self.back(times(self.spectrum, self.transformed(maps)))
 
     def spread(self, maps: Tensor) -> Tensor:
         """Maps in their corner of the torus."""

@@ -21,7 +21,7 @@ def begin(problem: Problem, convolved: Convolved) -> State:
     grid = convolved.grid
     z = problem.start.clone(memory_format=torch.contiguous_format)
     maps = grid.spread(convolved.maps(z))
-    picture = grid.back(times(grid.spectrum, grid.transformed(maps)))
+    picture = grid.picture(maps)
     return z, torch.zeros_like(maps), picture, torch.zeros_like(picture)
 
 

@@ -52,7 +52,7 @@ class Admm(Iterative):
     uses: ClassVar[frozenset[str]] = frozenset({"quadratic", "shared", "proximal"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
     largest: ClassVar[int | None] = 4096
-    convolves: ClassVar[str] = "fourier"
+    convolves: ClassVar[Literal["", "fourier", "slices"]] = "fourier"
 
     def begin(self, problem: Problem) -> State:
         if problem.convolved is not None:
