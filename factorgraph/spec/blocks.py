@@ -23,6 +23,7 @@ from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.constants import Count, NonNegative, Real, Share, Whole
 from factorgraph.spec.expressions import Expression
 from factorgraph.spec.lists import Names, listed
+from factorgraph.spec.syntax import ExpressionError
 from factorgraph.structure import Leaf, Loss, Source
 
 if TYPE_CHECKING:
@@ -192,6 +193,20 @@ class Workers(Entry):
     pull: Share = Field(default=0.5, description="the share of the way to the centre")
 
 
+def _by_itself(written: Any) -> Any:
+    """The bound of a measure of health as it is written. FG554 where it stands below a key."""
+    if not isinstance(written, Mapping):
+        return written
+    (number,) = written.values() if len(written) == 1 else (None,)
+    plain = str(number) if isinstance(number, int | float | str) and not isinstance(number, bool) else None
+    what = "the bound of a measure of health is a number by itself, as in health: {dead: 0.01}"
+    fix = f"write {plain}, without {next(iter(written))}" if plain else "write the number"
+    raise ExpressionError("FG554", what, allowed="a number of at least 0", fix=fix, replacement=plain).for_pydantic()
+
+
+Bound = Annotated[NonNegative, BeforeValidator(_by_itself)]
+
+
 class Phase(Entry):
     """A stretch of learning: a loss, what is trained, with which inference, for how long."""
 
@@ -210,7 +225,7 @@ class Phase(Entry):
     set: dict[str, Any] = Field(default={}, description="addresses changed for this phase")
     per: str | None = Field(default=None, description="an index: once for each slot, in order")
     on_dead: Literal["resample"] | None = Field(default=None, description="what to do with units that are hardly ever active")
-    health: dict[str, NonNegative] = Field(default={}, description="bounds of measures of health, in place of their own")
+    health: dict[str, Bound] = Field(default={}, description="bounds of measures of health in place of their own, `{dead: 0.01}`")
     players: dict[str, Annotated[Player, _part(Player, "players")]] = Field(default={}, description="the sides of a game")
     workers: Annotated[Workers, _part(Workers, "workers")] | None = Field(default=None, description="copies that learn apart")
 

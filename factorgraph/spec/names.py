@@ -300,6 +300,9 @@ class Checks:
         for measure in phase.health:
             if measure not in measures:
                 yield unknown("measure of health", measure, measures, (*path, "health", measure), on="key")
+            elif leaves("health")[measure].of_players and not phase.players:  # type: ignore[attr-defined]  # a measure of health
+                what = f"{measure} compares players, and this phase has none: nothing is measured"
+                yield Issue("FG555", what, (*path, "health", measure), on="key", fix="take it out, or give the phase players")
         if phase.labelled is not None:
             yield _waits("labelled", "learning labelled", (*path, "labelled"), on="key")
         if phase.workers is not None:

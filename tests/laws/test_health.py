@@ -125,7 +125,8 @@ def look(case: Case, stretch: Stretch, watch: Watch) -> dict[str, Any]:
 
 
 def stretch_of(health: str = "") -> Stretch:
-    spec = loads(SPEC.replace("HEALTH", health))
+    sides = "players: {one: {train: [decoder]}, other: {train: [encoder]}}" if "dominance" in health else "loss: energy"
+    spec = loads(SPEC.replace("HEALTH", health).replace("loss: energy", sides))
     stretch = stretches(compiler.build(spec), rows=100)[0]
     with torch.no_grad():
         stretch.view.model.tensors()["functions.encoder"]["matrix"].copy_(torch.from_numpy(BEST))
@@ -198,3 +199,25 @@ def test_what_is_gathered_is_restored_to_the_bit():
         each.end(stretch, row)
         list(each.read())
     assert json.dumps(rows[0]) == json.dumps(rows[1])
+
+
+def test_columns_of_a_choice_repeat_each_other_only_if_they_are_equal():
+    choice = SPEC.replace("shape: [6]}}", "shape: [6], domain: one_hot}}")
+    text = "\n".join(line for line in choice.splitlines() if "sparsity" not in line and "again" not in line)
+    spec = loads(text.replace(", solver: ista", "").replace("HEALTH", ""))
+    stretch = stretches(compiler.build(spec), rows=100)[0]
+    measure = next(each for each in stretch.measures if each.type == "duplicate")
+    columns = 10 + np.array([[1, 0, 0, 0, 0], [2, 0, 0, 0, 0], [-1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 3, 0, 0, 0], [0, 0, 0, 0, 5.0]])
+    with torch.no_grad():
+        matrix = stretch.view.model.tensors()["functions.decoder"]["matrix"]
+        matrix.copy_(torch.from_numpy(columns.T))
+        assert float(measure.values({}, stretch)["decoder"]) == 0
+        matrix[:, 5] = matrix[:, 3] * 1.0003
+    assert float(measure.values({}, stretch)["decoder"]) == pytest.approx(1 / 6)
+    assert measure.sentence("decoder", 1 / 6, 0.0, stretch) == "1 of 6 columns of decoder repeat another: fewer units"
+
+
+def test_the_advice_on_repeated_columns_names_what_makes_codes_sparse():
+    stretch = stretch_of()
+    measure = next(each for each in stretch.measures if each.type == "duplicate")
+    assert measure.sentence("decoder", 0.5, 0.0, stretch).endswith(": fewer units, or a larger factors.sparsity.weight")

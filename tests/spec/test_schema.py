@@ -346,3 +346,26 @@ def test_what_is_declared_is_frozen() -> None:
         decoder.first.bias = True  # type: ignore[attr-defined]
     with pytest.raises(Exception, match=r"frozen|assign"):
         decoder.path = ()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("health", "code", "said", "replacement"),
+    [
+        ("{dead: {at_most: 0.01}}", "FG554", "as in health: {dead: 0.01}", "0.01"),
+        ("{dead: {at_most: [1]}}", "FG554", "a number by itself", None),
+        ("{dead: {}}", "FG554", "a number by itself", None),
+        ("{dominance: 0.1}", "FG555", "compares players, and this phase has none", None),
+        ("{dead: -1}", "FG314", "outside", None),
+    ],
+)
+def test_a_bound_of_health_is_a_number_and_of_players_only_where_there_are_some(health, code, said, replacement):
+    (it,) = issues(HEAD + GRAPH + f"learning:\n  fit: {{loss: energy, health: {health}}}\n")
+    assert (it.code, it.replacement, it.place.line) == (code, replacement, 11)
+    assert said in it.message
+
+
+def test_bounds_of_health_are_read():
+    spec = loads(HEAD + GRAPH + "learning: {fit: {loss: energy, health: {dead: 0.01, gap: 1 / 4}}}\n")
+    assert spec.learning["fit"].first.health == {"dead": 0.01, "gap": 0.25}
+    game = "{players: {a: {train: [decoder]}, b: {train: [encoder]}}, health: {dominance: 7}}"
+    assert loads(HEAD + GRAPH + f"learning: {{fit: {game}}}\n").learning["fit"].first.health == {"dominance": 7}

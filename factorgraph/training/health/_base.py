@@ -39,6 +39,7 @@ class HealthLeaf(Leaf, ABC):
 
     joins: ClassVar[Literal["sum", "largest"]] = "sum"  # what becomes of what the steps of a look show
     title: ClassVar[str]  # what the number is, as a figure says it
+    of_players: ClassVar[bool] = False  # it compares the sides of a game
     of_change: ClassVar[bool] = False  # the bound is of how many times larger or smaller it is than at a phase's first look
     at_most: NonNegative  # the bound; each leaf says its own
 

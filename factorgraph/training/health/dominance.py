@@ -29,6 +29,7 @@ class Dominance(HealthLeaf):
     """
 
     type: Literal["dominance"] = "dominance"
+    of_players: ClassVar[bool] = True
     title: ClassVar[str] = "largest loss over the smallest"
     at_most: NonNegative = Field(default=100.0, description="the largest loss over the smallest")
 

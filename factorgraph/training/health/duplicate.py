@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from factorgraph.compile.dependence import origin
+from factorgraph.graph.model import Application, Variable
+from factorgraph.lazy import torch
 from factorgraph.metrics._base import cosines
 from factorgraph.spec.constants import Share
-from factorgraph.structure import Dense
+from factorgraph.structure import Absolute, Dense
 from factorgraph.training.health._base import HealthLeaf, Shown
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from factorgraph.graph.model import Graph
     from factorgraph.training.sides import Stretch
 
 ALIKE = 0.98  # magnitude of the cosine
+APART = 0.02  # of the root mean square distance of columns from their mean
+SCALED = ("real", "nonnegative")  # domains whose values make up for a column's length
 
 
 class Duplicate(HealthLeaf):
@@ -22,10 +30,13 @@ class Duplicate(HealthLeaf):
 
     .. math:: \frac{1}{n} \sum_j [\, \max_{i < j} |\cos(w_i, w_j)| > 0.98 \,]
 
-    Of a decoder that the phase trains: the share of its columns that point along, or against, one that comes before them.
+    Of a decoder that the phase trains: the share of its columns that point along, or against, one that comes before them. Where
+    the code cannot make up for a column's length, because it is a choice, binary, or computed from others, columns of one
+    direction do not say the same. There the columns are counted that are equal to one before them: nearer to it than 0.02 of the
+    root mean square distance of columns from their mean.
 
     Healthy:  at most 5 % of the columns.
-    Remedy:   fewer units, or a term that lets similar units compete: a larger weight of what makes codes sparse.
+    Remedy:   fewer units; where a term makes codes sparse, a larger weight of it lets similar units compete.
     Source:   Donoho & Elad, PNAS 100(5), 2003, on coherent columns and codes that are not unique.
     """
 
@@ -39,11 +50,30 @@ class Duplicate(HealthLeaf):
         for key, node in stretch.view.graph.functions.items():
             if f"functions.{key}" in stretch.trained and node.role == "decoder" and isinstance(node.leaf, Dense):
                 columns = model.tensors()[f"functions.{key}"]["matrix"].detach().flatten(1).T
-                like = cosines(columns, columns).abs().triu(1) > ALIKE
-                found[key] = like.any(0).double().mean()
+                like = _along(columns) if _makes_up(stretch.view.graph, key) else _equal(columns)
+                found[key] = like.triu(1).any(0).double().mean()
         return found
 
     def sentence(self, subject: str, value: float, first: float, stretch: Stretch) -> str:
         units = stretch.view.model.tensors()[f"functions.{subject}"]["matrix"].flatten(1).shape[1]
-        fix = "fewer units, or a larger weight of what makes codes sparse"
+        sparse = [each.name for each in stretch.view.graph.factors.values() if each.leaf.keeps(Absolute, frozenset({0}))]
+        fix = "fewer units" + (f", or a larger factors.{sparse[0]}.weight" if sparse else "")
         return f"{round(value * units)} of {units} columns of {subject} repeat another: {fix}"
+
+
+def _makes_up(graph: Graph, function: str) -> bool:
+    """Whether codes can be as much smaller as a column is longer: all that the function reads are numbers that are free."""
+    read = [each.arguments for each in graph.values.values() if isinstance(each, Application) and each.function == function]
+    origins = [graph.values[origin(graph, key)] for arguments in read for key in arguments]
+    return all(isinstance(each, Variable) and each.kind == "latent" and each.domain in SCALED for each in origins)
+
+
+def _along(columns: Tensor) -> Tensor:
+    """(units, units): which columns lie on one line through zero."""
+    return cosines(columns, columns).abs() > ALIKE
+
+
+def _equal(columns: Tensor) -> Tensor:
+    """(units, units): which columns are nearly one and the same."""
+    spread = (columns - columns.mean(0)).square().sum(1).mean().sqrt()
+    return torch.cdist(columns, columns, compute_mode="donot_use_mm_for_euclid_dist") <= APART * spread
