@@ -50,6 +50,7 @@ COMMON = {
     "factors": "Beside its own keys every factor takes `weight` (`1`), the only multiplier: a number, or what it is tuned to,\n"
     "`{active_fraction: 0.05}`, `{of_maximum: 0.1}`.",
     "methods": "Beside its own keys every procedure takes `per`, an index.",
+    "health": "A phase gives a measure another bound by its number alone, `health: {dead: 0.01}`: the most that it may be.",
     "data": "Beside its own keys every source takes those of *Data* above.",
 }
 
@@ -67,7 +68,7 @@ def reference() -> str:
         parts.append(table(*overview(family, found)))
         for name, cls in found.items():
             own = keys(cls)
-            if own:
+            if own and family != "health":
                 parts += [f"**{name}**", table(("key", "default", "meaning"), own)]
     return "\n\n".join(parts)
 
@@ -81,6 +82,10 @@ def overview(family: str, found: Any) -> tuple[tuple[str, ...], list[tuple[str, 
         described |= BUILTIN if family == "functions" else {}
         rows = [(f"`{name}`", each.summary.replace("``", "`"), ", ".join(each.promises)) for name, each in described.items()]
         return ("type", "what it does", "promises"), rows
+    if family == "health":
+        bounds = [(found[name].model_fields["at_most"], name) for name in found]
+        rows = [(f"`{{{name}: {info.default:g}}}`", info.description or "", first_line(found[name])) for info, name in bounds]
+        return ("bound, as it is left out", "what it bounds", "what it tells"), rows
     return ("type", "what it does"), [(f"`{name}`", first_line(found[name])) for name in found]
 
 

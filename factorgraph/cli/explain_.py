@@ -8,7 +8,7 @@ from importlib import resources
 
 import click
 
-from factorgraph.cli import options
+from factorgraph.cli import options, words
 from factorgraph.errors import SpecError
 
 BLOCKS_OF_LEAVES = {  # block -> its family, and what an entry is
@@ -21,15 +21,15 @@ BLOCKS_OF_LEAVES = {  # block -> its family, and what an entry is
 
 
 @click.command("explain")
-@click.argument("subject", metavar="SPEC|CODE|TYPE|BLOCK")
+@click.argument("subject", metavar="SPEC|CODE|TYPE|BLOCK|FAMILY|KEY")
 @options.changes
 def command(subject: str, changes: tuple[str, ...]) -> None:
-    """The plan of a spec with its reasons; what an error code means; a block's keys; a factor, function, ... with its formula."""
+    """A spec's plan with its reasons; what a code means; a block's keys, or a key; a family; a factor, ... with its formula."""
     if re.fullmatch(r"FGW?\d{3}", subject, re.IGNORECASE):
         click.echo(_page(subject.upper()))
         return
     leaves = _leaves(subject)
-    found = "\n\n".join(filter(None, (_block(subject), leaves)))
+    found = "\n\n".join(filter(None, (_block(subject), leaves))) or words.told(subject)
     click.echo(found if found else _plan(subject, changes))
 
 
@@ -52,16 +52,8 @@ def _leaves(name: str) -> str:
 def _block(name: str) -> str:
     """A block of a spec: what its entries are, and their keys; empty where it has no keys of its own."""
     from factorgraph.registry import keys_of
-    from factorgraph.spec import blocks
 
-    entries = {
-        "variables": blocks.Variable,
-        "use": blocks.Use,
-        "learning": blocks.Phase,
-        "data": blocks.DataBlock,
-        "expect": blocks.Claim,
-        "figures": blocks.Figure,
-    }
+    entries = words.entries()
     if name in entries:
         text = " ".join((entries[name].__doc__ or "").split()).replace("``", "")
         return "\n".join([f"{name} (block)", "", text, "", *(_key(*each) for each in keys_of(entries[name]).items())])
@@ -83,7 +75,10 @@ def _described(it: object) -> str:
     lines = [f"{it.type} ({it.family})", "", it.text.replace("``", ""), ""]
     if it.promises:
         lines += [f"promises: {', '.join(it.promises)}"]
-    lines += [_key(*each) for each in it.fields.items()]
+    if it.family == "health":
+        lines += [words.bound(it.type, it.fields["at_most"])]
+    else:
+        lines += [_key(*each) for each in it.fields.items()]
     return "\n".join(lines).rstrip()
 
 

@@ -19,7 +19,7 @@ FAMILIES = (
 @options.data_folders
 def command(family: str | None, data: tuple[Path, ...]) -> None:
     """What there is to build from: all families, or one of them. Of data also the licence, and where they lie."""
-    found = {each: _specs() if each == "specs" else _leaves(each) for each in ([family] if family else FAMILIES)}
+    found = {each: entries_of(each) for each in ([family] if family else FAMILIES)}
     for position, (each, entries) in enumerate((each, entries) for each, entries in found.items() if entries):
         if position:
             click.echo()
@@ -30,6 +30,11 @@ def command(family: str | None, data: tuple[Path, ...]) -> None:
             if family == "data":
                 _say_more(name, data)
     _say_broken()
+
+
+def entries_of(family: str) -> list[tuple[str, str]]:
+    """The types of a family, or the specs that ship, each with a sentence."""
+    return _specs() if family == "specs" else _leaves(family)
 
 
 def _leaves(family: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS
@@ -48,6 +48,7 @@ class Report:
     rows: int
     procedures: tuple[Inferred, ...]
     compared: tuple[Compared, ...]
+    weights: Mapping[str, float] = field(default_factory=dict)  # of factors whose weight was tuned: what it came to
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``; a figure that is no finite number is ``None``."""
@@ -57,6 +58,7 @@ class Report:
                 "rows": self.rows,
                 "procedures": {each.procedure: {**vars(each)} for each in self.procedures},
                 "compared": [{**vars(each)} for each in self.compared],
+                "weights": self.weights,
             }
         )
         return figures
@@ -68,6 +70,7 @@ class Report:
         for each in self.compared:
             gap = f"{each.gap:.4g}, {each.relative_gap:.2%} of its energy; relative code error {each.code_error:.3g}"
             lines.append(f"amortization gap of {each.fast} to {each.search}: {gap}")
+        lines += [f"weight of {key}, as it was tuned: {value:.4g}" for key, value in self.weights.items()]
         return "\n".join(lines)
 
     def _rows(self) -> list[list[str]]:
@@ -93,7 +96,8 @@ def evaluate(on: Measured, procedure: str | None = None) -> Report:
     """The figures of one procedure, or of all that the spec names; a model without any is evaluated as it is."""
     names: Sequence[str | None] = [procedure] if procedure is not None else list(on.procedures) or [None]
     solved = [on.solved(name) for name in names]
-    return Report(on.split, on.rows, tuple(_inferred(on, each) for each in solved), tuple(_compared(on, solved)))
+    weights = {key: float(on.model.program.weight(key, on.model.tensors())) for key in on.graph.tuned}
+    return Report(on.split, on.rows, tuple(_inferred(on, each) for each in solved), tuple(_compared(on, solved)), weights)
 
 
 def _inferred(on: Measured, solved: Solved) -> Inferred:

@@ -20,7 +20,13 @@ FORMS = "a number, {active_fraction: 0.05}, {of_maximum: 0.1}"
 
 @dataclass(frozen=True)
 class Target:
-    """What a weight is tuned to: ``value`` is above 0; *active_fraction* is below 1, *of_maximum* at most 1."""
+    """What a weight is tuned to: ``value`` is above 0; *active_fraction* is below 1, *of_maximum* at most 1.
+
+    A phase whose search reads the weight tunes it: of_maximum once, from all its training rows, when it begins;
+    active_fraction with every step, by at most 5 %. Only the weight of a sum of magnitudes, such as l1, of a variable that an
+    argmin infers can be tuned. What a weight has come to belongs to the model: later phases that do not tune it, claims and
+    inference use it as a number. ``factorgraph evaluate`` prints it, each row of metrics.jsonl has it.
+    """
 
     kind: Literal["active_fraction", "of_maximum"]
     value: float

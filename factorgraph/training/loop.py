@@ -33,7 +33,7 @@ from factorgraph.training.dependent import Dependent
 from factorgraph.training.health._base import Step
 from factorgraph.training.memory import Memory
 from factorgraph.training.objective import columns, evaluate
-from factorgraph.training.resampling import Resampling
+from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.teacher import HaltedError, Keeper, of_rows
 from factorgraph.training.tuning import Tuning, known_before
@@ -231,6 +231,7 @@ class Trainer:
             changed = self.resampling.act(self.watch, self.position.step, partial(self._rows, stretch))
             if changed:
                 row["resampled"] = changed
+                self.folder.log(f"step {row['step']}: {in_words(changed)}")
         self.watch.clear()
 
     def _rows(self, stretch: Stretch, rows: Any) -> Mapping[str, Tensor]:
@@ -268,6 +269,9 @@ class Trainer:
     def _end(self, stretch: Stretch) -> None:
         if not self.position.measured:
             self.flush()
+            for text in in_all(self.folder.metrics.rows(), stretch.id) if self.resampling is not None else ():
+                self.folder.log(text)
+                self.options.say(text)
             self._measure(stretch)
             self.position = replace(self.position, measured=True)
             self.save(name=stretch.id)

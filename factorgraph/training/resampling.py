@@ -2,12 +2,15 @@
 
 All rows are alike. Drawing them by their error, as a start of k-means does, fills columns with outliers in many dimensions: on
 whitened patches such units were as idle as before.
+
+It is done at the end of each look at a phase's health but the last: a pass through the data, at least 25 steps. The log and
+metrics.jsonl (``resampled``) say which units when, a line at the phase's end how many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -66,6 +69,23 @@ class Resampling:
             self.graph.functions[columns.function].leaf.project(tensors)
         for side in self.sides:
             side.forget(f"{owner}.matrix", units)
+
+
+def in_words(changed: Mapping[str, Sequence[int]]) -> str:
+    """What one look has changed: ``new columns for units 3, 17 of decoder``."""
+    return "; ".join(f"new columns for units {', '.join(map(str, units))} of {key}" for key, units in changed.items())
+
+
+def in_all(rows: Iterable[Mapping[str, Any]], phase: str) -> Iterator[str]:
+    """What a phase has changed in all, from the rows of metrics.jsonl: a sentence for each function."""
+    looks: dict[str, dict[int, int]] = {}  # function -> step -> units
+    for row in rows:
+        for key, units in row.get("resampled", {}).items() if row.get("phase") == phase else ():
+            looks.setdefault(key, {})[row["step"]] = len(units)
+    for key, counts in looks.items():
+        when = f"step {min(counts)}" if len(counts) == 1 else f"{len(counts)} looks, steps {min(counts)} to {max(counts)}"
+        many = sum(counts.values())
+        yield f"phase {phase}: {many} dead unit{'s' * (many > 1)} of {key} got new columns ({when})"
 
 
 def _dead(watch: Watch, columns: Columns) -> list[int]:

@@ -27,3 +27,31 @@ def test_explain_tells_defaults_as_a_spec_has_them(cli):
 def test_explain_knows_every_block(cli, block):
     said = cli("explain", block)
     assert said.code == 0 and said.out.startswith(f"{block} (block)\n\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("active_fraction", "weight: {active_fraction: 0.05}"),
+        ("of_maximum", "weight: {of_maximum: 0.1}"),
+        ("weight", "The only multiplier of a factor"),
+        ("on_dead", "their columns become rows of training data"),
+        ("resample", "their columns become rows of training data"),
+        ("health", "{dead: 0.01}"),
+        ("learning_rate", "the optimizer's step"),
+        ("dead", "health: {dead: NUMBER}; the share of units that may be dead (0.05)"),
+        ("methods", "The code of a sample is the one of least energy."),
+        ("specs", "toy/kmeans"),
+    ],
+)
+def test_explain_tells_words_of_the_language(cli, word, told):
+    said = cli("explain", word)
+    assert said.code == 0 and told in said.out and "``" not in said.out
+
+
+def test_explain_tells_every_family(cli):
+    from factorgraph.cli.list_ import FAMILIES
+
+    for family in FAMILIES:
+        said = cli("explain", family)
+        assert said.code == 0 and f"{family} (" in said.out, family

@@ -13,7 +13,7 @@ from factorgraph.errors import SpecError
 from factorgraph.spec.load import loads
 from factorgraph.training import session, sides
 from factorgraph.training.health._base import idle
-from factorgraph.training.resampling import Resampling
+from factorgraph.training.resampling import Resampling, in_all
 from factorgraph.training.session import StoppedError, resume, train
 from factorgraph.training.sides import Side, stretches
 from tests.training.test_resume import fingerprint
@@ -64,8 +64,16 @@ def test_prototypes_that_nothing_is_near_to_come_to_life(tmp_path):
     plain = train(spec_of(CLUSTERS, tmp_path, ""), tmp_path / "plain")
     looks = [row["health"]["dead"]["Z"] for row in plain.metrics if "health" in row]
     assert looks[-1] > 0.5 and not any("resampled" in row for row in plain.metrics)
-    run = train(spec_of(CLUSTERS, tmp_path), tmp_path / "run")
+    said: list[str] = []
+    run = train(spec_of(CLUSTERS, tmp_path), tmp_path / "run", say=said.append)
     rows = [row for row in run.metrics if "health" in row]
+    units = {row["step"]: row["resampled"]["prototypes"] for row in rows if "resampled" in row}
+    (told,) = [each for each in said if "new columns" in each]
+    assert len(units) > 1 and told.startswith(f"phase fit: {sum(map(len, units.values()))} dead units of prototypes got new columns (")
+    log = (run.path / "log.txt").read_text()
+    for step, numbers in units.items():
+        assert f"step {step}: new columns for units {', '.join(map(str, numbers))} of prototypes\n" in log
+    assert told in log
     assert rows[0]["health"] == next(row for row in plain.metrics if "health" in row)["health"]
     assert len(rows[0]["resampled"]["prototypes"]) == round(8 * rows[0]["health"]["dead"]["Z"])
     assert rows[-1]["health"]["dead"]["Z"] == 0 and "resampled" not in rows[-1]
@@ -83,6 +91,15 @@ def test_a_run_is_the_same_wherever_it_is_stopped(name, tmp_path):
         with pytest.raises(StoppedError):
             train(spec_of(text, tmp_path), out, stop_after=step)
         assert fingerprint(resume(out).path) == fingerprint(whole.path), f"stopped after step {step}"
+
+
+def test_what_was_done_is_told_by_function():
+    rows = [{"phase": "fit", "step": 4, "resampled": {"a": [1, 2], "b": [7]}}]
+    others = [{"phase": "fit", "step": 8, "resampled": {"a": [5]}}, {"phase": "fit", "step": 9}, {"phase": "more", "step": 12, "resampled": {"a": [3]}}]
+    assert list(in_all(rows + others, "fit")) == [
+        "phase fit: 3 dead units of a got new columns (2 looks, steps 4 to 8)",
+        "phase fit: 1 dead unit of b got new columns (step 4)",
+    ]
 
 
 def resampling_of(text: str, home: Path, present: dict[str, np.ndarray] | None = None):  # type: ignore[type-arg]

@@ -68,6 +68,9 @@ def test_the_wanted_share_of_units_is_active_and_held_out_samples_see_the_weight
     assert (code != 0).mean() == pytest.approx(0.15, rel=0.25)  # thirty rows
     assert held_out.shares["sparse"].numpy() == pytest.approx(reached * np.abs(code).sum(1), rel=1e-5)
     assert on.factor_values("sparse", held_out).numpy() == pytest.approx(np.abs(code).sum(1), rel=1e-5)
+    report = run.evaluate().report
+    assert report.as_dict()["weights"] == {"sparse": pytest.approx(reached)}
+    assert f"\nweight of sparse, as it was tuned: {reached:.4g}" in report.text()
     test = next(row for row in run.metrics if row["split"] == "test")
     assert test["shares"]["sparse"] == pytest.approx(reached * np.abs(code).sum(1).mean(), rel=1e-5)
 
