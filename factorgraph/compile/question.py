@@ -74,6 +74,11 @@ class _Asking:
     found: list[Found] = field(default_factory=list)
 
     @property
+    def like(self) -> Tensor:
+        """A tensor with the question's rows."""
+        return next(iter([*self.known.values(), *(each.base for each in self.partly.values())]))
+
+    @property
     def graph(self) -> Graph:
         return self.model.graph
 
@@ -96,11 +101,9 @@ def ask(
         fix = "clamp a variable, so that there is something to infer from"
         raise RunError(issue("FG658", "nothing is clamped", allowed=", ".join(model.graph.sample_shapes), fix=fix))
     wanted = _wanted(model.graph, clamp, free, partly)
-    given = model.assign(clamp) if clamp or not partly else {}
-    like = next(iter(given.values())) if given else next(iter(partly.values())).base
-    known = model.with_noise(given or {"": like})
-    known.pop("", None)
-    asking = _Asking(model, known, wanted, partly, start or {})
+    asking = _Asking(model, dict(model.assign(clamp)) if clamp else {}, wanted, partly, start or {})
+    asking.known = model.with_noise(asking.known or {"": asking.like})
+    asking.known.pop("", None)
     factors = _evaluable(asking)
     with torch.no_grad():
         names = _by_procedures(asking, procedure)
@@ -229,8 +232,7 @@ def _searched(asking: _Asking, group: list[Variable], factors: tuple[str, ...]) 
     moved = [each for each in group if each.domain not in domains.FINITE]
     if not (tried and moved):
         return _minimised(asking, group, factors, asking.known)
-    like = next(iter(asking.known.values()), None)
-    like = next(iter(asking.partly.values())).base if like is None else like
+    like = asking.like
     parts = [(each.domain, prod(each.shape)) for each in tried]
     if (count := prod(domains.count(*part) for part in parts)) > MOST_TRIED:
         what = (
@@ -290,8 +292,7 @@ def _minimised(
 
 def _start(asking: _Asking, group: list[Variable], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
     """Where a search begins: at zero, what is partly known with zeros for the rest, or where it was told to, if that is known."""
-    like = next(iter(known.values()), None)
-    like = next(iter(asking.partly.values())).base if like is None else like
+    like = asking.like
     found = {}
     for each in group:
         told = asking.start.get(each.id)
@@ -338,21 +339,29 @@ def _check_held(asking: _Asking, plan: ProcedurePlan, problem: Problem) -> None:
 
 
 def _flat(problem: Problem, part: Held | None, names: Sequence[str]) -> Iterator[str]:
-    """What is said where a quadratic energy does not tell what it is minimised over."""
+    """What is said where a quadratic energy does not tell what it is minimised over: of the row that it tells least of."""
     if problem.quadratic is None or problem.rest is not None:
         return
     hessian = problem.quadratic.hessian
-    hessian = hessian[0] if hessian.dim() == 3 else hessian
-    if part is not None:
-        moving = part.free[0] > 0
-        hessian = hessian[moving][:, moving]
-    if not hessian.numel():
-        return
-    curved = torch.linalg.eigvalsh(hessian.double())
-    lost = int((curved <= FLAT * curved.amax().clamp_min(torch.finfo(curved.dtype).tiny)).sum())
+    own = hessian if hessian.dim() == 3 else hessian[None]
+    moving = torch.ones_like(own[:, 0], dtype=torch.bool) if part is None else part.free > 0
+    lost, among = 0, 0
+    for row in range(len(own)):
+        if row and torch.equal(own[row], own[row - 1]) and torch.equal(moving[row], moving[row - 1]):
+            continue
+        here = own[row][moving[row]][:, moving[row]]
+        lost, among = max((lost, among), (_lost(here), len(here)))
     if lost:
-        what = f"{' and '.join(names)} not determined: {lost} of {len(hessian)} directions cost nothing"
+        what = f"{' and '.join(names)} not determined: {lost} of {among} directions cost nothing"
         yield f"{what}; of all that fit, what is nearest to zero is taken; clamp {' or '.join(names)} to choose"
+
+
+def _lost(hessian: Tensor) -> int:
+    """In how many directions nothing is curved."""
+    if not hessian.numel():
+        return 0
+    curved = torch.linalg.eigvalsh(hessian.double())
+    return int((curved <= FLAT * curved.amax().clamp_min(torch.finfo(curved.dtype).tiny)).sum())
 
 
 def _like(rows: Tensor, value: Tensor) -> Tensor:

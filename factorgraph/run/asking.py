@@ -14,7 +14,7 @@ from factorgraph.data import arrays, images
 from factorgraph.data.inputs import Input, cut, read_variable
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Variable
-from factorgraph.inference.domains import FINITE
+from factorgraph.inference.domains import FINITE, project
 from factorgraph.lazy import np, torch
 from factorgraph.run.infer import reconstructions
 
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 200  # what is known in part has a Hessian of its own for each row
 LABELS = re.compile(r"\d+(,\d+)*")
 LINEAR = 1e-3  # of a step's length: what a linear preparation may differ from its matrix, by rounding
+MOST_ROWS = 100_000  # of an interpolation
+NEAR = 1e-4  # how far a value may be from its domain, by rounding
+ALLOWED = {
+    "nonnegative": "values of 0 or more",
+    "simplex": "in each row values of 0 or more that add up to 1",
+    "binary": "0 and 1",
+    "one_hot": "in each row one 1, and 0 elsewhere",
+}
 BENT = "the preparation is not linear, and what it takes from a whole sample is taken from what is known of it"
 
 
@@ -101,6 +109,9 @@ def interpolate(run: Run, latent: str, ends: Sequence[Any], steps: int, procedur
     if len(a[latent]) != len(b[latent]):
         what = f"the ends have {len(a[latent])} and {len(b[latent])} samples"
         raise RunError(issue("FG660", what, fix="name two pictures of one size, or two arrays of as many rows"))
+    if (rows := steps * len(a[latent])) > MOST_ROWS:
+        what = f"{len(a[latent])} samples in {steps} steps are {rows} rows; {MOST_ROWS} are the limit"
+        raise RunError(issue("FG660", what, fix=f"--steps {max(2, MOST_ROWS // len(a[latent]))}, or fewer samples"))
     shares = np.linspace(0, 1, steps, dtype=a[latent].dtype)
     between = np.concatenate([a[latent] * (1 - share) + b[latent] * share for share in shares])
     found = question(run, {latent: between}, [name])
@@ -122,13 +133,32 @@ def _variable(run: Run, name: str) -> Variable:
 
 
 def _value(run: Run, name: str, given: Any) -> tuple[ndarray, Input | None]:
-    """A variable's value, (rows, *shape), and what was read of the user's."""
+    """A variable's value, (rows, *shape), in its domain, and what was read of the user's."""
     variable = _variable(run, name)
+    value, read = _given(run, variable, given)
+    return in_domain(variable, value), read
+
+
+def in_domain(variable: Variable, value: ndarray) -> ndarray:
+    """The same without rounding: a sample or more in the variable's domain. RunError FG660 where it is elsewhere."""
+    what = f'what "{variable.name}" is clamped to'
+    if len(value) == 0:
+        raise RunError(issue("FG660", f"{what} has no rows", variable.written.path, fix="give one sample, or more"))
+    nearest: ndarray = project(variable.domain, torch.from_numpy(value)).numpy()
+    off = np.argwhere(~(np.abs(nearest - value) <= NEAR))
+    if len(off):
+        held = f"{value[tuple(off[0])]:g} in row {off[0, 0]} (counted from 0)"
+        text = f"{what} holds {held}, and {variable.name} is {variable.domain}"
+        raise RunError(issue("FG660", text, variable.written.path, allowed=ALLOWED[variable.domain]))
+    return nearest
+
+
+def _given(run: Run, variable: Variable, given: Any) -> tuple[ndarray, Input | None]:
+    name = variable.name
     if isinstance(given, str) and LABELS.fullmatch(given.replace(" ", "")) and variable.domain == "one_hot":
         return _labels(variable, [int(each) for each in given.split(",")]), None
     if not isinstance(given, str | Path):
-        value = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
-        return _fitted(variable, value, "the array"), None
+        return _fitted(variable, _array(given), "the array"), None
     path = Path(given)
     if not path.exists():
         what = f'there is no file {path} to clamp "{name}" to'
@@ -145,9 +175,16 @@ def _value(run: Run, name: str, given: Any) -> tuple[ndarray, Input | None]:
     return _fitted(variable, found.get(name, next(iter(found.values()))), str(path)), None
 
 
+def _array(given: Any) -> ndarray:
+    try:
+        return given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
+    except (ValueError, TypeError) as reason:
+        raise RunError(issue("FG660", f"what is given is no array: {reason}", fix="rows of one length")) from None
+
+
 def _labels(variable: Variable, labels: list[int]) -> ndarray:
     units = prod(variable.shape)
-    wrong = [each for each in labels if each >= units]
+    wrong = [each for each in labels if not 0 <= each < units]
     if wrong:
         what = f"{variable.name} has {units} values, and {wrong[0]} is none of them"
         raise RunError(issue("FG660", what, variable.written.path, allowed=f"0 to {units - 1}"))
@@ -162,6 +199,8 @@ def _fitted(variable: Variable, value: ndarray, what: str) -> ndarray:
         wanted = ", ".join(map(str, ("rows", *variable.shape)))
         text = f"{what} has the shape {list(value.shape)}, and {variable.name} is [{wanted}]"
         raise RunError(issue("FG660", text, variable.written.path, fix=f"save an array of shape [{wanted}]"))
+    if value.dtype.kind not in arrays.NUMBERS:
+        raise RunError(issue("FG660", f"{what} holds {value.dtype}, not real numbers", variable.written.path, fix="convert it"))
     arrays.check_finite(variable.name, value, ())
     return value.reshape(len(value), *variable.shape).astype(np.float32)
 
@@ -256,7 +295,7 @@ def _asked(
     partly: Mapping[str, Partly],
     inputs: Mapping[str, Input],
 ) -> Answered:
-    rows = len(next(iter(known.values()))) if known else len(next(iter(partly.values())).free)
+    rows = next((len(each) for each in (*known.values(), *(part.free for part in partly.values()))), 1)
     start = reconstructions(run.model.graph)
     answers = []
     for begin in range(0, rows, ROWS_AT_ONCE):
@@ -278,7 +317,7 @@ def _asked(
         status=joined(each.status for each in every),
         steps=joined(each.steps for each in every),
         certificate=joined(each.certificate for each in every),
-        notes=first.notes,
+        notes=tuple(dict.fromkeys(note for each in answers for note in each.notes)),
         plans=tuple(f"{', '.join(plan.block)} by {(plan.solver or {}).get('type')}" for plan in first.plans),
         inputs=dict(inputs),
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import factorgraph
+from factorgraph.compile.question import ask
 from factorgraph.data.chain import fit
+from factorgraph.errors import RunError
 from factorgraph.registry import leaves
+from factorgraph.run import asking
 from factorgraph.run.answers import completed
-from factorgraph.run.asking import linear
+from factorgraph.run.asking import in_domain, linear
 from factorgraph.run.run import Run
 from factorgraph.spec.load import loads
 
@@ -142,11 +146,19 @@ def test_a_clamped_code_is_an_array(cli, run, tmp_path):
         (["a.png", "--steps", "3"], ["FG660", "--steps without --interpolate"]),
         (["--interpolate", "X", "a.png", "b.png"], ["FG660", "no latent variable"]),
         (["--interpolate", "Z", "a.png", "b.png", "--steps", "1"], ["FG660", "at least 2 steps"]),
+        (["--interpolate", "Z", "a.png", "b.png", "--steps", "1000000000"], ["FG660", "1000000000 rows", "--steps 100000"]),
+        (["--interpolate", "Z", "a.png", "empty.npy"], ["FG660", '"X" is clamped to has no rows']),
+        (["--clamp", "X=empty.npy"], ["FG660", '"X" is clamped to has no rows']),
+        (["--clamp", "Z=nothing.npy", "--free", "X"], ["FG660", '"Z" is clamped to has no rows']),
+        (["--clamp", "label=soft.npy", "--free", "X"], ["FG660", "holds 0.1 in row 0", "label is one_hot", "one 1"]),
         (["--clamp", "label=3", "--free", "X", "--procedure", "code"], ["FG621", "X is not known"]),
     ],
 )
 def test_what_cannot_be_asked_is_told(cli, run, pictures, tmp_path, words, told):
     np.save(tmp_path / "short.npy", np.zeros((2, 5)))
+    np.save(tmp_path / "empty.npy", np.zeros((0, 8, 8), np.float32))
+    np.save(tmp_path / "nothing.npy", np.zeros((0, 12)))
+    np.save(tmp_path / "soft.npy", np.full((1, 10), 0.1, np.float32))
     Image.fromarray(np.zeros((9, 9), dtype=np.uint8)).save(tmp_path / "large.png")
     said = cli("infer", str(run), *words, "-o", "out")
     assert said.code != 0 and "Traceback" not in said.err
@@ -161,3 +173,41 @@ def test_a_preparation_that_is_not_linear_is_known(steps, straight):
     samples = np.random.default_rng(3).random((200, 4, 4))
     chain, _, _ = fit([leaves("steps")[name]() for name in steps], samples)
     assert linear(chain, samples.astype(np.float32), chain.pixels_of_rows(np.eye(16)).reshape(16, -1)) == straight
+
+
+@pytest.mark.parametrize(
+    ("clamp", "free", "code", "told"),
+    [
+        ({}, [], "FG658", "nothing is clamped"),
+        ({}, ["X"], "FG658", "nothing is clamped"),
+        ({"Z": [[1, 2], [3]]}, ["X"], "FG660", "no array"),
+        ({"Z": np.ones((1, 12), complex)}, ["X"], "FG660", "complex128, not real numbers"),
+        ({"label": np.array([3, -1])}, ["X"], "FG660", "-1 is none of them"),
+    ],
+)
+def test_arrays_that_cannot_be_clamped_are_told(run, clamp, free, code, told):
+    with pytest.raises(RunError, match=told) as caught:
+        Run(run).infer(clamp, free=free)
+    assert caught.value.issues[0].code == code
+
+
+def test_what_is_outside_its_domain_is_told(run):
+    opened = Run(run)
+    for domain, wrong, right in [
+        ("nonnegative", [[-1.0, 0.3]], [[0.0, 0.3]]),
+        ("simplex", [[0.3, 0.3]], [[0.1, 0.9]]),
+        ("binary", [[0.0, 0.5]], [[0.0, 1.0]]),
+        ("one_hot", [[1.0, 1.0]], [[0.0, 1.0]]),
+    ]:
+        variable = replace(opened.model.graph.variables["Z"], domain=domain, shape=(2,))
+        with pytest.raises(RunError, match=f"Z is {domain}"):
+            in_domain(variable, np.float32(wrong))
+        np.testing.assert_allclose(in_domain(variable, np.float32(right)), right, atol=1e-7)
+
+
+def test_what_is_said_of_any_rows_is_said_once(run, monkeypatch):
+    """Rows are asked about some at a time."""
+    told = iter([("first",), (), ("second", "first")])
+    monkeypatch.setattr(asking, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(asking, "ask", lambda *given: replace(ask(*given), notes=next(told)))
+    assert Run(run).infer({"label": "0,1,2"}, free=["X"]).notes == ("first", "second")

@@ -246,6 +246,15 @@ def test_what_a_quadratic_does_not_tell_is_said():
     assert "1 of 10 directions cost nothing" in note and "clamp" in note
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_one_row_does_not_tell_is_said_wherever_it_is(first):
+    text = PROTOTYPES.replace("shape: [4], domain: one_hot", "shape: [4]")
+    free = torch.zeros(3, 6, dtype=torch.float64)
+    free[first] = 1
+    (note,) = ask(built(text), {}, partly={"Y": Partly(batch(3), free)}).notes
+    assert "4 of 10 directions cost nothing" in note
+
+
 @pytest.mark.parametrize(
     ("clamp", "free", "procedure", "code", "words"),
     [
