@@ -42,6 +42,8 @@ def command(
         raise click.UsageError("name a SPEC, or give --all")
     if table is not None and changes:
         raise click.UsageError("a table is about specs as they are: leave out --set, or --table")
+    if table is not None and how["budget"] == "smoke":
+        raise click.UsageError("smoke measures nothing that a table could hold: take another --budget, or leave out --table")
     click.echo("starting", err=True)
     from factorgraph.errors import FactorgraphError
     from factorgraph.spec import load
@@ -81,13 +83,16 @@ def _reproduced(
 ) -> Reproduction:
     from factorgraph.cli.progress import Display
     from factorgraph.spec.load import load
-    from factorgraph.training.record import note
+    from factorgraph.training.record import note, require_seeds
     from factorgraph.training.reproduce import reproduce
 
+    spec = load(name, changes)
+    if table is not None and seeds is not None:
+        require_seeds(spec, seeds)
     own = Path(name).with_suffix("") if not Path(name).is_absolute() and ".." not in Path(name).parts else Path(Path(name).stem)
     with Display() as display:
         found = reproduce(
-            load(name, changes),
+            spec,
             (out or Path("runs/reproduced")) / own,
             budget=budget,
             seeds=seeds,

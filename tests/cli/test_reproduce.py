@@ -44,3 +44,16 @@ def test_one_spec_that_cannot_be_run_ends_as_every_command_does(cli, specs):
 def test_a_table_is_about_specs_as_they_are(cli, specs):
     said = cli("reproduce", "tiny.yaml", "--table", "claims.md", "--set", "dims.code=3")
     assert said.code == 2 and "leave out --set" in said.err
+
+
+def test_a_table_keeps_the_seeds_that_a_claim_is_about(cli, tiny, tmp_path):
+    tiny.write_text(tiny.read_text().replace("at_most: 100", "at_most: 100, seeds: 2"))
+    said = cli("reproduce", "tiny.yaml", "--table", "claims.md", "--seeds", "1")
+    assert said.code == 2 and "FG665" in said.err and "leave out --seeds, or --table" in said.err
+    assert not (tmp_path / "claims.md").exists() and not (tmp_path / "runs").exists()
+    assert cli("reproduce", "tiny.yaml", "--table", "claims.md", "--seeds", "2").code == 0
+
+
+def test_a_table_holds_nothing_of_smoke(cli, specs):
+    said = cli("reproduce", "tiny.yaml", "--table", "claims.md", "--budget", "smoke")
+    assert said.code == 2 and "smoke measures nothing" in said.err

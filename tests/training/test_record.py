@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,29 @@ def test_the_commit_is_that_of_the_checkout(monkeypatch, tmp_path):
     assert commit() == "b" * 10
     (git / "HEAD").write_text("c" * 40)
     assert commit() == "c" * 10
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_commit_that_was_edited_since_says_so(monkeypatch, tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True, capture_output=True)
+
+    monkeypatch.setattr(record, "folder", lambda: tmp_path / "specs")
+    for name in ("factorgraph/leaf.py", "specs/a.yaml", "docs/claims.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("a")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    assert len(commit()) == 10 and "+" not in commit()
+    (tmp_path / "docs" / "claims.md").write_text("rows renewed")
+    assert "+" not in commit()
+    (tmp_path / "specs" / "a.yaml").write_text("b")
+    assert commit()[10:] == "+"
+    git("commit", "-q", "-a", "-m", "again")
+    (tmp_path / "factorgraph" / "new.py").write_text("a leaf")
+    assert commit()[10:] == "+"
 
 
 def test_the_page_of_the_docs_is_made_from_its_record():
