@@ -87,3 +87,20 @@ def test_the_difference_that_learning_through_a_search_makes_must_not_be_0() -> 
     better = judged("task_driven_dictionary")["better"]
     assert better["at_least"] > 0
     assert better["control"] == "unsupervised"
+
+
+WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
+    *(("psd", name) for name in ("alive", "control")),
+    *(("psd_mnist", name) for name in ("alive", "cheap")),
+    *(("sparse_coding", name) for name in ("alive", "control")),
+    *(("lista", name) for name in ("deeper", "order_1")),
+    ("lcod", "cheaper"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_judged_claim_has_a_control_or_a_reason_to_have_none(name: str) -> None:
+    without = {claim for claim, each in judged(name).items() if not each.get("control")}
+    assert without == {claim for spec, claim in WITHOUT_CONTROL if spec == name}
+    reasons = " ".join((folder().parent / "docs" / "decisions.md").read_text("utf-8").split())
+    assert all(f"`{name} {claim}`" in reasons for claim in without)

@@ -94,7 +94,7 @@ def name_of(spec: Spec) -> str:
 
 
 def commit() -> str:
-    """The commit of the checkout that this package lies in, with a + where it was edited since; without a checkout the version."""
+    """The commit of the checkout that this package lies in, with a + if it was edited since; without one the version."""
     root = folder().parent
     return _head(root / ".git") + ("+" if _is_edited(root) else "")
 
