@@ -46,8 +46,8 @@ def command(
     from factorgraph.run.run import Run
     from factorgraph.training.session import choose_device
 
-    _check(input_, clamp, free, mask, interpolate, steps)
     opened = Run(run, data, choose_device(device, "float32"))
+    _check(input_, clamp, free, mask, interpolate, steps, asking.example(opened))
     if interpolate is not None:
         latent, *ends = interpolate
         answered, across = asking.interpolate(opened, latent, ends, 8 if steps is None else steps, procedure)
@@ -68,20 +68,19 @@ def _check(
     mask: Path | None,
     interpolate: tuple[str, str, str] | None,
     steps: int | None,
+    example: str,
 ) -> None:
-    """Raise RunError FG660 where options do not go together."""
+    """Raise RunError FG660 where options do not go together; ``example``: a variable clamped."""
     asked = [name for name, each in (("INPUT", input_), ("--clamp", clamp), ("--interpolate", interpolate)) if each]
     if len(asked) != 1:
         what = f"{' and '.join(asked)} at once" if asked else "nothing to infer from"
-        raise RunError(
-            issue("FG660", what, allowed="one of INPUT, --clamp, --interpolate", fix="--clamp Y=photo.png --free label")
-        )
+        raise RunError(issue("FG660", what, allowed="one of INPUT, --clamp, --interpolate", fix=example))
     if (free or mask) and not clamp:
-        raise RunError(
-            issue("FG660", f"{'--free' if free else '--mask'} without --clamp", fix="say what is known: --clamp Y=photo.png")
-        )
+        raise RunError(issue("FG660", f"{'--free' if free else '--mask'} without --clamp", fix=f"say what is known: {example}"))
     if steps is not None and interpolate is None:
-        raise RunError(issue("FG660", "--steps without --interpolate", fix="--interpolate Z a.png b.png --steps 8"))
+        raise RunError(
+            issue("FG660", "--steps without --interpolate", fix=f"leave it out, or --interpolate LATENT A B --steps {steps}")
+        )
 
 
 def _pairs(clamp: tuple[str, ...]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"})
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # decoders of pixels only: none that runs another program
 MOST_PIXELS = 64_000_000  # a photograph of 8000 x 8000; a bomb is larger
+LINE = 13  # pixels from one line of words to the next
 ITU_601 = (0.299, 0.587, 0.114)  # luma of red, green, blue: Rec. ITU-R BT.601
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height change places
 ORIENTATION = 0x0112
+SEE_THROUGH = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})  # modes
 
 
 def size_of(path: Path, at: errors.Path = ()) -> tuple[int, int]:
@@ -34,6 +36,17 @@ def size_of(path: Path, at: errors.Path = ()) -> tuple[int, int]:
         except BROKEN as why:
             raise DataError(_unreadable(path, why, at)) from None
         return picture.size if sideways else (picture.size[1], picture.size[0])
+
+
+def see_through(path: Path, at: errors.Path = ()) -> bool:
+    """Whether any of a picture is. DataError FG512, FG513."""
+    with _opened(path, at) as picture:
+        if picture.mode not in SEE_THROUGH and "transparency" not in picture.info:
+            return False
+        try:
+            return bool(np.asarray(picture.convert("RGBA"))[:, :, 3].min() < 255)
+        except BROKEN as why:
+            raise DataError(_unreadable(path, why, at)) from None
 
 
 def read(path: Path, colors: int, at: errors.Path = ()) -> Array:
@@ -86,6 +99,24 @@ def from_integers(x: Array) -> Array:
     return x / np.iinfo(x.dtype).max if x.dtype.kind == "u" else x
 
 
+def written(lines: Sequence[str], width: int) -> Array:
+    """Lines of words, black on white, in the middle: (height, width). Of what is too long the end is shown."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default()
+    page = Image.new("L", (width, LINE * len(lines)), 255)
+    draw = ImageDraw.Draw(page)
+    for number, line in enumerate(lines):
+        begin = next((each for each in range(len(line)) if draw.textlength(_end(line, each), font) <= width), len(line))
+        words = _end(line, begin)
+        draw.text(((width - draw.textlength(words, font)) / 2, number * LINE + 1), words, 0, font)
+    return np.asarray(page, dtype=np.float32) / 255
+
+
+def _end(line: str, begin: int) -> str:
+    return f"..{line[begin:]}" if begin else line
+
+
 def to_bytes(image: Array) -> bytes:
     """(height, width) or (3, height, width), 0 to 1 -> a PNG of 8 bits; what lies outside is cut off."""
     import io
@@ -133,7 +164,7 @@ def _values(picture: Image.Image) -> Array:
         return np.asarray(picture, dtype=np.float64)
     if mode == "1":
         picture = picture.convert("L")
-    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+    if mode in SEE_THROUGH or "transparency" in picture.info:
         return _on_white(np.asarray(picture.convert("RGBA"), dtype=np.float64) / 255, grey=mode in ("L", "1", "LA", "La"))
     if mode not in ("L", "RGB", "1"):
         picture = picture.convert("RGB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from factorgraph.lazy import np
 if TYPE_CHECKING:
     from factorgraph.data.model import Array, Kept
 
+MOST_NAMED = 3  # pictures in a note
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -29,6 +31,7 @@ class Picture:
     width: int
     corners: Array
     file: tuple[int, int] = (0, 0)
+    see_through: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,24 @@ class Input:
     @property
     def rows(self) -> int:
         return len(next(iter(self.variables.values())))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of the picture that each row was cut from."""
+        return tuple(each.name for each in self.pictures for _ in each.corners)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What became of the pictures before they were samples."""
+        geometry = self.preparation.geometry
+        size = 0 if geometry is None or not geometry.whole else geometry.size
+        if other := [each for each in self.pictures if size and each.file != (size, size)]:
+            told = ", ".join(f"{each.name} ({each.file[1]} x {each.file[0]} pixels)" for each in other[:MOST_NAMED])
+            what = "the middle square is taken, and brought to that size"
+            yield f"{told}{_more(other)}: samples are {size} x {size} pixels; {what}"
+        if other := [each for each in self.pictures if each.see_through]:
+            told = ", ".join(each.name for each in other[:MOST_NAMED])
+            yield f"{told}{_more(other)}: what is see-through was laid on white"
 
     def undo(self, variable: str, values: Array) -> Array:
         """Values of a variable (rows, *shape) as the source's field has them: (rows, *field shape). DataError FG522."""
@@ -113,15 +134,23 @@ def read_variable(path: Path, variable: str, preparation: Preparation) -> Input:
     return _prepared({variable: found[named[0]]}, preparation, path)
 
 
+def _more(every: Sequence[Picture]) -> str:
+    return f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
+
+
 def _pictures_in(path: Path) -> list[tuple[str, Path]]:
-    """A picture, or those of a folder and of the folders in it, as in a folder whose folders are labels; each with its name."""
+    """A picture, or those of a folder and of the folders in it, as in a folder whose folders are labels; each with its name.
+
+    10 comes after 9.
+    """
     if not path.is_dir():
         return [(path.name, path)]
     own = [(file.name, file) for file in paths.files_in(path, images.ENDINGS, [path])]
     inner = (
         (folder, file) for folder in paths.folders_in(path, [path]) for file in paths.files_in(folder, images.ENDINGS, [path])
     )
-    return own + [(f"{folder.name}_{file.name}", file) for folder, file in inner]
+    below = [(f"{folder.name}_{file.name}", file) for folder, file in inner]
+    return [each for some in (own, below) for each in sorted(some, key=lambda one: paths.natural(one[0]))]
 
 
 def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, geometry: Geometry, stride: int) -> Input:
@@ -143,14 +172,15 @@ def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, 
 
 def _picture(name: str, file: Path, geometry: Geometry, stride: int) -> Picture:
     height, width = images.size_of(file)
+    see_through = images.see_through(file)
     if geometry.whole:
-        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64), (height, width))
+        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64), (height, width), see_through)
     if min(height, width) < geometry.size:
         why = f"{file} is {width} x {height} pixels; this model sees patches of {geometry.size} x {geometry.size}"
         raise DataError(issue("FG514", why, fix=f"a picture of at least {geometry.size} x {geometry.size} pixels"))
     tops, lefts = (_starts(length, geometry.size, stride) for length in (height, width))
     corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    return Picture(name, height, width, corners, (height, width))
+    return Picture(name, height, width, corners, (height, width), see_through)
 
 
 def _starts(length: int, size: int, stride: int) -> Array:

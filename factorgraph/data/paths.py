@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -68,6 +69,11 @@ def files_in(folder: Path, endings: frozenset[str], roots: Sequence[Path]) -> li
 def folders_in(folder: Path, roots: Sequence[Path]) -> list[Path]:
     """The folders in a folder by name; links that lead out of the allowed folders are left out."""
     return [each for each in sorted(folder.iterdir()) if each.is_dir() and _inside(each.resolve(), roots)]
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """What names are sorted by, so that 10 comes after 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _exists(place: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +53,7 @@ def read(path: Path, size: int, colors: int, roots: Sequence[Path], at: errors.P
 
 def pictures(folder: Path, roots: Sequence[Path]) -> list[Path]:
     """The pictures of a folder: frame 10 comes after frame 9."""
-    return sorted(paths.files_in(folder, images.ENDINGS, roots), key=lambda each: _natural(each.name))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return sorted(paths.files_in(folder, images.ENDINGS, roots), key=lambda each: paths.natural(each.name))
 
 
 def _stacked(found: Iterator[Array], size: int, path: Path, at: errors.Path) -> Array:

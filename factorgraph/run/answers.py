@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from factorgraph.inference.problem import SENTENCES
 from factorgraph.lazy import np
 from factorgraph.run.files import atomic_write
 from factorgraph.run.infer import reconstructions, save_arrays
+from factorgraph.run.sheets import beside, columns_for, sheet
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from factorgraph.run.run import Run
 
 MOST_SHOWN = 100  # samples on one sheet
-GAP = 2  # pixels between pictures that stand side by side
+MOST_PIXELS = 4_000_000  # of pictures that are put on one
+MOST_LISTED = 50  # lines of a table
 
 
 def write(run: Run, answered: Answered, output: Path, across: int = 0) -> Iterator[str]:
@@ -50,14 +51,14 @@ def write(run: Run, answered: Answered, output: Path, across: int = 0) -> Iterat
         save_arrays(output / "inferred.npz", _arrays(answered))
         for name, image in pictures.items():
             atomic_write(output / f"{name}.png", images.to_bytes(image))
-        atomic_write(output / "summary.json", json.dumps(_summary(answered, notes), indent=1).encode())
+        atomic_write(output / "summary.json", json.dumps(_summary(run, answered, notes), indent=1).encode())
     counts = np.bincount(answered.status, minlength=len(SENTENCES))
     searched = not np.isnan(answered.certificate).all()
     ends = ", ".join(f"{count} {word}" for count, word in zip(counts, SENTENCES, strict=True) if count)
     ends = ends if searched else "nothing was searched"
     yield f"{len(answered.energy)} samples: mean energy {answered.energy.mean():.5g}; {ends}"
     yield from (f"planned for this question: {each}" for each in answered.plans)
-    yield from (f"{name}: {_labels(run, answered, name)}" for name in _choices(run, answered))
+    yield from _table(run, answered)
     yield from (f"note: {each}" for each in (*answered.notes, *notes))
     yield str(output)
 
@@ -66,28 +67,52 @@ def _arrays(answered: Answered) -> dict[str, ndarray]:
     found = {f"variable/{key}": each for key, each in answered.variables.items()}
     found |= {f"share/{key}": each for key, each in answered.shares.items()}
     found |= {name: getattr(answered, name) for name in ("energy", "status", "steps", "certificate")}
+    found |= {"files": np.array(answered.files)} if answered.files else {}
     return found if answered.mask is None else {**found, f"mask/{answered.masked}": answered.mask}
 
 
-def _summary(answered: Answered, notes: list[str]) -> dict[str, Any]:
+def _summary(run: Run, answered: Answered, notes: list[str]) -> dict[str, Any]:
     return {
         "samples": len(answered.energy),
         "energy": float(answered.energy.mean()),
         "shares": {key: float(each.mean()) for key, each in answered.shares.items()},
+        **({"files": list(answered.files)} if answered.files else {}),
+        "labels": _labels(run, answered),
+        "energies": answered.energy.tolist(),
         "planned": list(answered.plans),
         "notes": [*answered.notes, *notes],
     }
 
 
-def _choices(run: Run, answered: Answered) -> list[str]:
-    """The variables that are a choice, and were not given."""
+def _labels(run: Run, answered: Answered) -> dict[str, list[int]]:
+    """By observed variable that is a choice: what was chosen in each row, given or inferred."""
     known = run.model.graph.variables
-    return [key for key in answered.variables if known[key].domain == "one_hot" and known[key].kind == "observed"]
+    names = [key for key in answered.variables if known[key].domain == "one_hot" and known[key].kind == "observed"]
+    return {key: answered[key].reshape(len(answered.energy), -1).argmax(1).tolist() for key in names}
 
 
-def _labels(run: Run, answered: Answered, name: str) -> str:
-    labels = answered[name].reshape(len(answered.energy), -1).argmax(1).tolist()
-    return ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
+def _table(run: Run, answered: Answered) -> Iterator[str]:
+    """Of each sample its file, or its number, its labels and its energy; of pictures in many pieces the mean energy alone."""
+    files, labels, energy = answered.files, _labels(run, answered), answered.energy
+    if len(energy) == 1:
+        yield from (f"{key}: {each[0]}" for key, each in labels.items())
+    if len(energy) == 1 or not (files or labels):
+        return
+    if len(set(files)) < len(files):
+        whose = np.array(files)
+        lines = [["file", "samples", "energy"]]
+        lines += [
+            [each, str((whose == each).sum()), f"{energy[whose == each].mean():.5g}"] for each in list(dict.fromkeys(files))
+        ]
+    else:
+        lines = [["file" if files else "sample", *labels, "energy"]]
+        names = files or [str(row) for row in range(len(energy))]
+        lines += [[name, *(str(each[row]) for each in labels.values()), f"{energy[row]:.5g}"] for row, name in enumerate(names)]
+    widths = [max(map(len, column)) for column in zip(*lines[: MOST_LISTED + 1], strict=True)]
+    for line in lines[: MOST_LISTED + 1]:
+        yield "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+    if (more := len(lines) - 1 - MOST_LISTED) > 0:
+        yield f"and {more} more, which are in what is written"
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------------------
@@ -103,10 +128,19 @@ def _pictures(run: Run, answered: Answered, across: int) -> tuple[dict[str, ndar
         if given is not None and given.pictures and not across:
             values = answered[name] if name == answered.masked else _computed(run, answered, made.get(name))
             if values is not None:
-                found |= _assembled(answered, given, name, values)
-        elif name in run.preparation.bind and (sheet := _sheet(run, answered, name, across, notes)) is not None:
-            found[name] = sheet
+                single = _assembled(answered, given, name, values)
+                found |= single
+                if _fit_one_sheet(list(single.values())) and len(answered.files) == len(single):
+                    words = _words(run, answered, len(single))
+                    found[name] = sheet(list(single.values()), words, columns_for(len(single)))
+        elif name in run.preparation.bind and (drawn := _sheet(run, answered, name, across, notes)) is not None:
+            found[name] = drawn
     return found, notes
+
+
+def _fit_one_sheet(pictures: list[ndarray]) -> bool:
+    alike = len({each.shape for each in pictures}) == 1
+    return alike and 1 < len(pictures) <= MOST_SHOWN and sum(each.size for each in pictures) <= MOST_PIXELS
 
 
 def _computed(run: Run, answered: Answered, key: str | None) -> ndarray | None:
@@ -145,13 +179,6 @@ def completed(raw: ndarray, given: ndarray, known: ndarray) -> ndarray:
     return np.where(known, given, raw + level)
 
 
-def beside(pictures: list[ndarray]) -> ndarray:
-    """Pictures of one size side by side, white between them."""
-    high = pictures[0].shape[:-1]
-    between = np.ones((*high, GAP))
-    return np.concatenate([part for each in pictures for part in (between, each)][1:], axis=-1)
-
-
 def _sheet(run: Run, answered: Answered, name: str, across: int, notes: list[str]) -> ndarray | None:
     """Samples of a variable as pictures on a sheet; ``None`` where they are none."""
     preparation = run.preparation
@@ -167,15 +194,17 @@ def _sheet(run: Run, answered: Answered, name: str, across: int, notes: list[str
             f"{name} was not cut from a picture, and its preparation is not undone: it is shown around grey, each at its scale"
         )
     raw = raw[:, 0] if raw.ndim == 4 and raw.shape[1] == 1 else raw
-    if across:
-        steps = len(raw) // across
-        rows = [[raw[step * across + sample] for step in range(steps)] for sample in range(min(across, 10))]
-    else:
-        shown_ = raw[:MOST_SHOWN]
-        wide = ceil(sqrt(len(shown_)))
-        blank = np.ones_like(shown_[0])
-        filled = [*shown_, *[blank] * (-len(shown_) % wide)]
-        rows = [filled[begin : begin + wide] for begin in range(0, len(filled), wide)]
-    lines = [beside(row) for row in rows]
-    between = np.ones((*lines[0].shape[:-2], GAP, lines[0].shape[-1]))
-    return np.concatenate([part for line in lines for part in (between, line)][1:], axis=-2)
+    if not across:
+        shown_ = list(raw[:MOST_SHOWN])
+        return sheet(shown_, _words(run, answered, len(shown_)), columns_for(len(shown_)))
+    steps, ways = len(raw) // across, min(across, 10)
+    places = [(step, way) for way in range(ways) for step in range(steps)]
+    words = [[*([f"sample {way}"] if across > 1 else []), f"step {step}"] for step, way in places]
+    return sheet([raw[step * across + way] for step, way in places], words, steps)
+
+
+def _words(run: Run, answered: Answered, count: int) -> list[list[str]]:
+    """What stands below the first samples: of which file each is, or its number, and its labels."""
+    names = [Path(each).stem for each in answered.files] or [f"sample {row}" for row in range(len(answered.energy))]
+    labels = [[f"{key} {each[row]}" for key, each in _labels(run, answered).items()] for row in range(count)]
+    return [[*([name] if len(names) > 1 else []), *below] for name, below in zip(names, labels, strict=False)]

@@ -62,6 +62,12 @@ class Answered:
     def __getitem__(self, name: str) -> ndarray:
         return self.variables[name]
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of the picture that each row was cut from; none where rows are of no pictures."""
+        found = [each.files for each in self.inputs.values() if len(each.files) == len(self.energy)]
+        return found[0] if found else ()
+
 
 def question(
     run: Run,
@@ -82,11 +88,15 @@ def question(
         if read is not None:
             inputs[name] = read
     known = _one_batch(known)
-    if mask is None:
-        return _asked(run, known, free, procedure, {}, inputs)
-    masked = _masked(known, inputs)
-    there = _mask(inputs[masked], mask)
-    partly, inputs[masked], notes = _partly(run, inputs[masked], masked, there)
+    notes = [note for each in inputs.values() for note in each.notes]
+    masked = "" if mask is None else _masked(run, known, inputs)
+    there = None if mask is None else _mask(inputs[masked], mask)
+    if there is None or there.all():
+        notes += [] if there is None else [f"the mask shows all of {masked}: it is known, as without a mask"]
+        answered = _asked(run, known, free, procedure, {}, inputs)
+        return replace(answered, notes=(*notes, *answered.notes))
+    partly, inputs[masked], told = _partly(run, inputs[masked], masked, there)
+    notes += told
     answered = _asked(run, {key: each for key, each in known.items() if key != masked}, free, procedure, {masked: partly}, inputs)
     return replace(answered, mask=there, masked=masked, notes=(*notes, *answered.notes))
 
@@ -218,12 +228,13 @@ def _one_batch(known: Mapping[str, ndarray]) -> dict[str, ndarray]:
 # --- masks ---------------------------------------------------------------------------------------------------------------------
 
 
-def _masked(known: Mapping[str, ndarray], inputs: Mapping[str, Input]) -> str:
+def _masked(run: Run, known: Mapping[str, ndarray], inputs: Mapping[str, Input]) -> str:
     """The clamped variable that a mask is of: the only one that was read from pictures, or from samples."""
     found = [name for name, each in inputs.items() if each.raw is not None and len(known[name]) == each.rows]
     if len(found) != 1:
         what = f"a mask is of one clamped variable with the data's own samples, and there are {len(found)}"
-        raise RunError(issue("FG660", what, allowed=", ".join(found) or "a picture, or an array of samples: --clamp Y=photo.png"))
+        allowed = ", ".join(found) or f"a picture, or an array of samples: {example(run)}"
+        raise RunError(issue("FG660", what, allowed=allowed))
     return found[0]
 
 
@@ -265,6 +276,9 @@ def _partly(run: Run, given: Input, name: str, known: ndarray) -> tuple[Partly, 
     matrix = chain.pixels_of_rows(np.eye(units)).reshape(units, -1)
     plain = matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(units))
     notes = [] if linear(chain, filled, matrix) else [f"{BENT} ({', '.join(chain.names)})"]
+    if nothing := int((~known.any(axes)).sum()):
+        what = f"the mask shows nothing of {name}" + (f" in {nothing} of {len(known)} samples" if len(known) > 1 else "")
+        notes.insert(0, f"{what}: nothing of it is known there, and what is filled in says nothing of the input")
 
     def tensor(array: ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(run.device)
@@ -332,3 +346,12 @@ def _shown(run: Run) -> str:
     if not names:
         raise RunError(issue("FG660", "the model has no variable that inputs are of", fix="clamp variables by name"))
     return names[0]
+
+
+def example(run: Run) -> str:
+    """How one of the run's own variables would be clamped."""
+    preparation = run.preparation
+    names = [name for name in preparation.bind if preparation.chain_of(name) is not None]
+    pictures = () if preparation.geometry is None else preparation.variables_of(preparation.geometry.field)
+    others = [each.name for kind in ("observed", "latent") for each in run.model.graph.of_kind(kind)]
+    return f"--clamp {pictures[0]}=photo.png" if pictures else f"--clamp {(*names, *others)[0]}=samples.npy"

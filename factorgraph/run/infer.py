@@ -37,24 +37,26 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
     if not given.rows:
         raise DataError(issue("FG677", f"there is no sample in {source}"))
     arrays = _inferred(run, given, procedure)
+    written = {**arrays, "files": np.array(given.files)} if given.files else arrays
     made = reconstructions(run.model.graph)
     only_arrays = output.suffix.lower() == ".npz"
-    shown = made if given.pictures and not only_arrays else {}
+    shown = [name for name in made if name in given.variables] if given.pictures and not only_arrays else []  # not a label
     pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in shown}
     if only_arrays:
-        save_arrays(output, arrays)
+        save_arrays(output, written)
     elif output.suffix.lower() == ".png":
         _save_only_picture(output, pictures, given)
     elif output.suffix:
         raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
     else:
         output.mkdir(parents=True, exist_ok=True)
-        save_arrays(output / "inferred.npz", arrays)
+        save_arrays(output / "inferred.npz", written)
         for name, found in pictures.items():
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
         atomic_write(output / "summary.json", json.dumps(_summary(run, arrays, procedure), indent=1).encode())
     yield f"{given.rows} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
+    yield from (f"note: {each}" for each in given.notes)
     yield str(output)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 import factorgraph
 from factorgraph.compile.question import ask
 from factorgraph.data.chain import fit
+from factorgraph.data.images import LINE
 from factorgraph.errors import RunError
 from factorgraph.registry import leaves
 from factorgraph.run import asking
@@ -103,7 +104,7 @@ def test_a_label_is_drawn(cli, run, tmp_path):
     said = cli("infer", str(run), "--clamp", "label=0,1,2", "--free", "X", "-o", "out")
     assert said.code == 0 and "planned for this question: X, Z by" in said.out, said.err
     assert arrays(tmp_path / "out")["variable.X"].shape == (3, 64)
-    assert Image.open(tmp_path / "out" / "X.png").size == (2 * 8 + 2, 2 * 8 + 2)
+    assert Image.open(tmp_path / "out" / "X.png").size == (3 * 80 + 2 * 8, 80 + 2 * LINE)
 
 
 def test_a_code_is_led_from_one_to_another(cli, run, pictures, tmp_path):
@@ -113,7 +114,7 @@ def test_a_code_is_led_from_one_to_another(cli, run, pictures, tmp_path):
     ends = [Run(run).infer({"X": tmp_path / f"{name}.png"})["Z"][0] for name in "ab"]
     np.testing.assert_array_equal(codes[[0, -1]], ends)
     np.testing.assert_allclose(codes[2], (ends[0] + ends[1]) / 2, rtol=1e-5, atol=1e-6)
-    assert Image.open(tmp_path / "out" / "X.png").size == (5 * 8 + 4 * 2, 8)
+    assert Image.open(tmp_path / "out" / "X.png").size == (5 * 80 + 4 * 8, 80 + LINE)
 
 
 def test_a_clamped_code_is_an_array(cli, run, tmp_path):
