@@ -64,11 +64,11 @@ def model_of(changes: dict[str, Any], solver: str | None, **options: Any) -> Mod
     return fg.build(spec(PICTURES, **{**changes, "inference.optimal": {**search, **options}})).double()
 
 
-def twins(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], solver: str) -> tuple[Model, Model]:
+def twins(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], solver: str, **options: Any) -> tuple[Model, Model]:
     """A model that uses the convolution and one that multiplies by the Hessian; both with the same parameters, biases too."""
-    usual = model_of(changes, solver)
+    usual = model_of(changes, solver, **options)
     monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
-    named = model_of(changes, solver)
+    named = model_of(changes, solver, **options)
     assert usual.inferences["optimal"].plan.kernel == "gram"
     with torch.no_grad():
         for number, each in enumerate(named.parameters()):
@@ -92,6 +92,27 @@ def test_the_minimum_by_frequencies_is_the_minimum(kind, monkeypatch):
     torch.testing.assert_close(found.energy, known.energy, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(found["Z"], known["Z"], rtol=1e-4, atol=1e-4)
     assert (found["Z"] == 0).any() and (found["Z"] != 0).any()
+
+
+@each
+def test_moving_unit_by_unit_finds_it_too(kind, monkeypatch):
+    """Each step is the same as with columns of the Hessian, at borders and behind masks."""
+    named, usual = twins(monkeypatch, KINDS[kind], "coordinate_descent", steps=60)
+    assert named.inferences["optimal"].plan.kernel == "slices"
+    x = pictures(named)
+    found, known = named.infer(X=x), usual.infer(X=x)
+    torch.testing.assert_close(found["Z"], known["Z"], rtol=1e-8, atol=1e-10)
+    assert 1 < (found["Z"] != 0).flatten(1).sum(1).min() <= 60
+
+
+def test_unit_by_unit_agrees_with_fista(monkeypatch):
+    monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
+    models = [
+        model_of({**MASKED, "factors.sparsity.weight": 1.2}, solver, tolerance=1e-4) for solver in ("coordinate_descent", "fista")
+    ]
+    found, known = (each.infer(X=pictures(each)) for each in models)
+    assert models[0].inferences["optimal"].plan.kernel == "slices"
+    torch.testing.assert_close(found.energy, known.energy, rtol=1e-4, atol=0)
 
 
 @each
@@ -146,7 +167,8 @@ def test_rows_leave_as_they_converge_and_find_what_they_find_alone(monkeypatch):
         torch.testing.assert_close(found["Z"][row], model.infer(X=x[row : row + 1])["Z"][0])
 
 
-def test_it_has_shapes_where_there_are_no_values(monkeypatch):
+@pytest.mark.parametrize("solver", ["admm", "coordinate_descent"])
+def test_it_has_shapes_where_there_are_no_values(solver, monkeypatch):
     monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
-    model = model_of({**MASKED, **COLOUR}, "admm", steps=12).to("meta")
+    model = model_of({**MASKED, **COLOUR}, solver, steps=12).to("meta")
     assert model.infer(X=pictures(model).to("meta"))["Z"].shape == (2, 3, 6, 5)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.inference.problem import Problem, Quadratic
+from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import flat
+from factorgraph.inference.solvers import _slices
 from factorgraph.inference.solvers._kinds import State
+from factorgraph.inference.solvers._slices import Follow
 from factorgraph.inference.solvers._steps import GENTLE, step_length
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
@@ -31,11 +33,15 @@ class CoordinateDescent(Unrollable):
     A step is one unit of each example: it costs a column of H, not a product with H, and ``steps: 100`` moves a hundred units,
     however many there are. Greedy steps are few where codes are sparse; give some for each unit that will be active.
 
-    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; beside it magnitudes alone,
-              as of l1, or nothing.
+    Behind a convolution, by the kernel *slices*, a column is the kernel that moved, as the mask leaves it, correlated with all
+    others: the gradient changes around the unit and nowhere else.
+
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
+              behind one convolution of stride 1 and selections of its result; beside it magnitudes alone, as of l1, or nothing.
     Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own unit.
     Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, for unit columns, as in Gregor & LeCun, ICML 2010; other columns:
-              Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
+              Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule; convolutions Kavukcuoglu et al.,
+              NIPS 2010, algorithm 1.
     """
 
     type: Literal["coordinate_descent"] = "coordinate_descent"
@@ -45,17 +51,19 @@ class CoordinateDescent(Unrollable):
     uses: ClassVar[frozenset[str]] = frozenset({"proximal"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative"})
     largest: ClassVar[int | None] = 4096
+    convolves: ClassVar[Literal["", "fourier", "slices"]] = "slices"
     compares: ClassVar[bool] = True
     finishes: ClassVar[bool] = True
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)
-        gradient = _form(problem).gradient(flat(z))
+        form = problem.quadratic or problem.convolved
+        assert form is not None, "one unit moves along a column, whether it is written down or not"
+        gradient = form.gradient(flat(z))
         return (z, gradient) if self.order == "greedy" else (z, gradient, torch.zeros_like(gradient[:, :1], dtype=torch.int64))
 
     def stepper(self, problem: Problem) -> Callable[[State], State]:
-        hessian = _form(problem).hessian
-        curvature = hessian.diagonal().clamp_min(GENTLE)
+        curvature, follow = _columns(problem)
         least, shortening = _least(problem, curvature), curvature.sqrt()
         units = len(curvature)
 
@@ -66,7 +74,7 @@ class CoordinateDescent(Unrollable):
             unit = turn[0] if turn else ((wanted - z) * shortening).abs_().argmax(1, keepdim=True)
             value = wanted.gather(1, unit)
             moved = value - z.gather(1, unit)
-            gradient = gradient.addcmul_(moved, hessian.index_select(0, unit.squeeze(1)))
+            gradient = follow(gradient, unit, moved)
             z = z.scatter_(1, unit, value)
             return (z.view(code.shape), gradient, *((each + 1) % units for each in turn))
 
@@ -101,9 +109,17 @@ class CoordinateDescent(Unrollable):
         return torch.full_like(moves[:, :1], turn % moves.shape[1], dtype=torch.int64)
 
 
-def _form(problem: Problem) -> Quadratic:
+def _columns(problem: Problem) -> tuple[Tensor, Follow]:
+    """The curvature along each unit, (units,), and how the gradient follows a move."""
+    if problem.convolved is not None:
+        return _slices.curvature(problem.convolved).clamp_min(GENTLE), _slices.follower(problem.convolved)
     assert problem.quadratic is not None and not problem.quadratic.apart, "one unit moves along a column of one Hessian"
-    return problem.quadratic
+    hessian = problem.quadratic.hessian
+
+    def follow(gradient: Tensor, unit: Tensor, moved: Tensor) -> Tensor:
+        return gradient.addcmul_(moved, hessian.index_select(0, unit.squeeze(1)))
+
+    return hessian.diagonal().clamp_min(GENTLE), follow
 
 
 def _least(problem: Problem, curvature: Tensor) -> Callable[[Tensor], Tensor]:
