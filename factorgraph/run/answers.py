@@ -58,7 +58,7 @@ def write(run: Run, answered: Answered, output: Path, across: int = 0) -> Iterat
     ends = ends if searched else "nothing was searched"
     yield f"{len(answered.energy)} samples: mean energy {answered.energy.mean():.5g}; {ends}"
     yield from (f"planned for this question: {each}" for each in answered.plans)
-    yield from _table(run, answered)
+    yield from table(run, answered)
     yield from (f"note: {each}" for each in (*answered.notes, *notes))
     yield str(output)
 
@@ -91,7 +91,7 @@ def _labels(run: Run, answered: Answered) -> dict[str, list[int]]:
     return {key: answered[key].reshape(len(answered.energy), -1).argmax(1).tolist() for key in names}
 
 
-def _table(run: Run, answered: Answered) -> Iterator[str]:
+def table(run: Run, answered: Answered) -> Iterator[str]:
     """Of each sample its file, or its number, its labels and its energy; of pictures in many pieces the mean energy alone."""
     files, labels, energy = answered.files, _labels(run, answered), answered.energy
     if len(energy) == 1:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import factorgraph
+from factorgraph.run.answers import table
+from factorgraph.run.run import Run
 from factorgraph.spec.load import loads
 
 SPEC = """\
@@ -125,3 +128,22 @@ def test_several_pictures_are_on_one_sheet(cli, run, folder, tmp_path):
     at = np.asarray(shown)[80 + 26 + 8 :][:80, :80]  # three columns: the fourth begins a row
     assert shown.width == 3 * 80 + 2 * 8
     np.testing.assert_array_equal(at, np.kron(single, np.ones((10, 10), np.uint8)))
+
+
+def test_of_pictures_in_pieces_the_mean_energy_is_listed(run, folder):
+    """Six samples, as if each of two pictures were cut into three."""
+    answered = factorgraph.open(run).infer({"X": folder}, free=["digit"])
+    given = answered.inputs["X"]
+    pieces = tuple(replace(each, corners=np.zeros((3, 2), int)) for each in given.pictures[:2])
+    answered = replace(answered, inputs={"X": replace(given, pictures=pieces)})
+    head, *lines = (line.split() for line in table(Run(run), answered))
+    assert head == ["file", "samples", "energy"] and [line[:2] for line in lines] == [["0.png", "3"], ["1.png", "3"]]
+    means = answered.energy.reshape(2, 3).mean(1)
+    np.testing.assert_allclose([float(line[2]) for line in lines], means, rtol=1e-4)
+
+
+def test_a_long_table_says_how_much_it_leaves_out(cli, run, tmp_path):
+    np.save(tmp_path / "labels.npy", np.arange(53) % 10)
+    said = cli("infer", str(run), "--clamp", "digit=labels.npy", "--free", "X", "-o", "out")
+    assert said.code == 0 and "and 3 more, which are in what is written" in said.out, said.err
+    assert len(written(tmp_path / "out")[0]["labels"]["digit"]) == 53
