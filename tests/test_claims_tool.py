@@ -23,22 +23,22 @@ RECORD = {
     "a": {"x": row(9)},
     "b": {"x": row(8), "y": row(2, "other")},
     "c": {"x": row(5)},
-    "d": {"x": row(4)},
+    "d": {"x": row(4), "z": row(4, seconds=9999, budget="full")},
     "e": {"x": row(7, "other", 1000)},
-    "f": {"x": row(6), "z": row(1, "other", budget="full")},
+    "f": {"x": row(6), "z": row(1, "other", budget="full")},  # nothing of another budget counts, its seconds neither
 }
 
 
 def test_what_changed_comes_first_then_the_two_least_recently_checked():
-    order = tool.in_order(RECORD, dict.fromkeys("abcdefg", "same"))
+    order = tool.in_order(RECORD, dict.fromkeys("abcdefg", "same"), 600)
     assert order == [
-        ("g", "it has no row yet"),
         ("b", "it changed"),
         ("e", "it changed"),
+        ("g", "it has no row yet"),
         ("d", "least recently checked"),
         ("c", "least recently checked"),
     ]
-    assert [name for name, _ in tool.in_order({}, {"b": "1", "a": "2"})] == ["a", "b"]
+    assert [name for name, _ in tool.in_order({}, {"b": "1", "a": "2"}, 600)] == ["a", "b"]
 
 
 @pytest.fixture
@@ -63,17 +63,31 @@ def faked(monkeypatch):
 
 def test_none_is_begun_that_does_not_fit_into_what_is_left(faked, capsys):
     assert tool.main(3.9) == 0
-    assert faked == [("g", 234), ("b", 134)]
+    assert faked == [("b", 234), ("g", 134)]  # e does not fit, g may
     said = capsys.readouterr().out
     assert "2 of 5 specs" in said
-    assert "left: e (it changed): 1030 s are needed, 34 s are left" in said
+    assert "left: e (it changed): 1030 s are needed, 134 s are left" in said
     assert "left: d (least recently checked): 40 s are needed, 34 s are left" in said
 
 
 def test_a_claim_that_fails_fails_the_whole(faked, capsys):
     assert tool.main(10) == 1
-    assert [name for name, _ in faked] == ["g", "b", "d", "c"]
+    assert [name for name, _ in faked] == ["b", "g", "d", "c"]
     assert "d: failed" in capsys.readouterr().out
+
+
+def test_one_that_can_never_fit_keeps_no_other_from_being_checked():
+    record = {"long": {"x": row(1, seconds=1000)}, "old": {"x": row(2)}, "new": {"x": row(3)}, "newest": {"x": row(4)}}
+    names = [name for name, _ in tool.in_order(record, dict.fromkeys(record, "same"), 600)]
+    assert names == ["old", "new"]
+
+
+def test_it_fails_where_nothing_could_be_checked_though_something_was_to_be(faked, monkeypatch):
+    monkeypatch.setattr(tool, "read", lambda page: {"e": RECORD["e"]})
+    monkeypatch.setattr(tool, "specs", lambda: [SimpleNamespace(name="e")])
+    assert tool.main(2) == 1 and faked == []
+    monkeypatch.setattr(tool, "specs", lambda: [])
+    assert tool.main(2) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Checks what specs claim, for as long as it may take: first the specs that changed, then the two that were checked longest ago.
+"""Checks what specs claim, for as long as it may take: first the specs that changed, then two that were checked longest ago.
 
 A spec has changed if its file, or a leaf that its runs use, is not what it was when its rows in docs/claims.md were written. Of
-those the one that was checked longest ago comes first. Each is trained anew, at its laptop size, and renews its rows. None is
-begun that is known to take longer than what is left, and one that does is stopped; they are named at the end. Ends with 1 if a
-claim fails, or a spec cannot be run; without FACTORGRAPH_DATA, specs of sets that are not here are only named.
+those the one that was checked longest ago comes first, those that nobody has timed last. Each is trained anew, at its laptop
+size, and renews its rows. None is begun that is known to take longer than what is left, and one that does is stopped; they are
+named at the end, and need more --minutes. Ends with 1 if a claim fails, a spec cannot be run, or nothing could be checked though
+something was to be; without FACTORGRAPH_DATA, specs of sets that are not here are only named.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ def main(minutes: float) -> int:
     begin, record = time.monotonic(), read(PAGE)
     shipped = {each.name: load(each.name) for each in specs() if each.name}
     claiming = {name: spec for name, spec in shipped.items() if any(each.budget == LAPTOP for each in spec.expect.values())}
-    todo = in_order(record, {name: fingerprint(spec) for name, spec in claiming.items()})
+    todo = in_order(record, {name: fingerprint(spec) for name, spec in claiming.items()}, 60 * minutes)
     failed, left = [], []
     with tempfile.TemporaryDirectory(prefix="claims ") as out:
         for name, why in todo:
             rest = begin + 60 * minutes - time.monotonic()
-            known = max((row["seconds"] for row in record.get(name, {}).values()), default=0)
-            if rest < known + AROUND:
-                left.append(f"{name} ({why}): {known + AROUND} s are needed, {max(rest, 0):.0f} s are left")
+            if rest < needed(record, name):
+                left.append(f"{name} ({why}): {needed(record, name)} s are needed, {max(rest, 0):.0f} s are left")
                 continue
             print(f"-- {name}: {why}", flush=True)
             outcome = check(name, Path(out), rest)
             (failed if outcome == "failed" else left if outcome else []).append(f"{name}: {outcome}")
-    print(f"checked within {time.monotonic() - begin:.0f} s: {len(todo) - len(left)} of {len(todo)} specs")
+    checked = len(todo) - len(left)
+    print(f"checked within {time.monotonic() - begin:.0f} s: {checked} of {len(todo)} specs")
     for text in left:
         print(f"left: {text}")
     for text in failed:
         print(text)
-    return 1 if failed else 0
+    return 1 if failed or (todo and not checked) else 0
 
 
-def in_order(record: Mapping[str, Rows], fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The specs to check, each with the reason: those that changed, then the least recently checked of the others."""
+def in_order(record: Mapping[str, Rows], fingerprints: Mapping[str, str], seconds: float) -> list[tuple[str, str]]:
+    """The specs to check, each with the reason: those that changed, then of the others that fit the least recently checked."""
 
     def checked(name: str) -> tuple[str, str]:
         return min((row["date"] for row in laptop(record, name)), default=""), name
@@ -69,12 +70,18 @@ def in_order(record: Mapping[str, Rows], fingerprints: Mapping[str, str]) -> lis
         return "it changed" if {row["fingerprint"] for row in rows} != {fingerprints[name]} else ""
 
     oldest_first = [(name, reason(name)) for name in sorted(fingerprints, key=checked)]
-    fresh = [(name, "least recently checked") for name, why in oldest_first if not why]
-    return [each for each in oldest_first if each[1]] + fresh[:LEAST_RECENT]
+    fresh = [(name, "least recently checked") for name, why in oldest_first if not why and needed(record, name) <= seconds]
+    changed = sorted((each for each in oldest_first if each[1]), key=lambda each: not laptop(record, each[0]))
+    return changed + fresh[:LEAST_RECENT]
 
 
 def laptop(record: Mapping[str, Rows], name: str) -> list[Rows]:
     return [row for row in record.get(name, {}).values() if row["budget"] == LAPTOP]
+
+
+def needed(record: Mapping[str, Rows], name: str) -> int:
+    """The seconds that a spec is known to take; next to none where nobody has timed it."""
+    return AROUND + max((row["seconds"] for row in laptop(record, name)), default=0)
 
 
 def check(name: str, out: Path, seconds: float) -> str:
