@@ -67,5 +67,6 @@ def _blocks(group: dict[str, Any], gram: Tensor) -> list[tuple[slice, Tensor, tu
 
 def _within(column: Tensor, least: float, largest: float | None) -> Tensor:
     """The nearest of a norm that is allowed."""
-    norm = torch.linalg.vector_norm(column)
-    return column * (norm.clamp(least, largest) / norm.clamp_min(TINY))
+    norm: Tensor = torch.linalg.vector_norm(column)
+    nearest: Tensor = column * (norm.clamp(least, largest) / norm.clamp_min(TINY))
+    return nearest

@@ -64,5 +64,5 @@ class Sums(torch.optim.Optimizer):
     def parted(self, group: dict[str, Any], joined: Tensor) -> list[Tensor]:
         """The same apart, in the shapes of the parameters."""
         sizes = [each[0].numel() for each in group["params"]]
-        parts = joined.split(sizes, 1)
+        parts = torch.split(joined, sizes, 1)
         return [part.reshape(each.shape) for part, each in zip(parts, group["params"], strict=True)]

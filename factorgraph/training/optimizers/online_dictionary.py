@@ -20,7 +20,7 @@ class OnlineDictionary(Optimizer):
               d_j \leftarrow \Pi\bigl(d_j + (b_j - D a_j) / A_{jj}\bigr)
 
     For the matrix D, and its bias, of a linear function or a convolution behind squares of weight and curvature *w*. The
-    projection puts a column on its constraint, ``unit_norm: columns`` or ``max_column_norm``, or is none. A bias is one column
+    projection puts a column on its constraint, ``unit_norm: columns`` or ``max_column_norm``, if it has one. A bias is a column
     more, whose code is 1. Step t sums over its batch n, and each column moves once: sums are much alike from step to step.
 
     The window grows: ``forgetting`` is the power rho, with which half the weight lies on about the last 1 - 2^(-1/(rho + 1)) of
