@@ -112,10 +112,11 @@ def _steps(named: Named) -> int:
 
 
 def _rows(graph: Graph, procedure: str, phases: Collection[PhasePlan]) -> int:
-    """The largest batch of a phase that runs a procedure; 0 where none does, or takes all rows."""
+    """The largest batch of a phase that runs a procedure; 0 where none does, or takes all of data that do not say how many."""
     names = {each.phase.split("[", maxsplit=1)[0] for each in phases if procedure in each.procedures}
     sizes = [graph.spec.learning[name].first.batch_size for name in names]
-    return max((each for each in sizes if isinstance(each, int)), default=0)
+    counts = [each.first.count or 0 for each in graph.spec.data.sources.values()] if graph.spec.data else []
+    return max((each if isinstance(each, int) else max(counts, default=0) for each in sizes), default=0)
 
 
 def _size(count: int) -> str:

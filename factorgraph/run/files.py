@@ -103,7 +103,10 @@ def temporary(folder: Path, name: str) -> Path:
 
 
 def atomic_write(path: Path, data: bytes, files: Files = FILES, kept: str = "the old file is as it was") -> None:
-    """Give ``path`` these bytes or leave it as it was. Raises RunError FG604, FG605 or FG610."""
+    """Give ``path`` these bytes or leave it as it was. Raises RunError FG604, FG605, FG610, or FG661 where it is no file."""
+    if path.exists() and not path.is_file():
+        what = f"{path} is {'a folder' if path.is_dir() else 'a device or a pipe'}, and is not replaced by a file"
+        raise RunError(issue("FG661", what, fix="name a file, or a path where there is nothing yet"))
     half = temporary(path.parent, path.name)
     with reporting(f"writing {path.name}", path.parent, len(data), kept):
         try:

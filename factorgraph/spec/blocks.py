@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
 
 from factorgraph.spec.choices import (
     AugmentationChoice,
     LossChoice,
+    Mistake,
     Mistakes,
     OptimizerChoice,
     ScheduleChoice,
@@ -207,6 +218,21 @@ def _by_itself(written: Any) -> Any:
 Bound = Annotated[NonNegative, BeforeValidator(_by_itself)]
 
 
+def _bounds(value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+    """Bounds of measures of health, each as its measure takes it; names that are no measure are told elsewhere."""
+    from factorgraph.registry import leaves
+
+    found: list[Mistake] = []
+    for name in value.keys() & leaves("health").keys():
+        try:
+            checked(leaves("health")[name], {"at_most": value[name]}, info.context, ("health", name))
+        except Mistakes as mistakes:
+            found += [replace(each, loc=(name,)) for each in mistakes.found]
+    if found:
+        raise Mistakes(found).for_pydantic()
+    return value
+
+
 class Phase(Entry):
     """A stretch of learning: a loss, what is trained, with which inference, for how long."""
 
@@ -225,7 +251,9 @@ class Phase(Entry):
     set: dict[str, Any] = Field(default={}, description="addresses changed for this phase")
     per: str | None = Field(default=None, description="an index: once for each slot, in order")
     on_dead: Literal["resample"] | None = Field(default=None, description="what to do with units that are hardly ever active")
-    health: dict[str, Bound] = Field(default={}, description="bounds of measures of health in place of their own, `{dead: 0.01}`")
+    health: Annotated[dict[str, Bound], AfterValidator(_bounds)] = Field(
+        default={}, description="bounds of measures of health in place of their own, `{dead: 0.01}`"
+    )
     players: dict[str, Annotated[Player, _part(Player, "players")]] = Field(default={}, description="the sides of a game")
     workers: Annotated[Workers, _part(Workers, "workers")] | None = Field(default=None, description="copies that learn apart")
 

@@ -75,6 +75,10 @@ def test_steps_that_do_not_fit() -> None:
     told = refusal(inference__code__gradient="unroll", inference__code__steps=10**8)
     assert "FG438" in told and "for 100 rows takes" in told and "16 GiB" in told
     assert compiler.plan(spec(inference__code__steps=10**8))
+    data = {"source": "planted_codes", "units": 7, "atoms": 5, "count": 1234, "bind": {"Y": "signal"}}
+    every = {"task": {"steps": 3, "batch_size": "all", "without": ["classification"]}}
+    told = refusal(inference__code__gradient="unroll", inference__code__steps=10**8, data=data, learning=every)
+    assert "FG438" in told and "for 1234 rows takes" in told
 
 
 def test_explain_tells_the_damping_and_the_memory(tmp_path: Any) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
+from factorgraph.errors import SpecError
 from factorgraph.spec.load import loads
 
 UNITS, INPUTS, ROWS = 5, 7, 4
@@ -114,3 +115,16 @@ def test_lcod_is_gregor_and_lecuns_recursion(steps: int) -> None:
             b = b + own["inhibition"][:, k] * (wanted[k] - z[k])
             z[k] = wanted[k]
         np.testing.assert_allclose(code, [shrink(v, own["threshold"][i]) for i, v in enumerate(b)], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("free", "told"),
+    [
+        ("[{filter: {}}]", "takes names, or one map"),
+        ("[[filter]]", "takes names, or one map"),
+        ("[filter, filter]", "filter stands there twice"),
+    ],
+)
+def test_matrices_are_named_once_each(free: str, told: str) -> None:
+    with pytest.raises(SpecError, match=told):
+        loads(GROUPED.replace("[filter, inhibition, threshold]", free))

@@ -112,3 +112,12 @@ def test_sweeping_takes_what_is_half_written_and_follows_no_link(tmp_path: Path)
 def test_bytes_in_words() -> None:
     sizes = (24, 3_700, 310_499, 1_600_000, 61_000_000)
     assert [in_words(size) for size in sizes] == ["24 bytes", "4 kB", "310 kB", "1.6 MB", "61 MB"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "page.md"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(RunError, match="is not replaced") as caught:
+        atomic_write(path, b"rows")
+    assert caught.value.issues[0].code == "FG661" and not path.is_file() and len(list(tmp_path.iterdir())) == 1

@@ -211,6 +211,8 @@ def test_a_variable_may_be_given_in_training_only() -> None:
         ("learning: {fit: {players: {one: {train: [decodr]}}}}", "FG209", "decodr"),
         ("learning: {fit: {optimizer: line_search}}", "FG205", "line_search"),
         ("learning: {fit: {on_dead: resampel}}", "FG206", "resampel"),
+        ("learning: {fit: {health: {dead: 2}}}", "FG314", "2"),
+        ("learning: {fit: {health: {code_scale: 2, dead: 1.5}}}", "FG314", "1.5"),
         ("learning: {fit: {labelled: 3}}", "FG205", "labelled"),
         ("learning: {fit: 3}", "FG203", "3"),
         ("learning: 3", "FG203", "3"),

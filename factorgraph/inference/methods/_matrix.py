@@ -30,7 +30,13 @@ class Matrix(BaseModel):
 
 def _with_options(value: Any, info: ValidationInfo) -> Any:
     """A name, or several, without options; what is wrong with options is told at its own place."""
-    named = value if isinstance(value, Mapping) else dict.fromkeys(listed(value))
+    names = listed(value)
+    if not isinstance(value, Mapping):
+        if not all(isinstance(each, str) for each in names):
+            raise ValueError("takes names, or one map of names with their options")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{next(each for each in names if names.count(each) > 1)} stands there twice")
+    named = value if isinstance(value, Mapping) else dict.fromkeys(names)
     made: dict[Any, Any] = {}
     wrong: list[Mistake] = []
     for name, options in named.items():
