@@ -10,9 +10,10 @@ from factorgraph.lint.reading import Reading
 
 
 def check(reading: Reading) -> Iterator[Issue]:
-    """FGW265 at a weight of zero that no phase raises and no variant is about."""
+    """FGW265 at a weight of zero that no phase and no variant raises."""
     spec = reading.graph.spec
     raised = {address for _, _, phase in phases(spec) for address in phase.set}
+    raised |= {address for changes in spec.variants.values() for address, value in changes.items() if value != 0}
     for name in dict.fromkeys(each.name for each in reading.graph.factors.values() if each.weight == 0):
         if f"factors.{name}.weight" not in raised:
             fix = f"give {name} a weight, or remove it and add it in a variant"
