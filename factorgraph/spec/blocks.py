@@ -85,6 +85,8 @@ class Variable(Entry):
             raise ValueError("a variable needs a kind (observed, latent, noise), or an expression that it is")
         if self.kind is not None and self.is_ is not None:
             raise ValueError("a variable with an expression that it is has no kind: it is derived")
+        if self.kind in ("latent", "noise") and self.given == "training":
+            raise ValueError(f"only what is observed is given in training: a {self.kind} variable never is")
         return self
 
 
@@ -328,6 +330,10 @@ class Claim(Entry):
         bounds = (self.at_least, self.at_most, self.rises_with, self.falls_with)
         if not self.report and all(each is None for each in bounds):
             raise ValueError("a claim needs at_least, at_most, rises_with or falls_with, or report: true")
+        if self.report and self.control is not None:
+            raise ValueError("a claim that is only reported has no control: leave out report, or control")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError("no figure is at_least the larger and at_most the smaller: exchange them")
         if self.take in ("best", "worst") and (self.at_least is None) == (self.at_most is None):
             raise ValueError("the best of several runs is known with one bound, at_least or at_most: take median or mean")
         return self

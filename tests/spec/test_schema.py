@@ -190,6 +190,8 @@ def test_a_variable_may_be_given_in_training_only() -> None:
     assert loads(text).variables["label"].first.given == "training"
     (it,) = issues(text.replace("given: training", "given: later"))
     assert (it.code, it.path, it.allowed) == ("FG206", ("variables", "label", "given"), "always, training")
+    (it,) = issues(text.replace("kind: observed, shape: [2]", "kind: latent, shape: [2]"))
+    assert it.code == "FG210" and "a latent variable never is" in it.message
 
 
 @pytest.mark.parametrize(
