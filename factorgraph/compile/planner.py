@@ -262,7 +262,9 @@ def _insoluble(
         return _mixed(named, verdicts)
     too_large = [why for cls in candidates if structure.domain in cls.domains and (why := cls.too_large(structure))]
     if not (structure.choices and too_large):
-        return _refused(named, "FG401", f"no solver can infer {_block(named)}{_culprit('settled', terms)}", [], verdicts)
+        found = _refused(named, "FG401", f"no solver can infer {_block(named)}{_culprit('settled', terms)}", [], verdicts)
+        rewarded = next((each.factor for each in terms if each.part == "unsolvable" and each.weight < 0), None)
+        return replace(found, fix=f"give {rewarded} a weight of at least 0") if rewarded else found
     what = f"{_block(named)} cannot be searched value by value: {'; '.join(too_large)}"
     fix = "take fewer units, make them nonnegative or simplex, or infer them by an encoder (method: amortized)"
     return issue("FG421", what, ("inference", named.name), fix=fix)

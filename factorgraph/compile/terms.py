@@ -54,6 +54,8 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -
     if leaf.keeps(Differentiable, moving) and worst <= Kind.DIFFERENTIABLE:
         convex = known_there and leaf.is_convex(moving) and weight > 0 and worst <= Kind.AFFINE
         return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
+    if leaf.keeps(Proximal, moving) and weight < 0 and alone:
+        return _unsolvable(factor, f"{leaf.type} of a negative weight, {weight:g}: that has no proximal map")
     what = f"{leaf.type} of {through or 'several values'}" if leaf.keeps(Proximal, moving) else f"{leaf.type} after {through}"
     return _unsolvable(factor, f"{what}: neither a gradient nor a proximal map")
 

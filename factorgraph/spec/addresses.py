@@ -35,6 +35,9 @@ from factorgraph.spec.parse import COMMON, FAMILY, FILE_KEYS, MAIN
 from factorgraph.spec.suggest import near
 
 
+SINGLE = ("title", "seed", "factorgraph")  # the values of a spec that are no blocks
+
+
 class AddressError(ValueError):
     """An address that leads nowhere: which part of it, what is allowed there, what was probably meant."""
 
@@ -109,6 +112,8 @@ def _nowhere(value: Any, here: Here, part: str, address: str, done: int) -> Addr
     where = f'"{before}"' if before else "a spec"
     if isinstance(value, list):
         return AddressError(f'{where} is a list of {len(value)}: "{part}" is no number of an item, counted from 0', span)
+    if value is None and before in FILE_KEYS and before not in SINGLE:
+        return AddressError(f'there is no "{part}": the spec has no {before}', span)
     if here.keys == () or (value is not None and not isinstance(value, Mapping)):
         return AddressError(f"{where} is a single value and has nothing below it", span)
     known = tuple(dict.fromkeys((*(here.keys or ()), *(value or ()))))
@@ -123,7 +128,7 @@ def _nowhere(value: Any, here: Here, part: str, address: str, done: int) -> Addr
 def _block(document: Document, name: str) -> Here:
     if name == "data":
         return _data(document.values.get("data"))
-    if name in ("title", "seed", "factorgraph"):
+    if name in SINGLE:
         return SCALAR
     value = document.values.get(name)
     if not isinstance(value, Mapping):

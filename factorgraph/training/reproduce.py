@@ -87,7 +87,7 @@ class Reproduction:
         lines = [table(self.verdicts)]
         several = [each for each in self.verdicts if len(each.seeds) > 1]
         lines += [f"{each.name} by seed: {'; '.join(shown(one) for one in each.seeds)}" for each in several]
-        return "\n".join([*lines, f"\n{len(self.runs)} runs in {self.path}"])
+        return "\n".join([*lines, f"\n{len(self.runs)} run{'s' * (len(self.runs) != 1)} in {self.path}"])
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -96,6 +96,7 @@ def test_slots_of_a_latent_are_one_block_when_factors_tie_them() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [
+        ({"factors.sparsity.weight": -1}, "FG401", ["sparsity", "negative weight, -1", "proximal map"]),
         ({"factors.sparsity.of": "decoder(Z)"}, "FG401", ["sparsity", "l1 of decoder", "proximal map"]),
         ({"variables.Z.domain": "binary"}, "FG421", ["65536", "33 units have about 10^9 together", "nonnegative or simplex"]),
         ({"variables.Z.domain": "binary", "dims.code": 17}, "FG421", ["131072 together"]),

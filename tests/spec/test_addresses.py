@@ -109,6 +109,7 @@ def test_an_address_reaches(spec: Spec, address: str, value: object, read: objec
         ("variables.W", '"W"', None),
         ("data.sise", '"sise"', "data.size"),
         ("seed.x", "single value", None),
+        ("expect.x", "has no expect", None),
         ("", '""', None),
     ],
 )

@@ -373,3 +373,9 @@ def test_bounds_of_health_are_read():
     assert spec.learning["fit"].first.health == {"dead": 0.01, "gap": 0.25}
     game = "{players: {a: {train: [decoder]}, b: {train: [encoder]}}, health: {dominance: 7}}"
     assert loads(HEAD + GRAPH + f"learning: {{fit: {game}}}\n").learning["fit"].first.health == {"dominance": 7}
+
+
+def test_a_rate_of_an_optimizer_is_the_phases() -> None:
+    (it,) = issues(HEAD + GRAPH + "learning: {fit: {loss: energy, optimizer: {type: adam, lr: 0.1}}}\n")
+    assert (it.code, it.fix) == ("FG201", "write learning_rate beside optimizer")
+    assert "the phase's own learning_rate" in it.message

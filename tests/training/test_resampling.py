@@ -69,7 +69,8 @@ def test_prototypes_that_nothing_is_near_to_come_to_life(tmp_path):
     rows = [row for row in run.metrics if "health" in row]
     units = {row["step"]: row["resampled"]["prototypes"] for row in rows if "resampled" in row}
     (told,) = [each for each in said if "new columns" in each]
-    assert len(units) > 1 and told.startswith(f"phase fit: {sum(map(len, units.values()))} dead units of prototypes got new columns (")
+    many = sum(map(len, units.values()))
+    assert len(units) > 1 and told.startswith(f"phase fit: {many} dead units of prototypes got new columns (")
     log = (run.path / "log.txt").read_text()
     for step, numbers in units.items():
         assert f"step {step}: new columns for units {', '.join(map(str, numbers))} of prototypes\n" in log
@@ -95,7 +96,8 @@ def test_a_run_is_the_same_wherever_it_is_stopped(name, tmp_path):
 
 def test_what_was_done_is_told_by_function():
     rows = [{"phase": "fit", "step": 4, "resampled": {"a": [1, 2], "b": [7]}}]
-    others = [{"phase": "fit", "step": 8, "resampled": {"a": [5]}}, {"phase": "fit", "step": 9}, {"phase": "more", "step": 12, "resampled": {"a": [3]}}]
+    rows += [{"phase": "fit", "step": 8, "resampled": {"a": [5]}}]
+    others = [{"phase": "fit", "step": 9}, {"phase": "more", "step": 12, "resampled": {"a": [3]}}]
     assert list(in_all(rows + others, "fit")) == [
         "phase fit: 3 dead units of a got new columns (2 looks, steps 4 to 8)",
         "phase fit: 1 dead unit of b got new columns (step 4)",
