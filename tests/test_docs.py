@@ -83,7 +83,7 @@ def test_every_command_has_a_line_in_the_readme_and_a_section_in_the_page():
 
 def test_the_tutorial(command, tmp_path):
     page = ROOT / "docs" / "tutorial.md"
-    for name, spec in zip(("patches.yaml", "psd_small.yaml"), blocks(page, "yaml"), strict=True):
+    for name, spec in zip(("patches.yaml", "psd_small.yaml", "lista_small.yaml"), blocks(page, "yaml"), strict=True):
         (tmp_path / name).write_text(spec)
     for line in commands(page):
         command(line)
