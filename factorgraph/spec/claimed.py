@@ -31,6 +31,7 @@ def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
         path: Path = ("expect", name)
         for measure in claim.metric.measures():
             yield from _measure(measure, names, (*path, "metric"))
+            yield from _measurable(measure, spec, (*path, "metric"))
         budgets = tuple(dict.fromkeys((*SIZES, *names.budgets)))
         if claim.budget not in budgets:
             yield unknown("budget", claim.budget, budgets, (*path, "budget"))
@@ -38,8 +39,13 @@ def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
             yield unknown("variant", claim.control, (START, *names.variants), (*path, "control"))
         for key in ("rises_with", "falls_with"):
             index = getattr(claim, key)
-            if index is not None and index not in names.indices:
+            if index is None:
+                continue
+            if index not in names.indices:
                 yield unknown("index", index, names.indices, (*path, key))
+            elif index not in free_indices(claim.metric.root, spec.indices):
+                what = f"nothing in the metric goes over {index}: there is no trend with it"
+                yield Issue("FG666", what, (*path, key), fix=f"write a slot of it, as energy(net[{index}]) has one")
         for key in ("only", "without"):
             for number, factor in enumerate(getattr(claim, key) or ()):
                 known = (*names.factors, *names.fragments)
@@ -47,6 +53,25 @@ def claim_issues(spec: Spec, names: Names) -> Iterator[Issue]:
                     yield unknown("factor", factor.split("[")[0], known, (*path, key, number))
     for name, figure in spec.figures.items():
         yield from _figure(name, figure.first, spec, names)
+
+
+def _measurable(measure: Measure, spec: Spec, path: Path) -> Iterator[Issue]:
+    """Whether a measure is one number, and has only slots that are there."""
+    if getattr(leaves("metrics").get(measure.metric), "per_unit", False):
+        what = f"{measure.metric} gives a figure for each unit, where one number is needed"
+        fix = f"write largest({measure.metric}(...)) or smallest({measure.metric}(...))"
+        yield Issue("FG666", what, path, span=measure.name_span, fix=fix)
+    for state in measure.states:
+        if state.slot is not None and state.name in spec.learning and spec.learning[state.name].per is None:
+            yield Issue("FG666", f"{state.name} has no slots", path, span=state.span, fix=f"write {state.name}")
+    for each in measure.arguments:
+        if not (isinstance(each, Read) and each.slot is not None and each.slot.index is None):
+            continue
+        index = spec.inference[each.name[0]].per if each.name[0] in spec.inference else None
+        count = spec.indices.get(index or "")
+        if count is not None and not 0 <= each.slot.offset < count:
+            what = f"there is no {each.name[0]}[{each.slot.offset}]: {index} has {count} slots"
+            yield Issue("FG666", what, path, span=each.slot.span, allowed=f"0 to {count - 1}, last, {index}")
 
 
 def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Issue]:
