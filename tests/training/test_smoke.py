@@ -1,4 +1,4 @@
-"""Every spec that ships runs from end to end at its smallest size, within a second: trained, measured, its table printed."""
+"""Every spec that ships runs at its smallest size, in a second or two without pictures: trained, measured, its table printed."""
 
 from __future__ import annotations
 
