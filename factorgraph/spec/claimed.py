@@ -92,6 +92,8 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
         yield from _drawn_claims(figure, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "units":
         yield from _drawn_units(figure, leaf.parts, ("figures", name, "of"), spec, names)
+    elif getattr(leaf, "shows", "") == "value":
+        yield from _drawn_value(figure, ("figures", name, "of"), names)
 
 
 def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
@@ -111,6 +113,19 @@ def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Itera
         what = f"{' and '.join(indices)}, which cannot both be across" if indices else "no index that could be across"
         fix = f"write a slot of one index, as code_error(lista[{next(iter(indices or spec.indices), 'k')}], optimal) has it"
         yield Issue("FG415", f"a figure of claims is drawn over one index, and this one has {what}", path, fix=fix)
+
+
+def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:
+    """One value, of functions that there are."""
+    from factorgraph.spec.names import unknown
+
+    if len(figure.of) != 1:
+        what = f"a {figure.type} is of one value, and {len(figure.of)} are named"
+        yield Issue("FG667", what, path, fix="make a figure for each")
+    for written in figure.of:
+        root = getattr(written, "root", None)
+        if isinstance(root, Call) and root.name[0] not in (*names.functions, *names.unread):
+            yield unknown("function", root.name[0], names.functions, path)
 
 
 def _drawn_units(figure: Figure, parts: tuple[str, ...], path: Path, spec: Spec, names: Names) -> Iterator[Issue]:

@@ -58,3 +58,11 @@ def test_what_cannot_be_met_is_told_at_its_place(claim: str, said: str) -> None:
 )
 def test_what_can_be_is_let_through(claim: str) -> None:
     loads(SPEC % claim)
+
+
+@pytest.mark.parametrize(("of", "code"), [("['foo(Z)']", "FG2"), ("[decoder(Z), Y]", "FG667")])
+def test_a_figure_of_a_value_is_of_one_that_there_is(of: str, code: str) -> None:
+    text = SPEC % "metric: energy(optimal), at_most: 1" + "figures: {f: {type: progressive, of: %s}}\n"
+    loads(text % "decoder(Z)")
+    with pytest.raises(SpecError, match=code):
+        loads(text % of)
