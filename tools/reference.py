@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from factorgraph import registry
 from factorgraph.graph.builtin import BUILTIN
+from factorgraph.inference.methods._matrix import Matrix
 from factorgraph.spec import blocks
 from factorgraph.structure import Leaf
 
@@ -25,6 +26,7 @@ BLOCKS = {
     "Data": blocks.DataBlock,
     "Claim": blocks.Claim,
     "Fragment": blocks.Use,
+    "Matrix in free of an unrolled procedure": Matrix,
 }
 FAMILIES = {
     "functions": "Functions",

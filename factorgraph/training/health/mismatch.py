@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Mismatch(HealthLeaf):
-    r"""An encoder that predicts worse than zeros would pulls codes away from where they belong.
+    r"""An encoder that predicts worse than zeros would, pulls codes away from where they belong.
 
     .. math:: \sum_Y \lVert Z(Y) - \mathrm{Enc}(Y) \rVert^2 \,/\, \sum_Y \lVert Z(Y) \rVert^2
 
