@@ -50,7 +50,7 @@ DOORS = {  # one doorway to each library
     "networkx": {"graph"},
     "graphviz": {"graph"},
     "pygraphviz": {"graph"},
-    "subprocess": {"graph"},
+    "subprocess": {"graph", "training"},  # the layout, and git for the row of a table
     "click": {"cli", "__main__"},
     "rich": {"cli"},
     "matplotlib": {"run"},
