@@ -34,7 +34,6 @@ from factorgraph.spec.document import Document
 from factorgraph.spec.parse import COMMON, FAMILY, FILE_KEYS, MAIN
 from factorgraph.spec.suggest import near
 
-
 SINGLE = ("title", "seed", "factorgraph")  # the values of a spec that are no blocks
 
 

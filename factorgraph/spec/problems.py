@@ -151,7 +151,8 @@ def _unknown_key(mistake: Mistake, entry: Entry) -> Issue:
         return Issue("FG205", message, path, on="key", notes=(f"waits for: {family} {kind}.{key}",))
     if family == "optimizers" and key in ("lr", "learning_rate"):
         message = f"{_where(mistake, entry)} has no {key}: the step is the phase's own learning_rate"
-        return Issue("FG201", message, path, on="key", allowed=", ".join(mistake.keys), fix="write learning_rate beside optimizer")
+        fix = "write learning_rate beside optimizer"
+        return Issue("FG201", message, path, on="key", allowed=", ".join(mistake.keys), fix=fix)
     keys = tuple(entry.main if each == "type" and len(mistake.loc) == 1 else each for each in mistake.keys)
     return unknown_key(key, keys, _where(mistake, entry), path)
 

@@ -207,7 +207,8 @@ def test_columns_of_a_choice_repeat_each_other_only_if_they_are_equal():
     spec = loads(text.replace(", solver: ista", "").replace("HEALTH", ""))
     stretch = stretches(compiler.build(spec), rows=100)[0]
     measure = next(each for each in stretch.measures if each.type == "duplicate")
-    columns = 10 + np.array([[1, 0, 0, 0, 0], [2, 0, 0, 0, 0], [-1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 3, 0, 0, 0], [0, 0, 0, 0, 5.0]])
+    columns = np.full((6, 5), 10.0)
+    columns[range(6), [0, 0, 0, 1, 1, 4]] += [1, 2, -1, 1, 3, 5]
     with torch.no_grad():
         matrix = stretch.view.model.tensors()["functions.decoder"]["matrix"]
         matrix.copy_(torch.from_numpy(columns.T))
