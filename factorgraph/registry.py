@@ -34,7 +34,8 @@ FAMILIES = {
     "figures": "factorgraph.run.figures",
 }
 _PROMISES = (
-    *("Dense", "Placed", "Convolving", "Selection", "Affine", "Grouping", "Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
+    *("Dense", "Placed", "Convolving", "Selection", "Affine", "Grouping"),
+    *("Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
     *("Proximal", "Absolute", "Normalised"),
 )
 _broken: dict[str, str] = {}

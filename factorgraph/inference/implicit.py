@@ -38,7 +38,8 @@ class Near:
         """(batch,): the root of the precision times the curvature along the code, |z' H z| / |z|^2."""
         tiny, eps = torch.finfo(self.code.dtype).tiny, torch.finfo(self.code.dtype).eps
         bent: Tensor = dot(self.code, self.along(self.curve(self.code))).abs()
-        return eps**0.5 * bent / dot(self.code, self.code).clamp_min(tiny)
+        found: Tensor = eps**0.5 * bent / dot(self.code, self.code).clamp_min(tiny)
+        return found
 
 
 def respond(near: Near, pull: Tensor) -> tuple[Tensor, Tensor]:

@@ -309,7 +309,7 @@ def _asked(
     partly: Mapping[str, Partly],
     inputs: Mapping[str, Input],
 ) -> Answered:
-    rows = next((len(each) for each in (*known.values(), *(part.free for part in partly.values()))), 1)
+    rows = next((len(each) for each in known.values()), next((len(part.free) for part in partly.values()), 1))
     start = reconstructions(run.model.graph)
     answers = []
     for begin in range(0, rows, ROWS_AT_ONCE):

@@ -272,7 +272,7 @@ def test_a_mistake_is_marked_exactly(line: str, code: str, marked: str) -> None:
         ("decoder: linear", "decoder: {type: linear, activation: ladder_combinator}", "FG205", "ladder_combinator"),
         ("decoder: linear", "decoder: {type: 3}", "FG203", "3"),
         ("decoder: linear", "decoder: {unit_norm: rows}", "FG202", "decoder"),
-        ("method: argmin, of: Z", "method: argmin, of: Z, gradient: implicit", "FG205", "implicit"),
+        ("method: argmin, of: Z", "method: argmin, of: Z, gradient: implied", "FG206", "implied"),
         ("method: argmin, of: Z", "method: argmin, of: Z, only: [nere]", "FG209", "nere"),
         ("method: argmin, of: Z", "method: argmin, of: Z, without: ['near[t]']", "FG209", "t"),
         ("method: argmin, of: Z", "method: argmin", "FG202", "best"),

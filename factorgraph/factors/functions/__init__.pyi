@@ -57,8 +57,8 @@ class Convolution(FunctionForm):
     A row is what one output map reads, over all inputs; a column what one input map writes. Bias, gain and what an activation
     learns are one number for each map.
 
-    Promises: affine, with a stride of 1 convolving; the bound of its norm is that of an unbounded image, at most 1.1 times too large there (1.2 from 40 maps
-              on); of an image few kernels wide the norm itself is smaller.
+    Promises: affine, with a stride of 1 convolving; the bound of its norm is that of an unbounded image, at most 1.1 times too
+              large there (1.2 from 40 maps on); of an image few kernels wide the norm itself is smaller.
     Shapes:   x (batch, maps, height, width), or (batch, height, width) as one map -> (batch, outputs, rows, columns); matrix W
               (outputs, inputs, kernel, kernel), bias b (outputs).
     Errors:   FG321 where a side is not covered without a rest, or smaller than the kernel: it says which sizes fit.

@@ -13,9 +13,9 @@ class Admm(SolverForm):
     The inverse is made once, from Cholesky's factors in double precision, so that a step is one product with a matrix, as one
     of FISTA is, and about half as many are needed. The code is z, whose zeros are exact and which keeps to its domain.
 
-    Of a convolution, by the kernel *fourier*, H is never formed: x is taken frequency by frequency, by the Sherman-Morrison formula
-    for one colour. There the picture is a third part with a copy of its own, at the price c that its misfit weighs with, so that
-    the border is exact: kernels end where the picture does, and a mask hides what it hides.
+    Of a convolution, by the kernel *fourier*, H is never formed: x is taken frequency by frequency, by the formula of Sherman and
+    Morrison for one colour. There the picture has a copy of its own, too, at the price c that its misfit weighs with, so that the
+    border is exact: kernels end where the picture does, and a mask hides what it hides.
 
     .. math:: s \leftarrow \operatorname{argmin} |m (s - y)|^2 + |s - \hat p - v|^2, \qquad
               (\rho + c D'D) x = \rho (z - u) - b + c D'(s - v), \quad p = D x
@@ -75,11 +75,15 @@ class CoordinateDescent(SolverForm):
     A step is one unit of each example: it costs a column of H, not a product with H, and ``steps: 100`` moves a hundred units,
     however many there are. Greedy steps are few where codes are sparse; give some for each unit that will be active.
 
-    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units; beside it magnitudes alone,
-              as of l1, or nothing.
+    Behind a convolution, by the kernel *slices*, a column is the kernel that moved, as the mask leaves it, correlated with all
+    others: the gradient changes around the unit and nowhere else.
+
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
+              behind one convolution of stride 1 and selections of its result; beside it magnitudes alone, as of l1, or nothing.
     Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own unit.
     Source:   Li & Osher, Inverse Problems Imaging 3(3), 2009, for unit columns, as in Gregor & LeCun, ICML 2010; other columns:
-              Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule.
+              Nutini et al., ICML 2015, the Gauss-Southwell-Lipschitz rule; convolutions Kavukcuoglu et al.,
+              NIPS 2010, algorithm 1.
 
     Options:
         order: which unit of an example moves next
