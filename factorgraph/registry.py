@@ -106,7 +106,8 @@ def describe(family: str, name: str) -> Described:
     """A leaf as ``explain`` and ``list`` show it."""
     cls = leaves(family)[name]
     text = inspect.cleandoc(cls.__doc__ or "")
-    kinds = {base.__name__ for base in cls.__mro__ if base.__module__ in (Leaf.__module__, Differentiable.__module__)}  # a leaf may have a promise's name
+    homes = (Leaf.__module__, Differentiable.__module__)  # a leaf may have a promise's name
+    kinds = {base.__name__ for base in cls.__mro__ if base.__module__ in homes}
     promises = tuple(p for p in _PROMISES if p in kinds)
     return Described(name, family, text.split("\n")[0], text, promises, keys_of(cls))
 
