@@ -269,6 +269,7 @@ class Solver(Leaf, ABC):
     domains: ClassVar[frozenset[str]] = frozenset({"real"})
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
     convolves: ClassVar[Literal["", "fourier", "slices"]] = ""  # how it sees a convolution of any size: the name of a kernel
+    approximates: ClassVar[bool] = False  # it ends near the minimum, however many steps it takes
     divides: ClassVar[bool] = False  # it minimises part by part, each by a solver that the planner picks for it
 
     @classmethod

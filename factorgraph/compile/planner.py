@@ -300,7 +300,7 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
     if not structure.quadratic:
         return ("gradient",)
     formed: tuple[Kernel, ...] = ("gram",) if structure.shared else ("grams",)
-    if "quadratic" not in solver.needs:
+    if "quadratic" not in solver.needs or solver.largest is None:
         seen: tuple[Kernel, ...] = ("fourier",) if structure.convolved else ()
         return ("gradient", *seen, *formed) if structure.shared else ("gradient",)
     if not (structure.convolved and solver.convolves):

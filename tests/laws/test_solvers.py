@@ -66,6 +66,7 @@ def test_no_structure_leaves_a_choice_between_equals():
         assert len(set(uses)) == len(uses), f"{accepting(structure)} use as much of {structure}"
 
 
+NAMED = ["fista", "admm", "ista", "coordinate_descent", "half_quadratic"]
 STEPWISE = ["fista", "lbfgs", "gradient", "ista", "coordinate_descent"]
 
 
@@ -74,8 +75,8 @@ STEPWISE = ["fista", "lbfgs", "gradient", "ista", "coordinate_descent"]
     [
         ("differentiable bounded convex quadratic plain", "real", 16, ["exact", *STEPWISE]),
         ("differentiable bounded convex quadratic plain", "real", 4097, ["fista", "lbfgs", "gradient", "ista"]),
-        ("differentiable bounded convex quadratic proximal", "real", 16, ["fista", "admm", "ista", "coordinate_descent"]),
-        ("differentiable bounded convex quadratic proximal", "nonnegative", 16, ["fista", "admm", "ista", "coordinate_descent"]),
+        ("differentiable bounded convex quadratic proximal", "real", 16, NAMED),
+        ("differentiable bounded convex quadratic proximal", "nonnegative", 16, NAMED),
         ("differentiable bounded convex plain", "real", 16, ["fista", "lbfgs", "gradient", "ista"]),
         ("differentiable bounded proximal", "real", 16, ["ista"]),
         ("differentiable bounded quadratic plain", "real", 16, ["lbfgs", "gradient", "ista"]),
@@ -112,7 +113,7 @@ def test_nothing_is_divided_that_some_solver_takes_whole():
 
 def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
     first = {accepting(structure)[0] for structure in reachable() if accepting(structure)}
-    assert first == set(SOLVERS) - {"admm", "coordinate_descent"}
+    assert first == set(SOLVERS) - {"admm", "coordinate_descent", "half_quadratic"}
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():
@@ -340,6 +341,9 @@ each = pytest.mark.parametrize("name", SOLVERS)
 def test_it_reaches_the_known_minimum_and_says_so(name):
     for problem, known in problems_for(name):
         found = solve(SOLVERS[name](), problem, 2000, 1e-9)
+        if SOLVERS[name].approximates:
+            torch.testing.assert_close(problem.energy(found.z), problem.energy(known), rtol=1e-2, atol=0)
+            continue
         torch.testing.assert_close(found.z, known, rtol=1e-6, atol=1e-7)
         assert (found.status == CONVERGED).all()
         assert (found.certificate < 1e-9).all()
@@ -360,6 +364,9 @@ def test_it_ends_inside_the_domain_and_at_the_least_energy_there(name, domain):
     for steps in (0, 1, 3, 30):
         assert INSIDE[domain](solve(SOLVERS[name](), problem, steps, 0).z).all()
     found = solve(SOLVERS[name](), problem, 5000, 1e-10)
+    if SOLVERS[name].approximates:
+        torch.testing.assert_close(problem.energy(found.z), problem.energy(known.double()), rtol=1e-2, atol=0)
+        return
     torch.testing.assert_close(found.z, known.double(), rtol=1e-6, atol=1e-8)
     assert (found.status == CONVERGED).all()
 
@@ -422,8 +429,12 @@ def test_float32_is_enough(name):
         problem, known = of
         problem = in_halves(problem) if SOLVERS[name].divides else problem
         found = solve(SOLVERS[name](), problem, 500, 1e-5)
+        assert found.z.dtype == torch.float32
+        if SOLVERS[name].approximates:
+            torch.testing.assert_close(problem.energy(found.z), problem.energy(known.float()), rtol=1e-2, atol=0)
+            return
         torch.testing.assert_close(found.z.double(), known, rtol=1e-3, atol=1e-4)
-        assert found.z.dtype == torch.float32 and (found.status == CONVERGED).all()
+        assert (found.status == CONVERGED).all()
 
 
 @pytest.mark.parametrize("name", [name for name, cls in SOLVERS.items() if cls.divides])

@@ -162,6 +162,39 @@ class Gradient(SolverForm):
 
     def __init__(self) -> None: ...
 
+class HalfQuadratic(SolverForm):
+    r"""Alternates between a code that explains and a copy of it that is sparse, and couples the two ever more tightly.
+
+    .. math:: x \leftarrow \operatorname{prox}_{E/\beta}(z), \qquad (H + \beta) z = \beta \hat x - b, \qquad
+              \hat x = x + \tfrac{j}{j + 3} (x - x_{\text{before}})
+
+    A step is both; it is a proximal step on the quadratic part's envelope, which momentum may quicken. The coupling stays for
+    ``turns`` steps and grows by ``factor``; at ``last`` it stays for good. ``turns: 1`` without momentum is the paper's. The z
+    equation is solved by conjugate gradients from the last z, so that the Hessian need not be formed. The code is x.
+
+    It is an approximation: the copy's energy is above the minimum by about the square of the curvature over the last coupling,
+    and by what the steps at each coupling left.
+
+    Needs:    a quadratic, convex smooth part with one Hessian for all examples; a rest with a proximal map.
+    Shapes:   x and z (batch, *shape).
+    Source:   Zeiler, Krishnan, Taylor & Fergus, CVPR 2010, section 3.1; Geman & Yang, IEEE Trans. Image Processing 4(7), 1995.
+
+    Options:
+        first: the coupling of the first steps
+        factor: by which it grows
+        last: the coupling beyond which it does not grow
+        turns: steps at each coupling
+    """
+
+    def __init__(
+        self,
+        *,
+        first: Number = 1.0,
+        factor: Number = 6.0,
+        last: Number = 100000.0,
+        turns: Number = 30,
+    ) -> None: ...
+
 class Ista(SolverForm):
     r"""Descends by proximal steps: as long as the bound of the curvature allows, or found by backtracking where none is known.
 
