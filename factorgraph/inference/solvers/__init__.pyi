@@ -168,12 +168,13 @@ class HalfQuadratic(SolverForm):
     .. math:: x \leftarrow \operatorname{prox}_{E/\beta}(z), \qquad (H + \beta) z = \beta \hat x - b, \qquad
               \hat x = x + \tfrac{j}{j + 3} (x - x_{\text{before}})
 
-    A step is both; it is a proximal step on the quadratic part's envelope, which momentum may quicken. The coupling stays for
-    ``turns`` steps and grows by ``factor``; at ``last`` it stays for good. ``turns: 1`` without momentum is the paper's. The z
-    equation is solved by conjugate gradients from the last z, so that the Hessian need not be formed. The code is x.
+    A step is both: a proximal step on the quadratic part's envelope, which momentum quickens. The coupling stays for ``turns``
+    steps, of which j are done, and grows by ``factor``; at ``last`` it stays for good, which takes 240 steps as it is set. The
+    paper's is ``turns: 1``, which has no momentum. The z equation is solved by conjugate gradients from the last z, so that the
+    Hessian need not be formed. The code is x.
 
-    It is an approximation: the copy's energy is above the minimum by about the square of the curvature over the last coupling,
-    and by what the steps at each coupling left.
+    It is an approximation: at the end of the last coupling the copy's energy is above the minimum by at most the squared length of
+    the quadratic part's slope over twice that coupling. Steps that are too few at each coupling leave more.
 
     Needs:    a quadratic, convex smooth part with one Hessian for all examples; a rest with a proximal map.
     Shapes:   x and z (batch, *shape).
