@@ -31,8 +31,8 @@ class HalfQuadratic(Iterative):
     paper's is ``turns: 1``, which has no momentum. The z equation is solved by conjugate gradients from the last z, so that the
     Hessian need not be formed. The code is x.
 
-    It is an approximation: at the end of the last coupling the copy's energy is above the minimum by at most the squared length of
-    the quadratic part's slope over twice that coupling. Steps that are too few at each coupling leave more.
+    It is an approximation: where the last coupling's steps end, the copy's energy is above the minimum by at most the squared
+    length of the quadratic part's slope over twice that coupling. Steps that are too few at each coupling leave more.
 
     Needs:    a quadratic, convex smooth part with one Hessian for all examples; a rest with a proximal map.
     Shapes:   x and z (batch, *shape).
