@@ -10,6 +10,7 @@ import torch
 
 from factorgraph.errors import RunError, SpecError
 from factorgraph.run import claims
+from factorgraph.run.figures import _filters
 from factorgraph.run.figures._chosen import asked_figures
 from factorgraph.run.figures.progressive import STEPS, _rank
 from factorgraph.run.run import Run
@@ -68,7 +69,13 @@ def test_a_mosaic_is_sorted_by_its_metric(run: Run, monkeypatch: pytest.MonkeyPa
     shown = []
     order = torch.tensor([3.0, 1.0, torch.nan, 2.0, 9.0, 7.0, 5.0])
     monkeypatch.setattr(claims, "_figure", lambda *_: order)
-    monkeypatch.setattr("factorgraph.run.figures._filters.mosaic_figure", lambda filters, *_: shown.append(filters))
+    whole = _filters.mosaic_figure
+
+    def seen(filters, *more):
+        shown.append(filters)
+        return whole(filters, *more)
+
+    monkeypatch.setattr(_filters, "mosaic_figure", seen)
     draw(run, "{type: mosaic, of: [decoder, column_norm(decoder)]}")
     filters = run.measured().pixels("decoder")
     assert torch.equal(shown[0], filters[[1, 3, 0, 6, 5, 4, 2]])

@@ -31,6 +31,7 @@ class Mosaic(FigureLeaf):
         from factorgraph.errors import RunError, issue
         from factorgraph.run.claims import NotMeasuredError, units_at
         from factorgraph.run.figures._filters import MOST, mosaic_figure
+        from factorgraph.run.figures._style import fitted
 
         function, metric = (str(each) for each in asked.of)
         try:
@@ -45,4 +46,4 @@ class Mosaic(FigureLeaf):
         known = figures[order][figures[order].isfinite()]
         ends = f", from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else ""
         caption = f"sorted by {metric}{ends}; each scaled to its own largest value"
-        return mosaic_figure(filters[order], f"{name.replace('_', ' ')}: {len(order)} filters of {function}", caption)
+        return fitted(mosaic_figure(filters[order], f"{name.replace('_', ' ')}: {len(order)} filters of {function}", caption))
