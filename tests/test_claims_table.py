@@ -95,6 +95,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     *(("sparse_coding", name) for name in ("alive", "control")),
     *(("lista", name) for name in ("deeper", "order_1")),
     ("lcod", "cheaper"),
+    *(("drsae", name) for name in ("parts_first", "wait")),
 }
 
 
