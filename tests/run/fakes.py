@@ -104,7 +104,7 @@ class FakeModel:
 
     @property
     def program(self):
-        return SimpleNamespace(energy=self._energy)
+        return SimpleNamespace(energy=self._energy, weight=lambda key, tensors: self.graph.factors[key].weight)
 
     def tensors(self):
         return {}
