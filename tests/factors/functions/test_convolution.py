@@ -261,8 +261,10 @@ def test_the_planner_sees_a_lasso_too_large_for_a_matrix():
     plan = plan_procedures(resolve(loads(SPARSE)))["optimal"]
     assert plan.solver["type"] == "fista" and plan.kernel == "gradient"
     assert [term.bound for term in plan.terms] == ["L = 1 |decoder|^2 |inside|^2", "threshold 0.1 / L"]
-    plan = plan_procedures(resolve(loads(SPARSE.replace("side: 12", "side: 48"))))["optimal"]
-    assert any("coordinate_descent will not do: it needs at most 4096 units" in each for each in plan.others)
+    large = loads(SPARSE.replace("side: 12", "side: 48"))
+    assert plan_procedures(resolve(large))["optimal"].kernel == "gradient"
+    moved = large.with_changes({"inference.optimal.solver": "coordinate_descent"}, "a test")
+    assert plan_procedures(resolve(moved))["optimal"].kernel == "slices"  # no matrix of 4096 units and more
 
 
 @pytest.mark.parametrize(
