@@ -43,10 +43,19 @@ def edited(
         except addresses.AddressError as error:
             issues.append(_no_address(document, key, error, at(written), Place(origin, 1, 1, 1, 1, text, origin)))
             continue
-        document = document.edit(path, value, origin, text, at=at(written))
+        document = _without_other_length(document, path, origin).edit(path, value, origin, text, at=at(written))
     if issues:
         raise SpecError(issues)
     return document
+
+
+def _without_other_length(document: Document, path: Path, origin: str) -> Document:
+    """A phase lasts for steps or for epochs: a change that gives one takes the place of the other."""
+    other = {"steps": "epochs", "epochs": "steps"}.get(str(path[-1]))
+    if other is None or path[0] != "learning" or len(path) != 3 or not document.has((*path[:2], other)):
+        return document
+    phase = document.values["learning"][path[1]]
+    return document.edit(path[:2], {key: each for key, each in phase.items() if key != other}, origin)
 
 
 def _into_fragment(document: Document, key: str, value: Any) -> tuple[str, Any]:
