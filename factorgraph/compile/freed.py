@@ -11,7 +11,7 @@ from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.network import GROUP_THRESHOLD, LENGTHS, group_shapes, has_bias, inputs, shrinks_units
 from factorgraph.compile.plan import Term
 from factorgraph.compile.planner import Named
-from factorgraph.compile.problems import still_values
+from factorgraph.compile.problems import still_ids
 from factorgraph.compile.terms import terms_of
 from factorgraph.factors.functions._affine import COLUMNS, ROWS, bound_
 from factorgraph.graph.model import Graph, Id
@@ -82,7 +82,7 @@ def _shapes(graph: Graph, named: Named, units: int) -> Mapping[Name, Mapping[str
 def reads_through(graph: Graph, named: Named, own: bool) -> set[Id]:
     """The values through which a gradient goes on from the steps of a procedure. ``own``: its freed matrices are parameters."""
     known, smooth = smooth_part(graph, named)
-    ids = set(still_values(graph, known, named.factors)) | set(reads(graph, named).get("start", {}).values())
+    ids = set(still_ids(graph, known, named.factors)) | set(reads(graph, named).get("start", {}).values())
     if _needs_energy(named, own):
         ids |= {each for key in smooth for each in graph.factors[key].arguments}
     return ids

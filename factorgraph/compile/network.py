@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from factorgraph import registry
 from factorgraph.compile.dependence import Dependence, Kind, moving_in
 from factorgraph.compile.plan import Term
-from factorgraph.compile.problems import Block, Share, gradient_of, still_values, varies
+from factorgraph.compile.problems import Block, Share, gradient_of, still_ids, varies
 from factorgraph.compile.program import Assignment, Tensors
 from factorgraph.compile.terms import grouped, variable_of
 from factorgraph.errors import SpecError, issue
@@ -72,7 +72,7 @@ def _no_matrices(graph: Graph, terms: tuple[Term, ...], structure: Structure, kn
 
 def inputs(graph: Graph, known: Mapping[Id, Dependence], smooth: Collection[str]) -> tuple[Id, ...]:
     """What a filter reads: the values beside the block in its quadratic part that change from sample to sample."""
-    return tuple(key for key in still_values(graph, known, smooth) if varies(graph, key))
+    return tuple(key for key in still_ids(graph, known, smooth) if varies(graph, key))
 
 
 def has_bias(graph: Graph, known: Mapping[Id, Dependence], smooth: Collection[str]) -> bool:
@@ -132,9 +132,7 @@ class Network:
         learning: Learning | None,
     ) -> Tensor:
         """(batch, units): the code after some steps. ``own``: learned matrices; with ``apart`` one for each step along axis 0."""
-        like = {**{key: each for key, each in given.items() if key not in self.block.plan.block}, "": start}
-        known = self.block.program.values(self.block.still, like, tensors, learning)
-        still = {key: self.block.batched(known[key], start) for key in self.block.still}
+        still = self.block.beside(start, given, tensors, learning)
         made = Made(self, start[:1].detach(), tensors)
         drive = None
         if "filter" in own:

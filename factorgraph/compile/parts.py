@@ -48,9 +48,8 @@ class Parts:
     def _seen(self, block: Block, still: Assignment, z: Tensor) -> tuple[Tensor, dict[Id, Tensor]]:
         """Where a part is in a code of all, and the values beside it that its energy reads."""
         values = self.whole.split(z)
-        others = {key: each for key, each in values.items() if key not in block.plan.block}
-        known = block.program.values(block.still, {"": z, **still, **others}, self.tensors)
-        return block.join(values), {key: block.batched(known[key].detach(), z) for key in block.still}
+        known = block.beside(z, {**still, **values}, self.tensors)
+        return block.join(values), {key: each.detach() for key, each in known.items()}
 
     def _put(self, block: Block, z: Tensor, own: Tensor) -> Tensor:
         values: Mapping[Id, Tensor] = {**self.whole.split(z), **block.split(own)}

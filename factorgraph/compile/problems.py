@@ -66,7 +66,7 @@ class Block:
     @cached_property
     def still(self) -> tuple[Id, ...]:
         """Values beside the block that its energy reads: computed once, however long the search."""
-        return still_values(self.program.graph, self.dependences, self.searched)
+        return still_ids(self.program.graph, self.dependences, self.searched)
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
@@ -78,14 +78,15 @@ class Block:
 
     def problem(self, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Problem:
         """The minimisation over the block for these tensors. Nothing in it carries gradients to parameters."""
-        detached = {key: each.detach() for key, each in given.items() if key not in self.plan.block}
-        like = {**detached, "": start}  # the batch's size and type, also where nothing else is read
-        still = {key: self.batched(each, start) for key, each in self._still_values(like, tensors, learning).items()}
+        still = {key: each.detach() for key, each in self.beside(start, given, tensors, learning).items()}
         return self.posed(start, still, tensors, self.shared(start, still, tensors))
 
-    def _still_values(self, given: Assignment, tensors: Tensors, learning: Learning | None) -> dict[Id, Tensor]:
-        known = self.program.values(self.still, given, tensors, learning)
-        return {key: known[key].detach() for key in self.still}
+    def beside(self, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> dict[Id, Tensor]:
+        """What the energy reads beside the block, (batch, *shape) each or (), with gradients to all that it is made of."""
+        others = {key: each for key, each in given.items() if key not in self.plan.block}
+        like = {**others, "": start.detach()}  # the batch's size and type, also where nothing else is read
+        known = self.program.values(self.still, like, tensors, learning)
+        return {key: self.batched(known[key], start) for key in self.still}
 
     def batched(self, value: Tensor, start: Tensor) -> Tensor:
         return value.expand(start.shape[0], *value.shape[1:]) if value.dim() and value.shape[0] != start.shape[0] else value
@@ -368,7 +369,7 @@ def solver_of(plan: ProcedurePlan) -> Solver:
     return solver
 
 
-def still_values(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[str]) -> tuple[Id, ...]:
+def still_ids(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[str]) -> tuple[Id, ...]:
     """What some factors read beside a block: values that do not move with it, from which what moves is computed."""
     counted = {key for name in factors for each in graph.factors[name].arguments for key in graph.ancestors(each)}
     read = {each for key in counted if known[key].kind is not Kind.CONSTANT for each in graph.values[key].arguments}

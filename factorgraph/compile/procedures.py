@@ -131,7 +131,7 @@ class Procedure:
             return found
         block = self.inference.block
         z = block.join(found.values).detach()
-        still = through.still_values(block, z, self.given, self.tensors, self.learning)
+        still = block.beside(z, self.given, self.tensors, self.learning)
         return replace(found, values=block.split(through.attached(block, z, still, self.tensors, self._dependent)))
 
     def record(self, steps: int, tolerance: float) -> Found:
@@ -141,7 +141,7 @@ class Procedure:
             return self.minimise(steps, tolerance)
         assert isinstance(solver, Recordable), "the planner gives it a solver whose steps can be recorded"
         start = self._start()
-        still = through.still_values(block, start, self.given, self.tensors, self.learning)
+        still = block.beside(start, self.given, self.tensors, self.learning)
         minimum = through.recorded(block, solver, start, still, self.tensors, steps, tolerance)
         return Found(block.split(minimum.z), minimum.status, minimum.steps, minimum.certificate)
 

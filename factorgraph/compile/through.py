@@ -20,7 +20,7 @@ from factorgraph.inference.solvers._kinds import Recordable, State
 from factorgraph.structure import Grouping
 
 if TYPE_CHECKING:
-    from factorgraph.compile.learning import Learning
+    pass
 
 
 def dependent(plan: ProcedurePlan, rows: int, among: int) -> Issue:
@@ -32,15 +32,6 @@ def dependent(plan: ProcedurePlan, rows: int, among: int) -> Issue:
 
 
 Report = Callable[[Tensor], None]  # told which rows, (batch,) bool, have active units that depend on each other
-
-
-def still_values(
-    block: Block, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None
-) -> dict[str, Tensor]:
-    """What a block's energy reads beside it, (batch, *shape) each or (), with gradients to all that it is made of."""
-    beside = {key: each for key, each in given.items() if key not in block.plan.block}
-    known = block.program.values(block.still, {**beside, "": start.detach()}, tensors, learning)
-    return {key: block.batched(known[key], start) for key in block.still}
 
 
 # --- what holds at the end -----------------------------------------------------------------------------------------------------
