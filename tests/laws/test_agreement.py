@@ -133,7 +133,8 @@ def test_all_codes_are_one(kind: str) -> None:
 def test_no_solver_that_accepts_is_left_out(kind: str) -> None:
     named = {each if isinstance(each, str) else each["type"] for of, each in CASES if of == kind}
     accepting = set()
-    for name in registry.leaves("solvers"):
+    exact = [name for name, cls in registry.leaves("solvers").items() if not cls.approximates]  # those say that they end near it
+    for name in exact:
         for parts in (WHOLE, SPLIT):
             try:
                 model_of(kind, parts, name)
