@@ -27,4 +27,4 @@ class Energy(LossLeaf):
     is_mean: ClassVar[bool] = True
 
     def value(self, batch: Batch) -> Tensor:
-        return batch.energy(batch.inferred()).mean()
+        return batch.free_energy().mean()

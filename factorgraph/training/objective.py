@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,22 @@ class Batch:
         shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
         self.shares = counted(self.view.graph, shares, self.present, learning=True)
         return sum(self.shares.values(), self.zero().expand(self.size))
+
+    def free_energy(self) -> Tensor:
+        """(batch,): F, the energy with the latent variables removed as the phase's procedures say."""
+        return self.energy(self.inferred())
+
+    def at(self, others: Mapping[Id, Tensor]) -> Batch:
+        """The same step with other tensors, (batch, *shape) each, in the place of some of the batch's: latent variables are
+        inferred anew. Its shares are its own: the log tells of the data."""
+        given = {**self.given, **others}
+        return replace(self, given=given, learning=self.learning_of(given), shares={}, found={})
+
+    def standing(self, stand_in: str) -> dict[Id, Tensor]:
+        """What a stand-in is at each of its slots, by the variable in whose place it stands. Gradients reach what made it."""
+        slots = self.view.graph.slots_of(stand_in)
+        known = self.values(tuple(each.id for each in slots), self.inferred())
+        return {each.stands_for: known[each.id] for each in slots if each.stands_for is not None}
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
         """Values of the graph, from those of its variables, as the energy sees them."""
