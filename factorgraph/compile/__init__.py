@@ -13,6 +13,7 @@ from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.resampled import check_resampled
+from factorgraph.compile.shaping import check_shaping
 from factorgraph.compile.targets import check_targets
 from factorgraph.compile.warm import check_warm
 from factorgraph.errors import RunError, SpecError, issue
@@ -71,6 +72,8 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
             raise SpecError(wrong)
         if idle := list(check_resampled(graph, graphs, phased)):
             raise SpecError(idle)
+        if shapeless := list(check_shaping(graph, graphs, phased)):
+            raise SpecError(list({(each.code, each.path, each.message): each for each in shapeless}.values()))
         return Plan(procedures, phased, changed)
 
 

@@ -54,3 +54,89 @@ class Imitation(LossForm):
         only: Name | Sequence[Name] | None = None,
         without: Name | Sequence[Name] = ...,
     ) -> None: ...
+
+class MinimumProbabilityFlow(LossForm):
+    r"""Stops probability from flowing from binary data to their neighbours, were the energy to let it go.
+
+    .. math:: \frac{1}{n} \sum_Y \sum_i e^{(F(Y) - F(Y^{(i)})) / 2}
+
+    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped; the sum is the rate at which probability
+    leaves the data under dynamics that end at the model, at their first moment.
+
+    Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Convex where
+              the energy is linear in the parameters. Where few patterns lie apart, the energies of their neighbours rise without
+              end; and patterns that single flips do not connect are not weighed against each other.
+    Needs:    a binary observed variable; those that are not binary stay as they are. Neighbours that are data count as others do.
+    Shapes:   energies (batch,) at data, (units * batch,) at neighbours -> a number, summed over units, averaged over the batch.
+    Source:   Sohl-Dickstein, Battaglino & DeWeese, ICML 2011 (arXiv:0906.4779).
+
+    Options:
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
+class PseudoLikelihood(LossForm):
+    r"""Makes each unit of binary data likely, given all others.
+
+    .. math:: -\frac{1}{n} \sum_Y \sum_i \log p(Y_i \mid Y_{-i}) = \frac{1}{n} \sum_Y \sum_i \log(1 + e^{F(Y) - F(Y^{(i)})})
+
+    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped.
+
+    Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Convex where
+              the energy is linear in the parameters. Patterns that single flips do not connect are not weighed against each
+              other.
+    Needs:    a binary observed variable; those that are not binary stay as they are.
+    Shapes:   energies (batch,) at data, (units * batch,) at neighbours -> a number, summed over units, averaged over the batch.
+    Units:    nats.
+    Source:   Besag, The Statistician 24(3), 1975.
+
+    Options:
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
+class RatioMatching(LossForm):
+    r"""Lowers the energy of binary data below that of their neighbours, and cares less the lower it is already.
+
+    .. math:: \frac{1}{n} \sum_Y \sum_i \sigma(F(Y) - F(Y^{(i)}))^2, \qquad \sigma(x) = \frac{1}{1 + e^{-x}}
+
+    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped; :math:`e^{F(Y) - F(Y')}` is the ratio of
+    its probability to that of the sample, in which the partition function cancels.
+
+    Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Each term is
+              between 0 and 1. Patterns that single flips do not connect are not weighed against each other.
+    Needs:    a binary observed variable; those that are not binary stay as they are.
+    Shapes:   energies (batch,) at data, (units * batch,) at neighbours -> a number, summed over units, averaged over the batch.
+    Source:   Hyvarinen, Computational Statistics & Data Analysis 51(5), 2007.
+
+    Options:
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.structure import Loss
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from factorgraph.training.objective import Batch
+
+Need = Literal["flips", "slope", "curvature", "density"]  # see compile.shaping, which tells what each of them takes
 
 
 class LossLeaf(Loss, ABC):
@@ -20,7 +22,13 @@ class LossLeaf(Loss, ABC):
 
     strategy: ClassVar[str] = ""  # how it keeps the energy from being low everywhere: a name of lint.strategies.Way
 
+    anchored: ClassVar[bool] = True  # a value far above the first is no learning; of others the energy may drift, and they fall
+
     is_mean: ClassVar[bool] = False  # is the mean of the energy itself, as curved as its factors are
+
+    def needs(self) -> tuple[Need, ...]:
+        """What it asks of the energy as a function of what is observed, and is refused without."""
+        return ()
 
     def procedures(self) -> tuple[str, ...]:
         """Procedures that it names itself, beside those of its phase."""

@@ -30,6 +30,7 @@ from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
 from factorgraph.training.dependent import Dependent
+from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
 from factorgraph.training.memory import Memory
 from factorgraph.training.objective import columns, evaluate
@@ -42,8 +43,6 @@ from factorgraph.training.watch import Watch
 FLUSH_STEPS = 25  # steps between two reads of the device: rows are written and numbers checked then
 CHECKPOINT_SECONDS = 30.0
 PICTURE_SECONDS = 15.0  # to the first picture, then between pictures ever longer
-RUNAWAY = 1e4  # an energy so many times that of the phase's first steps is no learning
-USUAL_RATE = 1e-3  # of adam, where a far larger one was given
 TEST_ROWS = 1000  # at a time, when a phase is measured
 
 
@@ -108,7 +107,7 @@ class Trainer:
         self.sides: tuple[Side, ...] = ()
         self.codes: Mapping[str, Found] = {}  # of teachers that the phase leaves as they are, of all training rows
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
-        self.first: dict[tuple[str, str], float] = {}  # the energy at each side's first steps
+        self.guard = Guard(folder, model)
         self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
         self.dependent = Dependent()
         self.began = self.saved = self.pictured = time.monotonic()
@@ -126,7 +125,7 @@ class Trainer:
         self.position = Position(where["phase"], where["step"], where["total"], where["measured"])
         load_parameters(self.model, checkpoint)
         shown = self.memory.restore(checkpoint.tensors["state"])
-        self.first = {(phase, player): value for phase, player, value in checkpoint.state["first"]}
+        self.guard.restore(checkpoint.state["first"])
         self.watch.restore(shown, checkpoint.state.get("health", {}))
         if self.position.total > 0:
             self.sides = self.stretches[self.position.phase].sides()
@@ -148,7 +147,7 @@ class Trainer:
             "position": self.position.__dict__,
             "optimizers": about,
             "health": health,
-            "first": [[phase, player, value] for (phase, player), value in self.first.items()],
+            "first": self.guard.state(),
         }
         parts = {"model": parameters_by_address(self.model), "optimizer": tensors, "state": {**shown, **self.memory.state()}}
         self.folder.log(f"step {self.position.total}: saved" + (f" as {name}" if name else ""))
@@ -312,34 +311,9 @@ class Trainer:
         names = columns(self.model.graph)
         for (row, _), values in zip(pending, table, strict=True):
             named = dict(zip(names, values, strict=True))
-            self._check(row, named)
+            self.guard.check(row, named, self.sides)
             self.last_row = _full_row(row, named, self.model)
             self.folder.metrics.append(self.last_row)
-
-    def _check(self, row: Mapping[str, Any], named: Mapping[str, float]) -> None:
-        phase, player, step = row["phase"], row["player"], row["step"]
-        shares = {key: named[key] for key in self.model.graph.factors}
-        bad = next((key for key, value in shares.items() if not math.isfinite(value)), None)
-        if bad is not None or not math.isfinite(named["loss"]):
-            self._give_up("FG670", f'the energy is not a number: factor "{bad or "loss"}"', phase, step, bad)
-        energy = max(sum(abs(value) for value in shares.values()), abs(named["loss"]))
-        first = self.first.setdefault((phase, player), energy)
-        if energy > RUNAWAY * max(first, 1e-6):
-            worst = max(shares, key=lambda key: abs(shares[key]))
-            seen = abs(shares[worst]) > abs(named["loss"]) / len(shares) / 2  # else the loss is of another kind than the energy
-            culprit = f'factor "{worst}" is at {shares[worst]:.3g}' if seen else f"the loss is at {named['loss']:.3g}"
-            what = f"the energy runs away: {culprit}, all began at {first:.3g}"
-            self._give_up("FG671", what, phase, step, worst if seen else None)
-
-    def _give_up(self, code: str, what: str, phase: str, step: int, factor: str | None) -> None:
-        kept = self.folder.load_latest()
-        path = ("factors", self.model.graph.factors[factor].name) if factor else ("learning", phase.split("[", maxsplit=1)[0])
-        spelled = phase.split("[", maxsplit=1)[0]
-        rate = self.model.spec.learning[spelled].first.learning_rate
-        notes = (f'in phase "{phase}", at step {step}', f"the last good checkpoint is {kept.path} (step {kept.step})")
-        fix = f"a smaller learning.{spelled}.learning_rate (now {rate:g}): try {min(rate / 10, USUAL_RATE):g}"
-        found = issue(code, what, path, notes=notes, fix=fix)
-        raise RunError(self.model.spec.document.locate(found))
 
     def _show(self, stretch: Stretch) -> None:
         if self.options.on_progress is None:

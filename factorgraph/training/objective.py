@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
@@ -16,6 +17,7 @@ from factorgraph.compile.phases import loss_factors
 from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
+from factorgraph.compile.shaping import argued
 from factorgraph.graph.model import WEIGHT, Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from factorgraph.spec.blocks import Phase, Player
+
+AT_ONCE = 2**22  # numbers of what stands in the batch's place, 16 MiB of float32: what is made of them is some times as much
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class View:
     def predictions(self) -> Mapping[str, Id]:
         """Factors that compare a latent variable with what is predicted of it."""
         return predictions(self.graph)
+
+    def observed(self, domain: str, factors: tuple[str, ...], procedures: tuple[str, ...]) -> tuple[Id, ...]:
+        """The observed variables of a domain on which the energy of some factors depends, as procedures infer the others."""
+        asked = (domain, factors, procedures)
+        if asked not in self._observed:
+            self._observed[asked] = tuple(each.id for each in argued(self.graph, factors, procedures) if each.domain == domain)
+        return self._observed[asked]
+
+    @cached_property
+    def _observed(self) -> dict[tuple[str, tuple[str, ...], tuple[str, ...]], tuple[Id, ...]]:
+        return {}
 
 
 @dataclass
@@ -90,9 +105,30 @@ class Batch:
 
     def at(self, others: Mapping[Id, Tensor]) -> Batch:
         """The same step with other tensors, (batch, *shape) each, in the place of some of the batch's: latent variables are
-        inferred anew. Its shares are its own: the log tells of the data."""
-        given = {**self.given, **others}
+        inferred anew. Its shares are its own: the log tells of the data.
+
+        Of (several * batch, *shape) the first ``batch`` rows belong with the batch's others, and so do the next, and so on.
+        """
+        several = len(next(iter(others.values()))) // self.size
+        beside = {key: each for key, each in self.given.items() if key not in others}
+        given = {**(beside if several == 1 else {key: _tiled(each, several) for key, each in beside.items()}), **others}
         return replace(self, given=given, learning=self.learning_of(given), shares={}, found={})
+
+    def far(self, others: Mapping[Id, Tensor]) -> Tensor:
+        """(several * batch,): F at other tensors, as :meth:`at` takes them. Where they are many it is evaluated in pieces, each
+        of which is evaluated once more on the way back, so that memory holds one of them."""
+        numbers = sum(each.numel() for each in others.values())
+        if numbers <= AT_ONCE:
+            return self.at(others).free_energy()
+        several = len(next(iter(others.values()))) // self.size
+        rows = max(1, several * AT_ONCE // numbers) * self.size
+        pieces = zip(*(each.split(rows) for each in others.values()), strict=True)
+        found = (self.at(dict(zip(others, each, strict=True))) for each in pieces)
+        return torch.cat([checkpoint(_again, each, use_reentrant=False, preserve_rng_state=False) for each in found])
+
+    def observed(self, domain: str) -> tuple[Id, ...]:
+        """The observed variables of a domain that the energy is a function of."""
+        return self.view.observed(domain, self.factors, self.procedures)
 
     def standing(self, stand_in: str) -> dict[Id, Tensor]:
         """What a stand-in is at each of its slots, by the variable in whose place it stands. Gradients reach what made it."""
@@ -156,6 +192,16 @@ def evaluate(
 def columns(graph: Graph) -> tuple[str, ...]:
     """The names of an outcome's numbers."""
     return ("loss", *graph.factors, "active", "unconverged", *(f"factors.{key}.{WEIGHT}" for key in graph.tuned))
+
+
+def _again(batch: Batch) -> Tensor:
+    """A batch's free energy, as if nothing of it had been inferred yet."""
+    return replace(batch, shares={}, found={}).free_energy()
+
+
+def _tiled(each: Tensor, several: int) -> Tensor:
+    """(batch, *shape) -> (several * batch, *shape)"""
+    return each.expand(several, *each.shape).reshape(several * each.shape[0], *each.shape[1:])
 
 
 def _mean(share: Tensor | None, batch: Batch) -> Tensor:
