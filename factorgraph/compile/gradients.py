@@ -60,7 +60,7 @@ def _bent(graph: Graph, named: Named) -> FactorNode | None:
 def moved_by(graph: Graph, named: Named) -> tuple[set[Id], set[str]]:
     """What a search's code moves with, where learning sees through it: values, and owners of the parameters of factors."""
     way = named.method.through()
-    if way == "stop":
+    if way == "stop" and not named.method.sums:
         return set(), set()
     known = dependences(graph, frozenset(each.id for each in named.block))
     factors = [each for key in named.factors if (each := graph.factors[key]).weight and moving_in(each, known)]

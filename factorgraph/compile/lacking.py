@@ -44,7 +44,7 @@ def counted(
     """
     found = dict(shares)
     for key, share in shares.items():
-        names = touched_by(graph, key, present)
+        names = touched_by(graph, key, present) if key in graph.factors else None  # an entropy counts in every row
         if names:
             there = torch.stack([present[name] for name in sorted(names)]).all(0)
             rows = there.sum().clamp(min=int(learning)).to(share.dtype)

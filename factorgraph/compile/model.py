@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
 from factorgraph.compile.program import MissingError, Program, Tensors
+from factorgraph.compile.summed import shares as free_shares
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.problem import NOT_FINITE, SENTENCES
@@ -201,13 +202,13 @@ class Model(nn.Module):
         names = self.sequence(procedure, given)
         found = self.run(names, seen, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
-        return self.conclude(names[0] if names else "", known, worst(found.values()))
+        return self.conclude(names[0] if names else "", known, found.values())
 
     def conclude(
-        self, procedure: str, known: Mapping[Id, Tensor], ended: Found, factors: tuple[str, ...] | None = None
+        self, procedure: str, known: Mapping[Id, Tensor], found: Collection[Found], factors: tuple[str, ...] | None = None
     ) -> Solution:
         """What is known once all is inferred, with its energy. ``factors``: those that count; all that can be evaluated."""
-        shares = self._evaluated(known, factors)
+        shares, ended = self._evaluated(known, factors, found), worst(found)
         like = next(iter(known.values()))
         size = len(like)
         derived = tuple(each.id for each in self.graph.of_kind("derived") if self.computable(each.id, known))
@@ -318,9 +319,12 @@ class Model(nn.Module):
             if not any(self.graph.depends(each, later) for each in factor.arguments)
         )
 
-    def _evaluated(self, known: Mapping[Id, Tensor], factors: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+    def _evaluated(
+        self, known: Mapping[Id, Tensor], factors: tuple[str, ...] | None = None, found: Collection[Found] = ()
+    ) -> dict[str, Tensor]:
+        factors, sums = self.visible(known) if factors is None else factors, [each.summed for each in found if each.summed]
         try:
-            return self.program.shares(self.visible(known) if factors is None else factors, known, self.tensors())
+            return free_shares(self.program, factors, known, self.tensors(), sums)
         except MissingError as missing:
             raise self._not_given(missing) from None
 

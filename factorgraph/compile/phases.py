@@ -35,7 +35,9 @@ def plan_phases(
     graphs: Mapping[str, Graph],
     changed: Mapping[str, Mapping[str, ProcedurePlan]],
 ) -> tuple[PhasePlan, ...]:
-    """The plan of every side of every phase. Raises :class:`SpecError` FG404, FG405 and FG410, all together.
+    """The plan of every side of every phase.
+
+    Raises :class:`SpecError` FG404, FG405, FG410, FG448, FG449, FG454 and FG455, all together.
 
     ``graphs`` and ``changed``: the graph and the procedures of phases that set addresses for their time.
     """
@@ -46,6 +48,8 @@ def plan_phases(
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase)
         wrong += _absent(procedures, key, name, phase)
+        wrong += [*_summed_apart(graph, procedures, used), *_of_data(graph, procedures, name, phase)]
+        wrong += _partitions(graph, procedures, name, phase, used)
         wrong += [
             *_uninferred(graph, procedures, name, phase, used),
             *_twice(graph, procedures, name, phase),
@@ -104,10 +108,10 @@ def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase
     """The procedures that fill in the latent variables: those that the phase names, then the first for each other."""
     chosen = _named(procedures, phase.inference)
     covered = {each for key in chosen for each in procedures[key].block}
-    needed = _needed_latents(graph, phase)
+    needed, latent = _needed_latents(graph, phase), {each.id for each in graph.of_kind("latent")}
     for key, each in procedures.items():
         block = set(each.block)
-        if block & needed and not block & covered:
+        if block & needed and not block & covered and block <= latent:
             chosen.append(key)
             covered |= block
     return tuple(chosen)
@@ -234,6 +238,69 @@ def _twice(graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, pha
             yield issue("FG448", what, ("learning", name, "inference"), fix="a phase for each of them")
             return
         by |= dict.fromkeys(procedures[key].block, key)
+
+
+def _of_data(graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, phase: Phase) -> Iterator[Issue]:
+    """Procedures that a phase names to infer its latent variables and that say something of observed ones."""
+    for key in _named(procedures, phase.inference):
+        given = [each for each in procedures[key].block if graph.variables[each].kind == "observed"]
+        if given:
+            what = f'"{key}" is over {given[0]} too, which the data give: it says nothing of one sample'
+            yield issue("FG454", what, ("learning", name, "inference"), fix="name a procedure of latent variables alone")
+
+
+def _partitions(
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, phase: Phase, used: tuple[str, ...]
+) -> Iterator[Issue]:
+    """Partition functions that are not those of the energy that a loss lowers."""
+    named = named_procedures(graph)
+    betas = {key: getattr(named[key].method, "beta", 1.0) for key in used if named[key].method.sums}
+    for side in phase.sides().values():
+        for term in side.loss.values():
+            lowered = {key for key in loss_factors(graph, phase, term) if graph.factors[key].weight}
+            for written in _leaf(term).partitions():
+                found = _named(procedures, (written,))
+                why = f"there are {len(found)} of it" if len(found) != 1 else _no_partition(graph, procedures[found[0]], lowered)
+                beta = getattr(named[found[0]].method, "beta", 1.0) if found and not why else 1.0
+                other = next((key for key, each in betas.items() if each != beta), None) if not why else None
+                if other is not None:
+                    why = f'its beta is {beta:g}, and that of "{other}" {betas[other]:g}'
+                if why:
+                    what = f'"{written}" is not the partition function of what phase "{name}" lowers: {why}'
+                    fix = "everything: {method: marginal, of: all observed and latent variables}, with the factors of the phase"
+                    yield issue("FG454", what, ("learning", name), fix=fix)
+
+
+def _no_partition(graph: Graph, plan: ProcedurePlan, lowered: set[str]) -> str:
+    """Why a procedure does not sum an energy over everything; empty where it does."""
+    kinds = {graph.variables[each].kind for each in plan.block}
+    latent = {each.id for each in graph.of_kind("latent")}
+    read = graph.leading_to(each for key in plan.factors for each in graph.factors[key].arguments)
+    counted = {key for key in plan.factors if graph.factors[key].weight}
+    if not named_procedures(graph)[plan.id].method.sums:
+        return f"its method is {plan.method}"
+    if "observed" not in kinds:
+        return "it is over nothing that is observed"
+    if left := sorted(read & latent - set(plan.block)):
+        return f"it leaves {left[0]} out"
+    if counted != lowered:
+        return f"{min(counted ^ lowered)} counts in one of them and not in the other"
+    return ""
+
+
+def _summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:
+    """Sums that read a variable which another sums out: one after the other they are not the sum over both."""
+    by: dict[Id, str] = {}
+    for key in used:
+        if named_procedures(graph)[key].method.sums:
+            plan = procedures[key]
+            read = graph.leading_to(each for factor in plan.factors for each in graph.factors[factor].arguments)
+            other = next((each for each in by if each in read), None)
+            if other is not None:
+                of = ", ".join(dict.fromkeys(graph.variables[each].name for each in (other, *plan.block)))
+                what = f'"{key}" reads {other}, which "{by[other]}" sums out: a factor ties what is summed apart'
+                yield issue("FG455", what, ("inference", plan.name, "of"), fix=f"one procedure, of: [{of}]")
+            by |= dict.fromkeys(plan.block, key)
 
 
 def _early(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:

@@ -47,6 +47,7 @@ class ProcedurePlan:
     reason: str = ""
     others: tuple[str, ...] = ()
     parts: tuple[ProcedurePlan, ...] = ()  # where the solver divides the block: what each part is minimised by
+    closed: tuple[str, ...] = ()  # of a block that is summed out: the variables that have a closed form, the others given
     later: ProcedurePlan | None = None  # where a variable that is given in training only is not known
 
     @property

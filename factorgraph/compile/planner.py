@@ -15,6 +15,7 @@ from factorgraph.compile.convolved import drawn_in, is_quick
 from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
+from factorgraph.compile.summing import misfit_sum, plan_sum
 from factorgraph.compile.terms import structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
@@ -64,7 +65,9 @@ def visible(graph: Graph, only: Iterable[str] | None, without: Iterable[str]) ->
 
 
 def plan_procedure(graph: Graph, named: Named) -> ProcedurePlan:
-    """The plan of one procedure. Raises :class:`SpecError` FG401, FG402, FG420, FG421 or FG445 to FG447 where no solver can."""
+    """The plan of one procedure. Raises :class:`SpecError` FG401, FG402, FG420, FG421, FG445 to FG447, FG453 where none can."""
+    if named.method.sums:
+        return plan_sum(graph, named)
     return _planned(graph, named, *_divided(graph, named))
 
 
@@ -140,6 +143,8 @@ def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
         return f'"{named.id}" is planned for other variables or factors'
     if not named.method.searches:
         return "" if plan.solver is None else f'"{named.id}" searches for nothing'
+    if named.method.sums:
+        return misfit_sum(graph, named, plan)
     known = dependences(graph, frozenset(block))
     terms = terms_of(graph, named.factors, known, named.block)
     kind = str((plan.solver or {}).get("type"))
@@ -174,6 +179,8 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
     refusals = {name: refusal for name, cls in candidates.items() if (refusal := _refusal(cls, terms, structure))}
     ranks = {name: (cls.divides, -_used(cls, structure), name) for name, cls in candidates.items() if name not in refusals}
     accepting = sorted(ranks, key=ranks.__getitem__)
+    if wanted is not None and wanted.type not in candidates:
+        refusals[wanted.type] = "another method, marginal perhaps: it looks for no minimum"
     if wanted is not None:
         if wanted.type in refusals:
             raise SpecError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from factorgraph.compile import through
 from factorgraph.compile.freed import thinned
@@ -16,12 +16,13 @@ from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.problems import Block, solver_of
 from factorgraph.compile.program import Assignment, Program, Tensors
+from factorgraph.compile.summed import Sum, Summed
 from factorgraph.graph.model import Id
 from factorgraph.inference.loop import solve
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.methods._method import Method
 from factorgraph.inference.rows import readable
-from factorgraph.inference.solvers._kinds import Iterative, Recordable
+from factorgraph.inference.solvers._kinds import Iterative, Recordable, Summing
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
 
@@ -41,6 +42,7 @@ class Found:
     status: Tensor | None = None
     steps: Tensor | None = None
     certificate: Tensor | None = None
+    summed: Summed | None = None  # where all values count: the free energy that is left
 
     def constant(self) -> Found:
         """The same as learning sees what it is not to move."""
@@ -50,7 +52,7 @@ class Found:
 def worst(found: Iterable[Found]) -> Found:
     """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""
     searched = [each for each in found if each.status is not None]
-    ends: dict[str, Tensor] = {}
+    ends: dict[str, Any] = {}
     for name in ("status", "steps", "certificate") if searched else ():
         ends[name] = torch.stack([getattr(each, name) for each in searched]).amax(0)
     return Found({}, **ends)
@@ -68,6 +70,9 @@ class Inference:
         self.network: Network | None = None
         if isinstance(method, Layered) and isinstance(self.solver, Unrollable):
             self.network = Network(self.block, self.solver)
+        self.sum: Sum | None = None
+        if method.sums and isinstance(self.solver, Summing):
+            self.sum = Sum(program, plan, self.solver, float(getattr(method, "beta", 1)))
         self.later: Inference | None = None
         if plan.later is not None:
             self.later = Inference(program, plan.later, method, reads)
@@ -85,6 +90,11 @@ class Inference:
     def knowing(self, given: Assignment) -> Inference:
         """The one that these values allow: without the factors that touch what is predicted later, where that is not known."""
         return self if self.later is None or self._seen <= given.keys() else self.later
+
+    @cached_property
+    def of_latents(self) -> bool:
+        """Whether it fills in latent variables; else it says something of observed ones, as a partition function does."""
+        return all(each.kind == "latent" for each in self.block.variables)
 
     @cached_property
     def _seen(self) -> frozenset[Id]:
@@ -124,6 +134,14 @@ class Procedure:
                 tensors = {owner: _in_double(each) for owner, each in tensors.items()}
             minimum = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance)
         return Found(block.split(minimum.z.to(usual)), minimum.status, minimum.steps, minimum.certificate.to(usual))
+
+    def sum_out(self) -> Found:
+        """The means of the block's variables where all of its values count, and the free energy that is left."""
+        inference, like = self.inference, next(iter(self.given.values()))
+        assert inference.sum is not None, "the planner gives such a method a solver that sums"
+        summed = inference.sum(self.given, self.tensors, self.learning)
+        means = {key: each.to(like.dtype).expand(len(like), *each.shape[1:]) for key, each in summed.mean().items()}
+        return Found(means, summed=summed)
 
     def attach(self, found: Found) -> Found:
         """What was found, with the gradients that a minimum has by the conditions that make it one."""

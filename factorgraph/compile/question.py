@@ -111,7 +111,7 @@ def ask(
             values, ended = _searched(asking, part, touching)
             asking.found.append(ended)
             asking.known |= values
-        solution = model.conclude(names[0] if names else "", asking.known, worst(asking.found), factors)
+        solution = model.conclude(names[0] if names else "", asking.known, asking.found, factors)
     return Answer(solution, tuple(asking.plans), tuple(asking.notes))
 
 

@@ -23,7 +23,7 @@ ROUNDING = 16  # units of least precision: what a gradient at zeros may be off b
 
 def tuned_by(graph: Graph, procedures: Mapping[str, ProcedurePlan], among: Collection[str] | None = None) -> dict[str, str]:
     """Each factor whose weight is tuned -> the first procedure that searches what it makes sparse. ``among``: only of these."""
-    searching = {key for key, named in named_procedures(graph).items() if named.method.searches}
+    searching = {key for key, named in named_procedures(graph).items() if named.method.searches and not named.method.sums}
     found: dict[str, str] = {}
     for key, plan in procedures.items():
         if key in searching and (among is None or key in among):

@@ -60,6 +60,14 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -
     return _unsolvable(factor, f"{what}: neither a gradient nor a proximal map")
 
 
+def linear(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> bool:
+    """Whether a factor is an affine function of the block, as it is of what does not touch it."""
+    moving = moving_in(factor, known)
+    there = moving.issuperset(position for position, _ in outside(graph, factor))
+    affine = all(known[factor.arguments[position]].kind <= Kind.AFFINE for position in moving)
+    return not moving or (there and affine and factor.leaf.keeps(Linear, moving))
+
+
 def _smooth(factor: FactorNode, parts: list[Dependence], moving: frozenset[int], through: str) -> Term:
     """A smooth factor of affine arguments. One without a Hessian is convex and bounded, whatever weighs it."""
     leaf, weight = factor.leaf, factor.weight

@@ -55,29 +55,32 @@ _NEAREST: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def count(domain: str, units: int) -> int:
-    """How many values a variable of a finite domain has."""
-    return 2**units if domain == "binary" else units
+def count(domain: str, units: int, points: int = 0) -> int:
+    """How many values a variable of a finite domain has, or a continuous one with so many ``points`` on each axis."""
+    return units if domain == "one_hot" else (2 if domain == "binary" else points) ** units
 
 
-def choices(parts: Sequence[tuple[str, int]], like: Tensor, width: int) -> Choices:
+def choices(parts: Sequence[tuple[str, int]], like: Tensor, width: int, axes: Mapping[str, Tensor] | None = None) -> Choices:
     """Every value of some variables of finite domains side by side, each given by its domain and its units.
 
-    They are counted like the numbers of a clock: the last variable, and the last unit of a binary one, moves fastest.
+    They are counted like the numbers of a clock: the last variable, and the last unit of a binary one, moves fastest. ``axes``:
+    of each continuous domain the values, (points,), that each of its units takes.
     """
-    counts = [count(*part) for part in parts]
+    levels = {"binary": torch.arange(2, dtype=like.dtype, device=like.device), **(axes or {})}
+    counts = [count(domain, units, len(levels.get(domain, ()))) for domain, units in parts]
 
     def at(numbers: Tensor) -> Tensor:
-        found, slower = [], prod(counts)
+        found, slower = [like.new_empty(len(numbers), 0)], prod(counts)
         for (domain, units), own in zip(parts, counts, strict=True):
             slower //= own
             digit = numbers // slower % own
-            found.append(_bits(digit, units, like.dtype) if domain == "binary" else _hot(digit, units, like.dtype))
+            found.append(_hot(digit, units, like.dtype) if domain == "one_hot" else _digits(digit, units, levels[domain]))
         return torch.cat(found, 1)
 
     return Choices(prod(counts), at, width)
 
 
-def _bits(number: Tensor, units: int, dtype: torch.dtype) -> Tensor:
-    places = torch.arange(units - 1, -1, -1, device=number.device)
-    return (number[:, None] >> places & 1).to(dtype)
+def _digits(number: Tensor, units: int, levels: Tensor) -> Tensor:
+    """(n, units): the digits of numbers, each as the level that it counts."""
+    places = len(levels) ** torch.arange(units - 1, -1, -1, device=number.device)
+    return levels[number[:, None] // places % len(levels)]

@@ -70,6 +70,7 @@ class Choices:
     count: int
     at: Callable[[Tensor], Tensor]  # (n,) numbers below ``count`` -> (n, *shape)
     width: int = 1  # numbers held while one energy is computed, about
+    log_measure: float = 0.0  # the logarithm of how much of the domain each of them stands for
 
 
 @dataclass(frozen=True)

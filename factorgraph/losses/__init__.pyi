@@ -55,6 +55,33 @@ class Imitation(LossForm):
         without: Name | Sequence[Name] = ...,
     ) -> None: ...
 
+class Likelihood(LossForm):
+    r"""Lowers the free energy of the data and raises that of everything else: exact maximum likelihood.
+
+    .. math:: \frac1n \sum_Y F(Y) + \frac1\beta \log Z, \qquad Z = \int e^{-\beta F(Y)} \, dY, \qquad
+              \frac{\partial}{\partial W} = \frac1n \sum_Y \frac{\partial F}{\partial W} - E_P \frac{\partial F}{\partial W}
+
+    Promises: beta times the loss is minus the mean log likelihood. Its gradient is exact; none comes from sampling.
+    Needs:    a procedure that sums over all that is observed and latent, with the factors and the beta of the phase.
+    Shapes:   energies (batch,) and one log partition function -> a number.
+    Source:   LeCun, Chopra, Hadsell, Ranzato & Huang, A Tutorial on Energy-Based Learning, 2006, section 2.2.4.
+
+    Options:
+        partition: the procedure that sums over everything, with method: marginal
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: Name,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
 class MinimumProbabilityFlow(LossForm):
     r"""Stops probability from flowing from binary data to their neighbours, were the energy to let it go.
 

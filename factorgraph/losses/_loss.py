@@ -42,6 +42,10 @@ class LossLeaf(Loss, ABC):
         """Those of them whose code it takes as right: no gradient reaches them."""
         return ()
 
+    def partitions(self) -> tuple[str, ...]:
+        """Procedures whose sum over everything it needs."""
+        return ()
+
     @abstractmethod
     def value(self, batch: Batch) -> Tensor:
         """A number, (), averaged over the batch."""

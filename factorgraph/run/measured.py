@@ -102,7 +102,7 @@ class Measured:
     @property
     def procedures(self) -> tuple[str, ...]:
         """What is run by itself, the default first: the procedures' names; where slots of one infer one variable, each slot."""
-        return runs(each.plan for each in self.model.inferences.values())
+        return runs(each.plan for each in self.model.inferences.values() if each.of_latents)
 
     def plans(self, procedure: str) -> Sequence[ProcedurePlan]:
         """The plans that a name stands for, several where it has slots: what it does where labels are still to be predicted."""

@@ -33,7 +33,7 @@ from factorgraph.training.dependent import Dependent
 from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
 from factorgraph.training.memory import Memory
-from factorgraph.training.objective import columns, evaluate
+from factorgraph.training.objective import columns, evaluate, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.teacher import HaltedError, Keeper, of_rows
@@ -365,7 +365,7 @@ def graph_hash(graph: Graph) -> str:
 
 
 def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
-    shares = {key: named[key] for key in model.graph.factors}
+    shares = shares_of(named, model.graph)
     searched = {key: named[key] for key in ("active", "unconverged") if not math.isnan(named[key])}
     weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
     tuned = {"weights": weights} if weights else {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isnan
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +19,8 @@ from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
 from factorgraph.compile.shaping import argued
+from factorgraph.compile.summed import ENTROPY, Summed
+from factorgraph.compile.summed import shares as free_shares
 from factorgraph.graph.model import WEIGHT, Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
@@ -92,16 +95,27 @@ class Batch:
         self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
         return [self.found[key].values for key in keys]
 
-    def energy(self, known: Mapping[Id, Tensor]) -> Tensor:
+    def energy(self, known: Mapping[Id, Tensor], sums: Sequence[Summed] = ()) -> Tensor:
         """(batch,): the sum of the visible factors' shares, which are kept for the log. Its mean is what counts where rows lack
-        a variable: a factor that touches it averages over the others."""
-        shares = self.view.program.shares(self.factors, known, self.view.model.tensors(), self.learning_of(known))
+        a variable: a factor that touches it averages over the others. ``sums``: what was summed out."""
+        shares = free_shares(self.view.program, self.factors, known, self.view.model.tensors(), sums, self.learning_of(known))
         self.shares = counted(self.view.graph, shares, self.present, learning=True)
         return sum(self.shares.values(), self.zero().expand(self.size))
 
     def free_energy(self) -> Tensor:
         """(batch,): F, the energy with the latent variables removed as the phase's procedures say."""
-        return self.energy(self.inferred())
+        known = self.inferred()
+        return self.energy(known, [each.summed for key in self.procedures if (each := self.found[key]).summed is not None])
+
+    def log_partition(self, procedure: str) -> Tensor:
+        """(batch,), or (1,) where no sample changes it: minus the free energy that is left where a procedure sums all out.
+
+        Over the inverse temperature: it is in the units of the energy.
+        """
+        (key,) = standing_for(procedure, self.view.inferences)
+        total = self.view.inferences[key].sum
+        assert total is not None, "the planner lets a loss name only what sums"
+        return -total(self.given, self.view.model.in_use(), self.learning).free
 
     def at(self, others: Mapping[Id, Tensor]) -> Batch:
         """The same step with other tensors, (batch, *shape) each, in the place of some of the batch's: latent variables are
@@ -185,13 +199,19 @@ def evaluate(
         batch.factors = loss_factors(view.graph, phase, term)
         loss = loss + term.weight * term.loss.value(batch)
         shares.update(batch.shares)
-    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), *_searched(batch), *_weights(batch)]
+    entropy = shares[ENTROPY].mean() if ENTROPY in shares else batch.zero() + float("nan")
+    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), entropy, *_searched(batch), *_weights(batch)]
     return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]), batch)
 
 
 def columns(graph: Graph) -> tuple[str, ...]:
     """The names of an outcome's numbers."""
-    return ("loss", *graph.factors, "active", "unconverged", *(f"factors.{key}.{WEIGHT}" for key in graph.tuned))
+    return ("loss", *graph.factors, ENTROPY, "active", "unconverged", *(f"factors.{key}.{WEIGHT}" for key in graph.tuned))
+
+
+def shares_of(named: Mapping[str, float], graph: Graph) -> dict[str, float]:
+    """Each factor's share of the energy, by columns, and that of an entropy where something was summed out."""
+    return {key: named[key] for key in (*graph.factors, ENTROPY) if key in graph.factors or not isnan(named[key])}
 
 
 def _again(batch: Batch) -> Tensor:
@@ -216,7 +236,7 @@ def _weights(batch: Batch) -> list[Tensor]:
 
 def _searched(batch: Batch) -> tuple[Tensor, Tensor]:
     """The share of active units in the inferred codes, and of samples that did not converge."""
-    codes = [each for found in batch.found.values() for each in found.values.values()]
+    codes = [each for found in batch.found.values() for each in found.values.values() if found.summed is None]
     status = [found.status for found in batch.found.values() if found.status is not None]
     nan = batch.zero() + float("nan")
     active = torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean() if codes else nan

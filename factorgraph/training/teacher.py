@@ -102,6 +102,8 @@ class Teacher:
     def varies(self, data: Dataset) -> str:
         """Why its code is not a function of the row alone while the phase goes on, or nothing."""
         for plan, each in zip(self.plans, self.inferences.values(), strict=True):
+            if each.method.sums:
+                return f"{plan.id} sums, and what it leaves is no code"
             if remembered(self.graph, plan, each.method):
                 return f"{plan.id} starts at the row's previous code"
         for owner in self.owners:
@@ -255,7 +257,7 @@ def _to_arrays(found: Mapping[str, Found]) -> dict[str, Array]:
 
 
 def _from_arrays(teacher: Teacher, arrays: Mapping[str, Array]) -> dict[str, Found]:
-    tensors = {name: torch.from_numpy(each) for name, each in arrays.items()}
+    tensors: dict[str, Any] = {name: torch.from_numpy(each) for name, each in arrays.items()}
     return {
         plan.id: Found(
             {key: tensors[f"{plan.id}/{key}"] for key in plan.block},
@@ -271,12 +273,14 @@ def _ends(found: Found) -> dict[str, Tensor]:
 
 def _changed(found: Found, change: Callable[[Tensor], Tensor]) -> Found:
     values = {key: change(each) for key, each in found.values.items()}
-    return Found(values, **{end: change(each) for end, each in _ends(found).items()})
+    ends: dict[str, Any] = {end: change(each) for end, each in _ends(found).items()}
+    return Found(values, **ends)
 
 
 def _joined(parts: list[Found]) -> Found:
     values = {key: torch.cat([each.values[key] for each in parts]) for key in parts[0].values}
-    return Found(values, **{end: torch.cat([getattr(each, end) for each in parts]) for end in _ends(parts[0])})
+    ends: dict[str, Any] = {end: torch.cat([getattr(each, end) for each in parts]) for end in _ends(parts[0])}
+    return Found(values, **ends)
 
 
 def _add(digest: Any, name: str, array: Array) -> None:

@@ -13,9 +13,11 @@ from factorgraph import registry
 from factorgraph.inference import domains
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Part, Problem, Quadratic, Rest
+from factorgraph.inference.solvers._kinds import Minimising, Summing
 from factorgraph.structure import UNDIVIDED, Structure
 
-SOLVERS = registry.leaves("solvers")
+SOLVERS = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, Minimising)}
+SUMMING = {name: cls for name, cls in registry.leaves("solvers").items() if issubclass(cls, Summing)}
 
 
 def accepting(structure: Structure) -> list[str]:
@@ -449,3 +451,28 @@ def test_no_sweep_raises_an_energy(name):
             assert (now <= before + 1e-14 * problem.energy(problem.start).abs()).all()
             before = now
         assert (before < begun).all()
+
+
+# --- those that sum
+
+
+def test_every_solver_looks_for_a_minimum_or_sums() -> None:
+    assert SOLVERS.keys() | SUMMING.keys() == registry.leaves("solvers").keys()
+
+
+@pytest.mark.parametrize("name", SUMMING)
+def test_every_value_is_added_up_once(name: str) -> None:
+    """The measure of all values together is that of the domain, and a mean over them that of an even distribution."""
+    solver, like = SUMMING[name](), torch.zeros(1, dtype=torch.float64)
+    domain = "real" if "real" in SUMMING[name].domains and "one_hot" not in SUMMING[name].domains else None
+    tried = [("one_hot", 3), ("binary", 2)] + ([(domain, 2), ("nonnegative", 1)] if name == "grid" else [])
+    values = solver.values(tried, like, 1)
+    assert values.count == solver.count(tried)
+    every = values.at(torch.arange(values.count))
+    assert len({tuple(row) for row in every[:: values.count // 1000 + 1].tolist()}) == len(every[:: values.count // 1000 + 1])
+    torch.testing.assert_close(every[:, :5].mean(0), torch.tensor([1 / 3] * 3 + [0.5] * 2, dtype=torch.float64))
+    if name == "grid":
+        torch.testing.assert_close(every[:, 5:].mean(0), torch.tensor([0, 0, 1.5], dtype=torch.float64))
+        assert values.count * numpy.exp(values.log_measure) == pytest.approx(3 * 4 * 6 * 6 * 3)
+    else:
+        assert values.log_measure == 0

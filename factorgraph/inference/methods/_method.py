@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from factorgraph.inference.solvers._kinds import Minimising
 from factorgraph.spec.lists import Names, Values
-from factorgraph.structure import Leaf, Solver, SolverClass
+from factorgraph.structure import Leaf, SolverClass
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -19,7 +20,8 @@ PREVIOUS = "previous"  # as a start: what was found for the same row before
 class Method(Leaf, ABC):
     """A way to fill in latent variables, apart from the model that gives them meaning."""
 
-    searches: ClassVar[bool] = False  # minimises an energy, and so needs a solver from the planner
+    searches: ClassVar[bool] = False  # goes by an energy, and so needs a solver from the planner
+    sums: ClassVar[bool] = False  # adds up over all values, and so leaves a free energy behind
     infers_latent: ClassVar[bool] = True  # its variables are latent, and no data give them
 
     of: Values = Field(description="the variables that are inferred")
@@ -28,7 +30,7 @@ class Method(Leaf, ABC):
 
     def runs(self) -> SolverClass:
         """The kind of solver that it can use."""
-        return Solver
+        return Minimising
 
     def remembers(self, variable: str) -> bool:
         """Whether the search for a variable starts at what was found for the row when learning last saw it."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from factorgraph.inference.methods._method import PREVIOUS, Method
-from factorgraph.inference.solvers._kinds import Recordable
+from factorgraph.inference.solvers._kinds import Minimising, Recordable
 from factorgraph.spec.choices import SolverChoice
 from factorgraph.spec.constants import NonNegative, Whole
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Solver, SolverClass
+from factorgraph.structure import SolverClass
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -72,7 +72,7 @@ class Argmin(Method):
     )
 
     def runs(self) -> SolverClass:
-        return Recordable if self.gradient == "unroll" else Solver
+        return Recordable if self.gradient == "unroll" else Minimising
 
     def through(self) -> str:
         return self.gradient

@@ -100,7 +100,7 @@ class Enumerate(SolverForm):
 
     .. math:: z = \operatorname{argmin}_{c \in C} E(c)
 
-    Several variables are tried in every combination.
+    Several variables are tried in every combination. To sum them out, it adds up exp(-E) over all of them.
 
     Needs:    binary and one-hot variables with at most 65536 values together, as 16 binary units have; nothing of the terms.
     Shapes:   choices (choices, *shape) -> z (batch, *shape). Memory is bounded by trying some choices at a time.
@@ -115,7 +115,8 @@ class Exact(SolverForm):
     .. math:: z = -H^{+} b, \qquad E(z) = z' H z / 2 + b' z + c
 
     In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors. A sample whose energy falls forever,
-    as by a linear term along a direction without curvature, has no code that is a number.
+    as by a linear term along a direction without curvature, has no code that is a number. To sum a block out, it takes what has a
+    closed form: the integral of a Gaussian, or units of few values whose energy is linear in them.
 
     Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
               as where an observed value multiplies the variable.
@@ -161,6 +162,30 @@ class Gradient(SolverForm):
     """
 
     def __init__(self) -> None: ...
+
+class Grid(SolverForm):
+    r"""Adds up exp(-E) at the middle of every cell of a regular grid, times the volume of a cell.
+
+    .. math:: \int_{[-r, r]^n} e^{-E(z)} \, dz \approx h^n \sum_i e^{-E(z_i)}, \qquad h = 2r / \text{points}
+
+    What lies beyond the range does not count. Nonnegative units range from 0. Variables of few values beside them are tried at
+    each of their values. The error falls with the square of h, and much faster where the energy is smooth and high at the border.
+
+    Needs:    real and nonnegative variables of at most 3 units together; nothing of the terms.
+    Shapes:   values (points ** units, units). Memory is bounded by trying some values at a time, except while learning.
+    Source:   Davis & Rabinowitz, Methods of Numerical Integration, section 2.1: the midpoint rule.
+
+    Options:
+        range: how far the grid reaches from 0 on each axis
+        points: points on each axis
+    """
+
+    def __init__(
+        self,
+        *,
+        range: Number = 3.0,
+        points: Number = 128,
+    ) -> None: ...
 
 class HalfQuadratic(SolverForm):
     r"""Alternates between a code that explains and a copy of it that is sparse, and couples the two ever more tightly.

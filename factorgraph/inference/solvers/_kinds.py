@@ -1,12 +1,14 @@
-"""The two kinds of solvers: those that compute the minimum, and those that approach it step by step."""
+"""The kinds of solvers: those that compute the minimum, those that approach it step by step, and those that add all up."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from factorgraph.inference.problem import Problem
+from factorgraph.inference import domains
+from factorgraph.inference.problem import Choices, Problem
 from factorgraph.structure import Solver
 
 if TYPE_CHECKING:
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 State = tuple["Tensor", ...]  # each (batch, ...); the first is the code
 
 
-class Direct(Solver, ABC):
+class Minimising(Solver):
+    """Looks for where an energy is least."""
+
+
+class Direct(Minimising):
     """Computes the minimum at once."""
 
     @abstractmethod
@@ -23,7 +29,7 @@ class Direct(Solver, ABC):
         """(batch, *shape); a row that has no minimum is not finite."""
 
 
-class Iterative(Solver, ABC):
+class Iterative(Minimising):
     """Approaches the minimum. All that a row remembers is in its state, so that rows can be taken out of a batch."""
 
     @abstractmethod
@@ -49,3 +55,15 @@ class Recordable(Iterative):
     """
 
     codes: ClassVar[int]  # as many codes as its state is as large as
+
+
+class Summing(Solver):
+    """Says at which values of some variables exp(-E) is evaluated, so that it can be added up."""
+
+    def values(self, tried: Sequence[tuple[str, int]], like: Tensor, width: int) -> Choices:
+        """Every value of variables side by side, each given by its domain and its units. ``width``: as of the choices."""
+        return domains.choices(tried, like, width)
+
+    def count(self, tried: Sequence[tuple[str, int]]) -> int:
+        """How many these are."""
+        return prod(domains.count(*each) for each in tried)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import column, flat
-from factorgraph.inference.solvers._kinds import Direct
+from factorgraph.inference.solvers._kinds import Direct, Summing
 from factorgraph.lazy import torch
 from factorgraph.structure import Structure
 
@@ -18,12 +18,12 @@ AT_ONCE = 2**22  # numbers held at a time, 16 MiB of float32
 MOST = 2**16  # values: 16 binary units; for a batch of 100 and a thousand numbers a sample a search of some seconds
 
 
-class Enumerate(Direct):
+class Enumerate(Direct, Summing):
     r"""Tries every value that a finite domain allows and takes the best; of equals the first.
 
     .. math:: z = \operatorname{argmin}_{c \in C} E(c)
 
-    Several variables are tried in every combination.
+    Several variables are tried in every combination. To sum them out, it adds up exp(-E) over all of them.
 
     Needs:    binary and one-hot variables with at most 65536 values together, as 16 binary units have; nothing of the terms.
     Shapes:   choices (choices, *shape) -> z (batch, *shape). Memory is bounded by trying some choices at a time.

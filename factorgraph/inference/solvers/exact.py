@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import choose, finite, readable
-from factorgraph.inference.solvers._kinds import Direct
+from factorgraph.inference.solvers._kinds import Direct, Summing
 from factorgraph.lazy import torch
 from factorgraph.structure import Structure
 
@@ -21,13 +21,14 @@ APART = 128  # units where each row has a Hessian of its own: 64 KiB of float32 
 AT_ONCE = 2**24  # numbers of such Hessians that are held in double precision, 128 MiB
 
 
-class Exact(Direct):
+class Exact(Direct, Summing):
     r"""Solves for the minimum of a quadratic energy; of many minima it takes the one nearest to zero.
 
     .. math:: z = -H^{+} b, \qquad E(z) = z' H z / 2 + b' z + c
 
     In double precision: by Cholesky's factors, or, where H is singular, by its eigenvectors. A sample whose energy falls forever,
-    as by a linear term along a direction without curvature, has no code that is a number.
+    as by a linear term along a direction without curvature, has no code that is a number. To sum a block out, it takes what has a
+    closed form: the integral of a Gaussian, or units of few values whose energy is linear in them.
 
     Needs:    quadratic and convex terms, and nothing else; at most 4096 units, or 128 where samples have Hessians of their own,
               as where an observed value multiplies the variable.

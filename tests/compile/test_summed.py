@@ -1,0 +1,192 @@
+"""Blocks that are summed out: the free energy, its derivatives and the posterior, against sums that are written out by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from factorgraph import compile as compiler
+from factorgraph.compile.model import Model
+from factorgraph.compile.summed import ENTROPY
+from factorgraph.spec.load import loads
+from factorgraph.training.objective import Batch, View
+
+MACHINE = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [5], domain: binary}
+  Z: {kind: latent, shape: [3], domain: binary}
+functions:
+  W: {type: linear, bias: false}
+factors:
+  interaction:  {type: inner_product, between: [Z, W(Y)], weight: -0.7}
+  visible_bias: {type: bias, of: Y}
+  hidden_bias:  {type: bias, of: Z}
+inference:
+  closed:     {method: marginal, of: Z, beta: BETA}
+  tried:      {method: marginal, of: Z, beta: BETA, solver: enumerate}
+  everything: {method: marginal, of: [Y, Z], beta: BETA}
+  written:    {method: marginal, of: [Y, Z], beta: BETA, solver: enumerate}
+"""
+MIXTURE = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [2]}
+  C: {kind: latent, shape: [3], domain: one_hot}
+  X: {kind: latent, shape: [2]}
+functions:
+  means:   {type: linear, bias: false}
+  loading: {type: linear, bias: false}
+factors:
+  noise: {type: gaussian, between: [Y, means(C) + loading(X)], precision: diagonal, by: C, floor: 0.1}
+  prior: {type: gaussian, of: X, precision: scalar}
+  share: {type: categorical, of: C}
+inference:
+  both:       {method: marginal, of: [C, X], beta: BETA}
+  everything: {method: marginal, of: [Y, C, X], beta: BETA}
+  grid:       {method: marginal, of: [C, X], beta: BETA, solver: {type: grid, range: 12, points: 240}}
+"""
+
+
+def made(text: str, beta: float = 1.0, double: bool = True, seed: int = 3) -> Model:
+    model = compiler.build(loads(text.replace("BETA", f"{beta}")))
+    with torch.no_grad():
+        source = torch.Generator().manual_seed(seed)
+        for each in model.parameters():
+            each.copy_(0.8 * torch.randn(each.shape, generator=source))
+    return model.double() if double else model
+
+
+def bits(units: int) -> Tensor:
+    return torch.tensor(list(itertools.product((0.0, 1.0), repeat=units)), dtype=torch.float64)
+
+
+def free(model: Model, procedure: str, **given: Tensor) -> Tensor:
+    view = View(model, model.program, model.inferences)
+    return Batch(view, model.assign(given), (procedure,), factors=tuple(model.graph.factors)).free_energy()
+
+
+def log_partition(model: Model, procedure: str, **given: Tensor) -> Tensor:
+    return Batch(View(model, model.program, model.inferences), model.assign(given), ()).log_partition(procedure)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_hidden_units_are_summed_in_closed_form(beta: float) -> None:
+    model, y = made(MACHINE, beta), bits(5)
+    energies = torch.stack([model.energy(Y=y, Z=z.expand(32, 3)) for z in bits(3)], 1)
+    right = -torch.logsumexp(-beta * energies, 1) / beta
+    chance = torch.softmax(-beta * energies, 1)
+    tensors = {key: each.detach() for key, each in model.named_parameters()}
+    w, a, c = tensors["functions.W.matrix"], tensors["factors.visible_bias.bias"], tensors["factors.hidden_bias.bias"]
+    formula = y @ a - torch.nn.functional.softplus(beta * (0.7 * y @ w.T - c)).sum(1) / beta
+    torch.testing.assert_close(right, formula, rtol=0, atol=1e-12)
+    for procedure in ("closed", "tried"):
+        torch.testing.assert_close(free(model, procedure, Y=y), right, rtol=0, atol=1e-10)
+        found = model.infer(procedure, Y=y)
+        torch.testing.assert_close(found["Z"], chance @ bits(3), rtol=0, atol=1e-10)
+        torch.testing.assert_close(found.energy, right, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_the_shares_are_means_under_the_posterior_and_add_up(beta: float) -> None:
+    model, y = made(MACHINE, beta), bits(5)
+    energies = torch.stack([model.energy(Y=y, Z=z.expand(32, 3)) for z in bits(3)], 1)
+    chance = torch.softmax(-beta * energies, 1)
+    parts = [model.program.shares(model.graph.factors, {"Y": y, "Z": z.expand(32, 3)}, model.tensors()) for z in bits(3)]
+    for procedure in ("closed", "tried"):
+        shares = model.infer(procedure, Y=y).shares
+        for key in model.graph.factors:
+            right = sum(chance[:, place] * part[key] for place, part in enumerate(parts))
+            torch.testing.assert_close(shares[key], right, rtol=0, atol=1e-10)
+        torch.testing.assert_close(shares[ENTROPY], (chance * chance.log()).sum(1) / beta, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_the_partition_function_of_a_machine_is_that_of_all_its_states(beta: float) -> None:
+    model = made(MACHINE, beta)
+    assert model.plan.procedures["everything"].closed == ("Y",)  # the larger half: 8 values of Z are tried, and not 256
+    energies = torch.stack([model.energy(Y=y[None], Z=z[None]) for y in bits(5) for z in bits(3)])
+    for procedure in ("everything", "written"):
+        found = log_partition(model, procedure, Y=bits(5))
+        torch.testing.assert_close(found, torch.logsumexp(-beta * energies, 0) / beta, rtol=0, atol=1e-10)
+
+
+def direct(model: Model, y: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """F and the chance of each choice by torch's own Gaussians, for ``beta`` 1: Y given C is Gaussian once X is integrated."""
+    found = {key: each.detach() for key, each in model.named_parameters()}
+    loading, means = found["functions.loading.matrix"], found["functions.means.matrix"]
+    variance = torch.exp(-found["factors.noise.log_precision"]) + 0.1
+    width = torch.exp(-found["factors.prior.log_precision"])
+    logs = []
+    for choice in range(3):
+        covariance = variance[choice].diag() + width * loading @ loading.T
+        logs.append(torch.distributions.MultivariateNormal(means[:, choice], covariance).log_prob(y))
+    joint = torch.stack(logs, 1) + torch.log_softmax(found["factors.share.logits"], 0)
+    return -torch.logsumexp(joint, 1), torch.softmax(joint, 1)
+
+
+def test_gaussians_are_integrated_for_each_choice() -> None:
+    model, y = made(MIXTURE), torch.randn(7, 2, dtype=torch.float64)
+    right, chance = direct(model, y, 1.0)
+    torch.testing.assert_close(free(model, "both", Y=y), right, rtol=0, atol=1e-10)
+    torch.testing.assert_close(model.infer("both", Y=y)["C"], chance, rtol=0, atol=1e-10)
+    torch.testing.assert_close(log_partition(model, "everything", Y=y), torch.zeros(1).double(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_a_grid_comes_to_the_same_as_the_closed_form(beta: float) -> None:
+    model, y = made(MIXTURE, beta), torch.randn(3, 2, dtype=torch.float64)
+    exact, grid = model.infer("both", Y=y), model.infer("grid", Y=y)
+    torch.testing.assert_close(grid.energy, exact.energy, rtol=0, atol=1e-6)
+    for key in ("C", "X"):
+        torch.testing.assert_close(grid[key], exact[key], rtol=0, atol=1e-6)
+    for key, share in exact.shares.items():
+        torch.testing.assert_close(grid.shares[key], share, rtol=0, atol=1e-6)
+
+
+# --- derivatives ----------------------------------------------------------------------------------------------------------------
+
+
+def test_derivatives_of_every_order_are_those_of_the_free_energy() -> None:
+    """By the observed variables twice, where they may take any value, and by parameters of their gradient."""
+    for text, procedure, units in ((MACHINE, "closed", 5), (MACHINE, "tried", 5), (MIXTURE, "both", 2)):
+        model = made(text, 0.9)
+        y = torch.randn(2, units, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda y, m=model, p=procedure: free(m, p, Y=y), (y,))
+        assert torch.autograd.gradgradcheck(lambda y, m=model, p=procedure: free(m, p, Y=y), (y,))
+        for parameter in model.parameters():
+            slope = torch.autograd.grad(free(model, procedure, Y=y).square().sum(), parameter)[0]
+            flat = parameter.detach().view(-1)
+            for place in range(0, len(flat), 3):
+                kept = flat[place].item()
+                ends = []
+                for move in (1e-5, -1e-5):
+                    flat[place] = kept + move
+                    ends.append(free(model, procedure, Y=y).square().sum().item())
+                flat[place] = kept
+                assert slope.view(-1)[place].item() == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-6)
+
+
+def test_a_loss_that_sees_other_factors_takes_their_mean_under_the_procedure_s_posterior() -> None:
+    model, y = made(MACHINE), bits(5)
+    batch = Batch(View(model, model.program, model.inferences), {"Y": y}, ("closed",), factors=("interaction",))
+    energies = torch.stack([model.energy(Y=y, Z=z.expand(32, 3)) for z in bits(3)], 1)
+    chance = torch.softmax(-energies, 1)
+    pairs = [{"Y": y, "Z": z.expand(32, 3)} for z in bits(3)]
+    seen = torch.stack([model.program.shares(("interaction",), each, model.tensors())["interaction"] for each in pairs], 1)
+    torch.testing.assert_close(batch.free_energy(), (chance * (seen + chance.log())).sum(1), rtol=0, atol=1e-10)
+    bias = model.get_parameter("factors.hidden_bias.bias")
+    (slope,) = torch.autograd.grad(batch.free_energy().sum(), bias)
+    (right,) = torch.autograd.grad((chance * (seen + chance.log())).sum(), bias)
+    torch.testing.assert_close(slope, right, rtol=0, atol=1e-10)
+    assert slope.abs().max() > 0.1
+
+
+def test_single_precision_follows_double() -> None:
+    y = torch.randn(9, 2)
+    single, double = made(MIXTURE, double=False), made(MIXTURE)
+    torch.testing.assert_close(free(single, "both", Y=y), free(double, "both", Y=y.double()).float(), rtol=1e-5, atol=1e-5)
+    assert log_partition(single, "everything", Y=y).dtype == torch.float64
