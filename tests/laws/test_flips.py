@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
+from factorgraph.compile.summed import Summed
 from factorgraph.errors import SpecError
 from factorgraph.losses._flips import FlipsLeaf, flips
 from factorgraph.registry import leaves
@@ -115,9 +116,9 @@ def test_in_pieces_it_is_the_same_and_so_is_its_gradient(loss: str, monkeypatch:
     sizes: list[int] = []
     energy = Batch.energy
 
-    def counted(self: Batch, known: Mapping[str, Tensor]) -> Tensor:
+    def counted(self: Batch, known: Mapping[str, Tensor], sums: Sequence[Summed]) -> Tensor:
         sizes.append(self.size)
-        return energy(self, known)
+        return energy(self, known, sums)
 
     monkeypatch.setattr(objective, "AT_ONCE", 4 * 3 * 6)  # numbers of four neighbours of three rows
     monkeypatch.setattr(Batch, "energy", counted)
