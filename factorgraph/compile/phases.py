@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from factorgraph.compile.gradients import moved_by
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.plan import PhasePlan, ProcedurePlan
 from factorgraph.compile.planner import visible
-from factorgraph.errors import Issue, SpecError, issue
+from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.model import Graph, Id
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.losses._loss import LossLeaf
@@ -55,14 +56,17 @@ def plan_phases(
             *_twice(graph, procedures, name, phase),
             *_early(graph, procedures, used),
         ]
+        sides: list[PhasePlan] = []
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used, taken)
             if not plan.parameters and 0 not in (phase.steps, phase.epochs):
                 what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
                 fix = "train something that its loss reaches, or leave train out"
                 wrong.append(issue("FG405", what, ("learning", name), fix=fix))
-            found.append(plan)
+            sides.append(plan)
             taken |= {owner_of(each) for each in plan.parameters}
+        found += sides
+        wrong += _shared(base.spec, name, phase, sides)
     if wrong:
         raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
     return tuple(found)
@@ -123,6 +127,14 @@ def loss_factors(graph: Graph, phase: Phase, term: LossTerm) -> tuple[str, ...]:
     return tuple(key for key in visible(graph, term.only, term.without) if key in within)
 
 
+def read_by(graph: Graph, key: str, phase: Phase, player: str, term: str) -> dict[str, tuple[Id, ...]]:
+    """The values of the expressions that a loss of a side reads, by its fields, at all of their slots."""
+    name, _, slots = key.partition("[")
+    side = ("players", player) if phase.players else ()
+    base = ("learning", name, *map(int, re.findall(r"\d+", slots)), *side, "loss", term)
+    return {str(path[-1]): ids for path, ids in graph.entries.items() if path[:-1] == base}
+
+
 def owner_of(address: str) -> str:
     """``functions.encoder.activation.threshold`` belongs to ``functions.encoder.activation``."""
     return address.rsplit(".", 1)[0]
@@ -150,7 +162,7 @@ def _side(
     used: tuple[str, ...],
     taken: Collection[str],
 ) -> PhasePlan:
-    reached = _reached(graph, procedures, phase, side, used, taken)
+    reached = _reached(graph, procedures, key, phase, player, side, used, taken)
     wanted = reached if side.train is None else [each for each in reached if _trained(each, side.train)]
     taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
     needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
@@ -160,7 +172,9 @@ def _side(
 def _reached(
     graph: Graph,
     procedures: Mapping[str, ProcedurePlan],
+    key: str,
     phase: Phase,
+    player: str,
     side: Player,
     used: tuple[str, ...],
     taken: Collection[str],
@@ -169,27 +183,29 @@ def _reached(
     named = named_procedures(graph)
     values: set[Id] = set()
     owners: set[str] = set()
-    for term in side.loss.values():
+    for name, term in side.loss.items():
         leaf = _leaf(term)
+        values |= graph.leading_to(each for ids in read_by(graph, key, phase, player, name).values() for each in ids)
+        if leaf.moves_stand_ins:
+            values |= graph.leading_to(each.id for made in leaf.stand_ins() for each in graph.slots_of(made))
+            continue
         passes = used if leaf.sees_energy else _named(procedures, leaf.students())
-        for key in passes:
-            values |= _ancestors(graph, reads(graph, named[key]).get("by", {}).values())
-            through, made = moved_by(graph, named[key])
-            values |= _ancestors(graph, through)
+        for procedure in passes:
+            values |= graph.leading_to(reads(graph, named[procedure]).get("by", {}).values())
+            through, made = moved_by(graph, named[procedure])
+            values |= graph.leading_to(through)
             owners |= made
-            method = named[key].method
+            method = named[procedure].method
             if isinstance(method, Layered) and method.gradient == "unroll":
-                owner = f"inference.{key}"
+                owner = f"inference.{procedure}"
                 own = owner in taken or side.train is None or _trained(owner + ".", side.train)
-                values |= _ancestors(graph, reads_through(graph, named[key], own))
-                owners |= {owner} | made_of(graph, named[key], own)
+                values |= graph.leading_to(reads_through(graph, named[procedure], own))
+                owners |= {owner} | made_of(graph, named[procedure], own)
         if leaf.sees_energy:
-            factors = loss_factors(graph, phase, term)
-            owners |= {f"factors.{key}" for key in factors if graph.factors[key].weight != 0}
-            values |= _ancestors(
-                graph, (each for key in factors if graph.factors[key].weight for each in graph.factors[key].arguments)
-            )
-    owners |= {f"functions.{function}" for key in values if (function := getattr(graph.values[key], "function", None))}
+            factors = [each for factor in loss_factors(graph, phase, term) if (each := graph.factors[factor]).weight != 0]
+            owners |= {f"factors.{each.id}" for each in factors}
+            values |= graph.leading_to(argument for each in factors for argument in each.arguments)
+    owners |= {f"functions.{function}" for each in values if (function := getattr(graph.values[each], "function", None))}
     return [each for each in addresses(graph) if owner_of(each) in owners and not declared(graph, each).kept]
 
 
@@ -198,10 +214,6 @@ def addresses(graph: Graph) -> list[str]:
     functions = [f"functions.{key}.{name}" for key, node in graph.functions.items() for name in node.parameters]
     factors = [f"factors.{key}.{name}" for key, factor in graph.factors.items() for name in factor.parameters]
     return [*functions, *factors, *(f"{owner}.{name}" for owner, own in freed(graph).items() for name in own)]
-
-
-def _ancestors(graph: Graph, ids: Iterable[Id]) -> set[Id]:
-    return {key for each in ids for key in graph.ancestors(each)}
 
 
 def _trained(address: str, names: tuple[str, ...]) -> bool:
@@ -301,6 +313,25 @@ def _summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: t
                 what = f'"{key}" reads {other}, which "{by[other]}" sums out: a factor ties what is summed apart'
                 yield issue("FG455", what, ("inference", plan.name, "of"), fix=f"one procedure, of: [{of}]")
             by |= dict.fromkeys(plan.block, key)
+
+
+def _shared(spec: Spec, name: str, phase: Phase, sides: Iterable[PhasePlan]) -> Iterator[Issue]:
+    """Players of a phase that train one and the same parameter: each would undo what the other has done."""
+    first: dict[str, str] = {}
+    for side in sides:
+        both = next((each for each in side.parameters if each in first), None)
+        if both is not None:
+            other = spec.document.place(_trains(name, phase, first[both]), "value")
+            what = f'the players "{first[both]}" and "{side.player}" both train {both}'
+            note = f'"{first[both]}" is at {other.address or f"{other.file}:{other.line}"}'
+            fix = f"train of {side.player}: what is its own"
+            yield issue("FG460", what, _trains(name, phase, side.player), notes=(note,), fix=fix)
+        first |= dict.fromkeys(side.parameters, side.player)
+
+
+def _trains(name: str, phase: Phase, player: str) -> Path:
+    path = ("learning", name, "players", player)
+    return path if phase.players[player].train is None else (*path, "train")
 
 
 def _early(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:

@@ -1,8 +1,42 @@
 # Made by tools/stubs.py from the classes of the leaves: what Python may write of them. See factorgraph/spec/forms.py.
 from collections.abc import Sequence
+from typing import Literal
 
 from factorgraph.spec.forms import LossForm
-from factorgraph.spec.handles import Name, Number
+from factorgraph.spec.handles import Expressed, Name, Number
+
+class Adversarial(LossForm):
+    r"""Lowers the energy of the data and raises that of what another player puts in their place: the critic's side of a game.
+
+    .. math:: \frac{1}{n} \sum_Y \log(1 + e^{F(Y)}) + \log(1 + e^{-F(\tilde Y)}), \qquad
+              \frac{1}{n} \sum_Y F(Y) + \max(0, m - F(\tilde Y))
+
+    Logistic, minus the energy is the logit of being real; hinge, nothing is pushed up beyond the margin.
+
+    Promises: no gradient reaches what makes the stand-in, which is held fixed.
+    Shapes:   energies (batch,) -> a number, averaged over the batch, summed over the slots of the stand-in.
+    Units:    the margin is an energy, per sample.
+    Source:   Goodfellow et al., NeurIPS 2014, equation 1; hinge: Zhao, Mathieu & LeCun, arXiv:1609.03126, equation 1.
+
+    Options:
+        fake: the variable that stands for the data
+        form: how energies are pulled apart
+        margin: of hinge: the energy above which nothing is pushed up
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        fake: Name,
+        form: Literal['logistic', 'hinge'] = 'logistic',
+        margin: Number = 1.0,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
 
 class Energy(LossForm):
     r"""Lowers the energy of the data, with the latent variables where inference put them.
@@ -23,6 +57,35 @@ class Energy(LossForm):
     def __init__(
         self,
         *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
+class Fool(LossForm):
+    r"""Lowers the energy of what is put in the data's place by moving that, not the energy: the generator's side of a game.
+
+    .. math:: \frac{1}{n} \sum_Y \log(1 + e^{F(\tilde Y)}), \qquad \frac{1}{n} \sum_Y F(\tilde Y)
+
+    Logistic, this is minus the logarithm of how real it looks, which has a slope where the critic is sure; hinge, the energy.
+
+    Promises: gradients reach what makes the stand-in, and nothing else.
+    Shapes:   energies (batch,) -> a number, averaged over the batch, summed over the slots of the stand-in.
+    Source:   Goodfellow et al., NeurIPS 2014, section 3; hinge: Zhao, Mathieu & LeCun, arXiv:1609.03126, equation 2.
+
+    Options:
+        fake: the variable that stands for the data
+        form: that of the critic's loss
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        fake: Name,
+        form: Literal['logistic', 'hinge'] = 'logistic',
         weight: Number = 1.0,
         only: Name | Sequence[Name] | None = None,
         without: Name | Sequence[Name] = ...,
@@ -135,6 +198,31 @@ class PseudoLikelihood(LossForm):
     def __init__(
         self,
         *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
+class PullingAway(LossForm):
+    r"""Turns the codes of different samples at right angles, so that a generator does not say one thing over and over.
+
+    .. math:: \frac{1}{n (n - 1)} \sum_i \sum_{j \ne i} \left(\frac{s_i' s_j}{\lVert s_i \rVert \lVert s_j \rVert}\right)^2
+
+    Promises: from 0, all at right angles, to 1, all along one line; the length of a code does not matter.
+    Shapes:   s (batch, *shape) -> a number, averaged over pairs of samples, summed over slots.
+    Source:   Zhao, Mathieu & LeCun, arXiv:1609.03126, equation 14.
+
+    Options:
+        of: the value whose samples are kept apart, such as an encoder of what is made
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        of: Expressed,
         weight: Number = 1.0,
         only: Name | Sequence[Name] | None = None,
         without: Name | Sequence[Name] = ...,

@@ -26,6 +26,8 @@ class LossLeaf(Loss, ABC):
 
     is_mean: ClassVar[bool] = False  # is the mean of the energy itself, as curved as its factors are
 
+    moves_stand_ins: ClassVar[bool] = False  # gradients reach what makes its stand-ins, and nothing else
+
     def needs(self) -> tuple[Need, ...]:
         """What it asks of the energy as a function of what is observed, and is refused without."""
         return ()
@@ -44,6 +46,10 @@ class LossLeaf(Loss, ABC):
 
     def partitions(self) -> tuple[str, ...]:
         """Procedures whose sum over everything it needs."""
+        return ()
+
+    def stand_ins(self) -> tuple[str, ...]:
+        """Variables that it puts in the place of those that they stand for."""
         return ()
 
     @abstractmethod

@@ -251,14 +251,13 @@ class Trainer:
         known = {key: each for key, each in drawn.codes.items() if key in side.plan.procedures}
         with self._precision():
             learning = Learning(seed, purpose[1:], stretch.learned, self.memory.of(drawn.index))
-            view, phase, procedures = stretch.view, stretch.phase, stretch.procedures
-            outcome = evaluate(view, phase, side.player, procedures, given, learning, drawn.present, known)
+            outcome = evaluate(stretch, side, given, learning, drawn.present, known)
         self.memory.keep(drawn.index, outcome.batch.found)
         if side.names:
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             self.dependent.count(stretch.id, learning.dependent)
             side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
-            self.model.project(view.graph, view.inferences, stretch.trained | stretch.free)
+            self.model.project(stretch.view.graph, stretch.view.inferences, side.owners)  # others stay as they are to the bit
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
         self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss))
         if self.tuning is not None:

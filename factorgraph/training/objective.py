@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
-from factorgraph.compile.phases import loss_factors
+from factorgraph.compile.phases import loss_factors, read_by
 from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
@@ -29,7 +29,7 @@ from factorgraph.spec.references import standing_for
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from factorgraph.spec.blocks import Phase, Player
+    from factorgraph.training.sides import Side, Stretch
 
 AT_ONCE = 2**22  # numbers of what stands in the batch's place, 16 MiB of float32: what is made of them is some times as much
 
@@ -72,6 +72,7 @@ class Batch:
     procedures: tuple[str, ...]
     learning: Learning | None = None
     factors: tuple[str, ...] = ()
+    reads: Mapping[str, tuple[Id, ...]] = field(default_factory=dict)  # values of the loss's own expressions, by its fields
     shares: dict[str, Tensor] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     present: Mapping[str, Tensor] = field(default_factory=dict)  # of each variable that rows lack, which have it: (batch,)
@@ -126,7 +127,8 @@ class Batch:
         several = len(next(iter(others.values()))) // self.size
         beside = {key: each for key, each in self.given.items() if key not in others}
         given = {**(beside if several == 1 else {key: _tiled(each, several) for key, each in beside.items()}), **others}
-        return replace(self, given=given, learning=self.learning_of(given), shares={}, found={})
+        learning = None if self.learning is None else self.learning.beside(others)
+        return replace(self, given=given, learning=learning, shares={}, found={})
 
     def far(self, others: Mapping[Id, Tensor]) -> Tensor:
         """(several * batch,): F at other tensors, as :meth:`at` takes them. Where they are many it is evaluated in pieces, each
@@ -149,6 +151,21 @@ class Batch:
         slots = self.view.graph.slots_of(stand_in)
         known = self.values(tuple(each.id for each in slots), self.inferred())
         return {each.stands_for: known[each.id] for each in slots if each.stands_for is not None}
+
+    def by_slot(self, stand_in: str) -> list[Tensor]:
+        """(batch,): F as :meth:`free_energy`, at each slot of a stand-in: of its factors, and of those without slots."""
+        self.free_energy()
+        factors = self.view.graph.factors
+        found = []
+        for each in self.view.graph.slots_of(stand_in):
+            beside = (share for key, share in self.shares.items() if _agree(factors[key].slots, each.slots))
+            found.append(sum(beside, self.zero().expand(self.size)))
+        return found
+
+    def read(self, field: str) -> list[Tensor]:
+        """(batch, *shape): what an expression of the loss is, at each of its slots."""
+        known = self.values(self.reads[field], self.inferred())
+        return [known[each] for each in self.reads[field]]
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
         """Values of the graph, from those of its variables, as the energy sees them."""
@@ -178,25 +195,25 @@ class Outcome:
 
 
 def evaluate(
-    view: View,
-    phase: Phase,
-    side: Player,
-    procedures: tuple[str, ...],
+    stretch: Stretch,
+    side: Side,
     given: Mapping[Id, Tensor],
     learning: Learning | None = None,
     present: Mapping[str, Tensor] | None = None,
     found: Mapping[str, Found] | None = None,
 ) -> Outcome:
-    """The side's loss on a batch, differentiable by what it trains, and what the log says of it.
+    """The loss of a side of a phase on a batch, differentiable by what it trains, and what the log says of it.
 
     ``found``: what procedures are known to find for the batch; they are not run.
     """
-    batch = Batch(view, given, procedures, learning, found=dict(found or {}), present=present or {})
+    view, phase = stretch.view, stretch.phase
+    batch = Batch(view, given, stretch.procedures, learning, found=dict(found or {}), present=present or {})
     loss = batch.zero()
     shares: dict[str, Tensor] = {}
-    for term in side.loss.values():
+    for name, term in side.player.loss.items():
         assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
         batch.factors = loss_factors(view.graph, phase, term)
+        batch.reads = read_by(view.graph, stretch.id, phase, side.plan.player, name)
         loss = loss + term.weight * term.loss.value(batch)
         shares.update(batch.shares)
     entropy = shares[ENTROPY].mean() if ENTROPY in shares else batch.zero() + float("nan")
@@ -222,6 +239,10 @@ def _again(batch: Batch) -> Tensor:
 def _tiled(each: Tensor, several: int) -> Tensor:
     """(batch, *shape) -> (several * batch, *shape)"""
     return each.expand(several, *each.shape).reshape(several * each.shape[0], *each.shape[1:])
+
+
+def _agree(slots: Mapping[str, int], others: Mapping[str, int]) -> bool:
+    return all(others.get(index, slot) == slot for index, slot in slots.items())
 
 
 def _mean(share: Tensor | None, batch: Batch) -> Tensor:

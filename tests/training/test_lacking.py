@@ -80,9 +80,7 @@ def test_gradients_are_those_of_each_factor_over_its_own_rows():
     labels = torch.where(there[:, None], torch.eye(5)[torch.arange(8) % 5], torch.zeros(8, 5))
     given = model.assign({"X": x, "L": labels})
     parameters = list(model.parameters())
-    outcome = evaluate(
-        stretch.view, stretch.phase, stretch.phase.sides()["model"], stretch.procedures, given, present={"L": there}
-    )
+    outcome = evaluate(stretch, stretch.sides()[0], given, present={"L": there})
     found = torch.autograd.grad(outcome.loss, parameters)
     solution = model.infer("code", X=x, L=labels)
     shares = model.program.shares(tuple(model.graph.factors), solution.variables, model.tensors())

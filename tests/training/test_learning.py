@@ -137,7 +137,7 @@ def test_no_gradient_reaches_what_is_kept_in_a_step() -> None:
     for stretch in stretches(model, rows=40):
         for side in stretch.sides():
             assert not set(side.names) & set(MEANS)
-            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, {"Y": y}, learning())
+            outcome = evaluate(stretch, side, {"Y": y}, learning())
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             assert all(each is not None for each in gradients)
     assert all(each.grad is None and not each.requires_grad for each in model.buffers())

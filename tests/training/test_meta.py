@@ -33,7 +33,7 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
     for stretch in stretches(model, rows=100):
         stretch.begin()
         for side in stretch.sides():
-            outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+            outcome = evaluate(stretch, side, given)
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             assert any(each is not None for each in gradients)
             side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
