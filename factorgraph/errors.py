@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Path = tuple[str | int, ...]
+BY_NAME = ("dims", "indices", "use", "variables", "functions", "factors", "inference")  # blocks of which fragments have their own
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,13 @@ def _excerpt(place: Place) -> list[str]:
 
 
 def address(path: Path) -> str:
-    """``("factors", "fit", "between", 0)`` as users write it: ``factors.fit.between.0``."""
+    """``("factors", "fit", "between", 0)`` as users write it: ``factors.fit.between.0``.
+
+    What a fragment gives is called after it: ``("factors", "first.sparsity")`` is ``first.factors.sparsity``.
+    """
+    if len(path) > 1 and path[0] in BY_NAME and "." in str(path[1]):
+        fragment, _, name = str(path[1]).rpartition(".")
+        path = (fragment, path[0], name, *path[2:])
     return ".".join(str(part) for part in path)
 
 

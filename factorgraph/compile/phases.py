@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def phases(spec: Spec) -> Iterator[tuple[str, str, Phase]]:
     """Every phase at every slot of its index, in order: (id, name in the spec, phase)."""
     for name, declared in spec.learning.items():
-        for slots in declared.scales.all_slots(declared.per):
+        for slots in declared.every_slot():
             yield name + "".join(f"[{each}]" for each in slots.values()), name, declared.at(slots)
 
 
@@ -82,7 +82,7 @@ def check_changes(spec: Spec, base: Graph, graphs: Mapping[str, Graph]) -> None:
     for key, name, phase in phases(spec):
         path = ("learning", name, "set")
         for address in phase.set:
-            if address.split(".")[0] not in CHANGEABLE:
+            if _block_of(address, spec) not in CHANGEABLE:
                 what = f'a phase cannot change "{address}" for its time'
                 wrong.append(issue("FG408", what, (*path, address), on="key", allowed=", ".join(CHANGEABLE[:3])))
         if key in graphs and {each: shape_of(graphs[key], each) for each in addresses(graphs[key])} != sizes:
@@ -90,6 +90,12 @@ def check_changes(spec: Spec, base: Graph, graphs: Mapping[str, Graph]) -> None:
             wrong.append(issue("FG408", what, path))
     if wrong:
         raise SpecError(wrong)
+
+
+def _block_of(address: str, spec: Spec) -> str:
+    """The block that an address is in, of the spec or of a fragment."""
+    first, _, rest = address.partition(".")
+    return _block_of(rest, spec.use[first].spec) if rest and first in spec.use else first
 
 
 def shape_of(graph: Graph, address: str) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ from factorgraph.graph.texts import slot_text, slot_words
 from factorgraph.graph.unroll import Broken, Slots, Unroller
 from factorgraph.spec.blocks import single_loss
 from factorgraph.spec.expressions import Call, Expression
-from factorgraph.spec.slots import used_indices
 
 _TARGETED = {"start": "is the start of", "by": "gives"}  # fields of a procedure that give a value to each variable of its `of`
 
@@ -76,7 +75,7 @@ class Entries:
         expressions = {each.path[len(entry.path)] for each in read}
         constants = [value for key, value in entry.leaf.values.items() if key not in expressions]
         for text in _texts([*constants, entry.written_weight]):
-            yield from used_indices(text, self.names.indices)
+            yield from entry.leaf.used_indices(text)
 
     def _compared(self, leaf: Any, read: list[Source], values: list[Id], slots: Slots) -> None:
         """What stands in one list is compared with each other."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.errors import Issue, Path
+from factorgraph.errors import Issue, Path, address
 from factorgraph.graph.builtin import BUILTIN
 from factorgraph.registry import leaves
 from factorgraph.spec.expressions import Binary, Call, Expression, Negate, Node, Read
@@ -183,7 +183,7 @@ class Names:
         own = ", ".join(self.order(self.free_of[name]))
         many = f"one value for each {own}, not for each {index}"
         message = f"{name} has {many if own else f'only one value, none for each {index}'}"
-        fix = f"give it one: variables.{name}.per: {index}" if self.variables[name].is_ is None else ""
+        fix = f"give it one: {address(('variables', name, 'per'))}: {index}" if self.variables[name].is_ is None else ""
         return Issue("FG253", message, path, span=span, fix=fix)
 
     def _in_dim(self, node: Read, name: str, path: Path) -> Iterator[Issue]:
@@ -224,7 +224,7 @@ class Names:
 def removed_index(node: Call) -> str | None:
     """The ``t`` of ``sum(A, t)``."""
     last = node.arguments[-1]
-    return last.name[0] if isinstance(last, Read) and len(last.name) == 1 and last.slot is None and not last.output else None
+    return ".".join(last.name) if isinstance(last, Read) and last.slot is None and not last.output else None
 
 
 def _in_method(node: Call, target: Target, path: Path) -> Iterator[Issue]:

@@ -61,10 +61,6 @@ def resolve_value(graph: Graph, expression: Expression, slots: Mapping[str, int]
 
 
 def _resolve(spec: Spec) -> Graph:
-    if spec.use:
-        name = next(iter(spec.use))
-        message = "fragments are in the language, but this version cannot use them yet"
-        raise SpecError(Issue("FG259", message, ("use", name), "key", fix="copy the fragment's entries into this file"))
     unroller = Unroller(Names(spec), Draft())
     for source in _definitions(unroller.names):
         unroller.check(source)

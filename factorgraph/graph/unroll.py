@@ -172,9 +172,9 @@ class Unroller:
         """A dim, which may itself be an expression over dims, as a number."""
         spec, slot = self.names.spec, node.slot
         if slot is not None and slot.index is not None and slot.index in self.names.indices:
-            self._bound(slot.index, node.name[0], path, node, slots)
+            self._bound(slot.index, ".".join(node.name), path, node, slots)
         try:
-            number = Constants(spec.dims, slots, indices=spec.indices).evaluate(_dim_text(node))
+            number = Constants(spec.dims, slots, indices=spec.indices).read(node)
         except ExpressionError as error:
             error.span = node.span if error.path is None else error.span
             raise SpecError(error.issue(path)) from None
@@ -199,7 +199,7 @@ class Unroller:
     def _reduced(self, operator: Literal["sum", "mean"], node: Call, path: Path, slots: Slots) -> Id | None:
         removed = node.arguments[1]
         assert isinstance(removed, Read), "what is no index is found before"
-        index = removed.name[0]
+        index = ".".join(removed.name)
         found = (self._value(node.arguments[0], path, {**slots, index: at}) for at in range(self.names.indices[index]))
         parts = tuple(each for each in found if each is not None)
         if not parts:
@@ -305,14 +305,6 @@ def _stage(kind: str, leaf: Function) -> Function:
 def _without_output(node: Call) -> tuple[int, int]:
     """The characters of ``pool(H)`` in ``pool(H).what``."""
     return node.span if node.output is None else (node.span[0], node.span[1] - len(f".{node.output}"))
-
-
-def _dim_text(node: Read) -> str:
-    if node.slot is None:
-        return node.name[0]
-    index, offset = node.slot.index, node.slot.offset
-    inside = str(offset) if index is None else index if offset == 0 else f"{index}{offset:+d}"
-    return f"{node.name[0]}[{inside}]"
 
 
 def _place(path: Path, node: Tree) -> Written:

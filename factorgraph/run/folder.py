@@ -1,6 +1,6 @@
 """The run folder: everything that one training wrote, and how it is made, locked, read again and gone on with.
 
-``run.json`` (what ran, where, how it ended), ``spec.yaml``, ``spec.full.yaml``, ``plan.json``, ``data.json``,
+``run.json`` (what ran, where, how it ended), ``spec.yaml``, its fragments, ``spec.full.yaml``, ``plan.json``, ``data.json``,
 ``preprocessing.safetensors``, ``metrics.jsonl``, ``log.txt``, ``checkpoints/``, ``figures/``, ``cache/`` (what could be made
 again) and, last, ``done``. A folder that came from a stranger is read with every size bounded, no link followed and nothing
 executed.
@@ -46,10 +46,22 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 REQUIRED = ("run.json", "spec.yaml")  # without these a folder is no run
+OWN = (
+    *("run.json", "spec.yaml", "spec.full.yaml", "plan.json", "data.json", "preprocessing.safetensors", "metrics.jsonl"),
+    *("log.txt", "checkpoints", "figures", "cache", "done", "lock.json"),
+)
 FINISHED = "finished"  # the one exit reason after which `done` is written
 EARLIER = 100  # earlier sittings that run.json remembers
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def refuses(name: str) -> str:
+    """Why a fragment's file cannot have this name in a run; empty where it can."""
+    parts = PurePosixPath(name).parts
+    if parts[0] in OWN:
+        return "has the name of what every run holds"
+    return "" if all(map(_PART.fullmatch, parts)) else "is called by more than letters, digits, _, - and ."
 
 
 class RunFolder:
@@ -180,7 +192,7 @@ class RunFolder:
         path = self._inside(name)
         if not path.parent.is_dir():
             with reporting(f"making {path.parent.name}", self.path, 0, "the run is as it was"):
-                self._files.make_folder(path.parent)
+                make_folders(path.parent, self._files)
         atomic_write(path, data.encode() if isinstance(data, str) else data, self._files)
         return path
 

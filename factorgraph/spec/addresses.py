@@ -69,9 +69,17 @@ SCALAR, ANYTHING = _scalar(""), _anything("")
 
 
 def resolve(document: Document, address: str) -> tuple[Document, Path]:
-    """The exact path of an address, in the document with the short forms on the way written out. Raises :class:`AddressError`."""
+    """The exact path of an address, in the document with the short forms on the way written out. Raises :class:`AddressError`.
+
+    What a fragment's entry is to be, ``first.factors.sparsity.weight``, is said in the ``with`` of its use.
+    """
     parts, done = address.split("."), 0
     path: Path = ()
+    use = document.values.get("use")
+    if len(parts) > 1 and isinstance(use, Mapping) and parts[0] in use and parts[0] not in FILE_KEYS:
+        path, written = ("use", parts[0]), use[parts[0]]
+        document = document if isinstance(written, Mapping) else document.edit(path, long_form(written, "file"), "", at=path)
+        return document, (*path, "with", ".".join(parts[1:]).removeprefix("dims."))
     here = Here(FILE_KEYS, lambda key: _block(document, key))
     while parts:
         value = document.get(path) if document.has(path) else None

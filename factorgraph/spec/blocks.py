@@ -34,6 +34,7 @@ from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.constants import Count, NonNegative, Real, Share, Whole
 from factorgraph.spec.expressions import Expression
 from factorgraph.spec.lists import Names, listed
+from factorgraph.spec.references import Reference
 from factorgraph.spec.syntax import ExpressionError
 from factorgraph.structure import Leaf, Loss, Source
 
@@ -70,14 +71,14 @@ class Variable(Entry):
     kind: Literal["observed", "latent", "noise"] | None = Field(default=None, description="who gives its value")
     shape: Size | None = Field(default=None, description="the shape of one sample")
     domain: Literal["real", "nonnegative", "binary", "one_hot", "simplex"] = Field(default="real", description="its values")
-    per: str | None = Field(default=None, description="an index: one for each of its slots")
+    per: Reference | None = Field(default=None, description="an index: one for each of its slots")
     given: Literal["always", "training"] = Field(default="always", description="training: known when learning, predicted later")
     distribution: Annotated[Distribution | None, BeforeValidator(lambda v: v if v is None else long_form(v))] = Field(
         default=None, description="what noise is drawn from"
     )
     is_: Expression | None = Field(default=None, alias="is", description="makes it derived: an expression")
     start: Expression | None = Field(default=None, description="its value where what it reads has no such slot")
-    stands_for: str | None = Field(default=None, description="the variable in whose place losses may put it")
+    stands_for: Reference | None = Field(default=None, description="the variable in whose place losses may put it")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -31,19 +31,24 @@ def changed(spec: Spec, changes: Mapping[str, Any], origin: str) -> Spec:
 
 
 def edited(
-    document: Document, changes: Mapping[str, Any], origin: str, at: At, texts: Mapping[str, str] | None = None
+    document: Document,
+    changes: Mapping[str, Any],
+    origin: str,
+    at: At,
+    texts: Mapping[str, str] | None = None,
+    there: Document | None = None,
 ) -> Document:
-    """The document with other values at addresses. ``at``: where a change stands in this very document, if it does."""
+    """The document with other values at addresses. ``at``: where a change stands in this very document, or in ``there``."""
     issues: list[Issue] = []
-    for written, given in changes.items():
-        text = (texts or {}).get(written) or f"{written}={_flow(given)}"
-        key, value = _into_fragment(document, written, given)
+    for key, value in changes.items():
+        text = (texts or {}).get(key) or f"{key}={_flow(value)}"
         try:
             document, path = addresses.resolve(document, key)
         except addresses.AddressError as error:
-            issues.append(_no_address(document, key, error, at(written), Place(origin, 1, 1, 1, 1, text, origin)))
+            shown = Place(origin, 1, 1, 1, 1, text, origin)
+            issues.append(_no_address(document, key, error, None if there else at(key), shown))
             continue
-        document = _without_other_length(document, path, origin).edit(path, value, origin, text, at=at(written))
+        document = _without_other_length(document, path, origin).edit(path, value, origin, text, at=at(key), there=there)
     if issues:
         raise SpecError(issues)
     return document
@@ -56,16 +61,6 @@ def _without_other_length(document: Document, path: Path, origin: str) -> Docume
         return document
     phase = document.values["learning"][path[1]]
     return document.edit(path[:2], {key: each for key, each in phase.items() if key != other}, origin)
-
-
-def _into_fragment(document: Document, key: str, value: Any) -> tuple[str, Any]:
-    """``first.factors.sparsity.weight`` is what ``use.first.with`` says of the fragment's address ``factors.sparsity.weight``."""
-    name, _, rest = key.partition(".")
-    use = document.values.get("use")
-    if rest and isinstance(use, Mapping) and name in use:
-        given = use[name].get("with", {}) if isinstance(use[name], Mapping) else {}
-        return f"use.{name}.with", {**given, rest.removeprefix("dims."): value}
-    return key, value
 
 
 def _no_address(document: Document, key: str, error: addresses.AddressError, at: Path | None, shown: Place) -> Issue:
@@ -196,7 +191,7 @@ def _small(spec: Spec, origin: str) -> Spec:
             document = document.edit(("learning", name, "batch_size"), SMOKE_BATCH, origin)
     for name, procedure in spec.inference.items():
         if hasattr(procedure.first, "tolerance") and getattr(procedure.first, "steps", 0) > SMOKE_SEARCH:
-            document = document.edit(("inference", name, "steps"), SMOKE_SEARCH, origin)
+            document = edited(document, {address(("inference", name, "steps")): SMOKE_SEARCH}, origin, lambda key: None)
     return _read(document)
 
 

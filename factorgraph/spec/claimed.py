@@ -67,10 +67,11 @@ def _measurable(measure: Measure, spec: Spec, path: Path) -> Iterator[Issue]:
     for each in measure.arguments:
         if not (isinstance(each, Read) and each.slot is not None and each.slot.index is None):
             continue
-        index = spec.inference[each.name[0]].per if each.name[0] in spec.inference else None
+        name = ".".join(each.name)
+        index = spec.inference[name].per if name in spec.inference else None
         count = spec.indices.get(index or "")
         if count is not None and not 0 <= each.slot.offset < count:
-            what = f"there is no {each.name[0]}[{each.slot.offset}]: {index} has {count} slots"
+            what = f"there is no {name}[{each.slot.offset}]: {index} has {count} slots"
             yield Issue("FG666", what, path, span=each.slot.span, allowed=f"0 to {count - 1}, last, {index}")
 
 
@@ -124,8 +125,8 @@ def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:
         yield Issue("FG667", what, path, fix="make a figure for each")
     for written in figure.of:
         root = getattr(written, "root", None)
-        if isinstance(root, Call) and root.name[0] not in (*names.functions, *names.unread):
-            yield unknown("function", root.name[0], names.functions, path)
+        if isinstance(root, Call) and ".".join(root.name) not in names.functions and root.name[0] not in names.unread:
+            yield unknown("function", ".".join(root.name), names.functions, path)
 
 
 def _drawn_units(figure: Figure, parts: tuple[str, ...], path: Path, spec: Spec, names: Names) -> Iterator[Issue]:

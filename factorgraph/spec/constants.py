@@ -78,10 +78,11 @@ class Constants:
             return _combine(node, self._value(node.left), self._value(node.right))
         if isinstance(node, Call):
             return self._size(node)
-        return self._read(node)
+        return self.read(node)
 
-    def _read(self, node: Read) -> float | int:
-        name = node.name[0]
+    def read(self, node: Read) -> float | int:
+        """The number that a dim, or an index, is here. Raises :class:`ExpressionError`."""
+        name = ".".join(node.name)
         if name not in self.dims:
             if name in self.slots and node.slot is None:
                 return self.slots[name]

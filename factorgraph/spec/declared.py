@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Generic, TypeVar
@@ -13,8 +13,10 @@ from pydantic import BaseModel
 from factorgraph.errors import Path, SpecError, address
 from factorgraph.spec.choices import Mistakes, checked
 from factorgraph.spec.constants import Constants
+from factorgraph.spec.expressions import Expression
 from factorgraph.spec.problems import Entry, issues_of
-from factorgraph.spec.slots import substituted
+from factorgraph.spec.scopes import WHOLE, Scope
+from factorgraph.spec.slots import substituted, used_indices
 from factorgraph.spec.targets import Target, read_weight
 from factorgraph.structure import Factor
 
@@ -46,13 +48,19 @@ class Scales:
 
 @dataclass(frozen=True, eq=False)
 class Declared(Generic[L]):
-    """An entry: ``values`` in long form, keys as written. ``at`` evaluates its constants at slots of the spec's indices."""
+    """An entry: ``values`` in long form, keys as written. ``at`` evaluates its constants at slots of the spec's indices.
+
+    One of a fragment has the fragment's ``scales``, and names as the whole knows them, by its ``scope``. ``bound``: what a
+    variable of it is in the spec above, an expression and where that stands.
+    """
 
     path: Path
     values: Mapping[str, Any]
     cls: type[L]
     scales: Scales = field(repr=False)
     per: str | None = None
+    scope: Scope = WHOLE
+    bound: tuple[Expression, Scope] | None = None
 
     def at(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> L:
         """The instance at a slot; ``size`` gives the units of a variable, for constants that ask for it."""
@@ -60,9 +68,43 @@ class Declared(Generic[L]):
         if slots and isinstance(values.get("set"), Mapping):
             values = {**values, "set": substituted(values["set"], slots)}
         try:
-            return checked(self.cls, values, {"constants": self.scales.constants(slots, size)})
+            made = checked(self.cls, values, {"constants": self.constants(slots, size), "scope": self.scope})
         except Mistakes as mistakes:
             raise SpecError(issues_of(mistakes.found, Entry(self.path, self.values, address(self.path)))) from None
+        return made if self.scope is WHOLE else made.model_copy(update=dict(self._of_fragment(made)))
+
+    def _of_fragment(self, made: L) -> Iterator[tuple[str, Any]]:
+        """What is otherwise in a fragment: a bound variable is derived, and a procedure sees the fragment's factors."""
+        if self.bound is not None:
+            expression, scope = self.bound
+            yield from (("kind", None), ("is_", scope.expression(expression)))
+        if getattr(made, "only", ()) is None:
+            yield "only", (self.scope.name,)
+
+    def constants(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> Constants:
+        """What its constants are evaluated over, at slots as the whole names them."""
+        if self.scope is WHOLE:
+            return self.scales.constants(slots, size)
+        own = {self.scope.local(index): slot for index, slot in (slots or {}).items()}
+        held = {index: own[index] for index in self.scales.indices if index in own}
+        return self.scales.constants(held, None if size is None else lambda name: size(self.scope.whole(name)))
+
+    def used_indices(self, text: str) -> tuple[str, ...]:
+        """The indices that a constant of it uses, as the whole names them."""
+        return tuple(map(self.scope.whole, used_indices(text, self.scales.indices)))
+
+    def every_slot(self) -> Iterator[dict[str, int]]:
+        """Every slot of its index; one empty one if it has none."""
+        local = None if self.per is None else self.scope.local(self.per)
+        for slots in self.scales.all_slots(local):
+            yield {self.scope.whole(index): slot for index, slot in slots.items()}
+
+    def within(self, scope: Scope) -> Declared[L]:
+        """The same entry, as the spec reads it that uses its file as a fragment."""
+        per = None if self.per is None else scope.whole(self.per)
+        bound = None if self.bound is None else (self.bound[0], self.bound[1].within(scope))
+        path = (self.path[0], scope.whole(str(self.path[1])), *self.path[2:])
+        return replace(self, path=path, per=per, scope=self.scope.within(scope), bound=bound)
 
     @cached_property
     def first(self) -> L:
@@ -74,7 +116,7 @@ class Declared(Generic[L]):
             return NotImplemented
         if (self.path, self.cls, self.per) != (other.path, other.cls, other.per):
             return False
-        return all(self.at(slots) == other.at(slots) for slots in self.scales.all_slots(self.per))
+        return all(self.at(slots) == other.at(slots) for slots in self.every_slot())
 
     def __hash__(self) -> int:
         return hash((self.path, self.cls))
@@ -90,4 +132,9 @@ class FactorEntry:
 
     def weight(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> float | Target:
         """The weight at slots of the factor's free indices, or what it is tuned to."""
-        return read_weight(self.written_weight, self.leaf.scales.constants(slots, size))
+        return read_weight(self.written_weight, self.leaf.constants(slots, size))
+
+    def within(self, scope: Scope) -> FactorEntry:
+        """The same factor, as the spec reads it that uses its file as a fragment."""
+        leaf = self.leaf.within(scope)
+        return FactorEntry(leaf.path, leaf, self.written_weight)

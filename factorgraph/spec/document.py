@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from factorgraph.errors import Issue, Path, Place, SpecError, address
+from factorgraph.errors import BY_NAME, Issue, Path, Place, SpecError, address
 from factorgraph.spec.events import LARGEST, Broken, Built, EventReader, Node, unprintable
 from factorgraph.spec.places import Lines
 from factorgraph.spec.scalars import offsets
@@ -29,12 +29,14 @@ _OTHER_HEADS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", co
 
 @dataclass(frozen=True)
 class _Edit:
-    """A value that came from elsewhere: from ``--set`` (its own lines and nodes), or from another address of the file."""
+    """A value that came from elsewhere: from ``--set`` (its own lines and nodes), from another address of the file, or of
+    another file, ``there``."""
 
     path: Path
     lines: Lines
     nodes: Mapping[Path, Node]  # relative to the path
     at: Path | None
+    there: Document | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Document:
     _lines: Lines = field(repr=False)
     _edits: tuple[_Edit, ...] = field(default=(), repr=False)
     unseen: bool = False  # made in Python: its text is ours, so that places are told by their addresses
+    parts: Mapping[str, Document] = field(default_factory=dict, repr=False)  # what it uses as fragments, by name
 
     def has(self, path: Path) -> bool:
         """Whether something is written at an address."""
@@ -63,8 +66,12 @@ class Document:
         """Where an address is written; if nothing is there, the key of the nearest entry around it.
 
         A short form stands for what it abbreviates: ``functions.encoder.type`` is the word in ``encoder: linear``. ``span`` are
-        characters of the value, mapped through quotes and escapes to columns of the file.
+        characters of the value, mapped through quotes and escapes to columns of the file. An address of a fragment's entry,
+        ``factors.(first.sparsity)``, is placed in the fragment's file.
         """
+        part, path = self._divided(path)
+        if part:
+            return self.parts[part].place(path, on, span)
         found, at = self._place(path, on, span)
         return replace(found, address=address(at) or "the spec") if self.unseen and found.file == self.file else found
 
@@ -83,9 +90,34 @@ class Document:
             target = target[:-1]
         return _place(self._lines, self._nodes[target], on, span, _value_at(self.values, target)), target
 
+    def _divided(self, path: Path) -> tuple[str, Path]:
+        """The fragment that an address leads into, and the address in it; no fragment where it stays in this file."""
+        if len(path) < 2 or path[0] not in BY_NAME or "." not in str(path[1]):
+            return "", path
+        part, _, name = str(path[1]).partition(".")
+        if part not in self.parts:
+            return "", path
+        bind = self.values["use"][part].get("bind", {}) if isinstance(self.values["use"][part], dict) else {}
+        if path[0] == "variables" and name in bind and path[2:3] == ("is",):
+            return "", ("use", part, "bind", name, *path[3:])
+        return part, (path[0], name, *path[2:])
+
     def locate(self, it: Issue) -> Issue:
-        """The issue with its place, unless it has one."""
-        return it if it.place is not None else replace(it, place=self.place(it.path, it.on, it.span))
+        """The issue with its place, unless it has one; in a fragment, with the places where that is used."""
+        if it.place is not None:
+            return it
+        part, path = self._divided(it.path)
+        if not part:
+            return replace(it, place=self.place(it.path, it.on, it.span))
+        return replace(self.used(part, self.parts[part].locate(replace(it, path=path))), path=it.path)
+
+    def used(self, part: str, it: Issue) -> Issue:
+        """An issue from inside a fragment with a note where it is used, unless what is wrong was written here."""
+        assert it.place is not None, "issues of a fragment are located there"
+        if it.place.origin or it.place.address or it.place.file == self.file:
+            return it
+        place = self.place(("use", part), "key")
+        return replace(it, notes=(*it.notes, f"used as {part} in {place.address or f'{place.file}:{place.line}'}"))
 
     def located(self, issues: Iterator[Issue] | tuple[Issue, ...] | list[Issue]) -> list[Issue]:
         """The issues with their places, in the order of the file; those from elsewhere come last."""
@@ -99,21 +131,27 @@ class Document:
         except SpecError as error:
             raise SpecError(self.located(error.issues)) from error
 
-    def edit(self, path: Path, value: Any, origin: str, text: str = "", at: Path | None = None) -> Document:
+    def edit(
+        self, path: Path, value: Any, origin: str, text: str = "", at: Path | None = None, there: Document | None = None
+    ) -> Document:
         """The document with another value at an exact address; maps on the way are made if need be.
 
         ``text`` is what the user wrote, ``factors.x.weight=abc``: it is the excerpt in messages. ``at``: the value stands in this
-        very file at that address (under ``variants``), and is shown there. Raises SpecError where the address leads through
-        what is no map, or past the end of a list.
+        very file at that address (under ``variants``), or in another, ``there``, and is shown there. Raises SpecError where the
+        address leads through what is no map, or past the end of a list.
         """
         lines = Lines(text or "=".join((".".join(map(str, path)), repr(value))), origin, origin)
         nodes = _written_nodes(lines.text, value)
-        edit = _Edit(path, Lines(self.text, self.file, origin), {}, at) if at in self._nodes else _Edit(path, lines, nodes, None)
+        edit = _Edit(path, lines, nodes, at if there else None, there)
+        if there is None and at in self._nodes:
+            edit = _Edit(path, Lines(self.text, self.file, origin), {}, at)
         values = _with(self.values, path, value, Issue("FG121", "", path, place=_place(lines, nodes[()], "key", None, None)))
         return replace(self, values=values, _edits=(*self._edits, edit))
 
     def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> tuple[Place, Path]:
         rest = target[len(edit.path) :]
+        if edit.there is not None and edit.at is not None:
+            return edit.there.place((*edit.at, *rest), on, span), target
         value = _value_at(self.values, target)
         nodes = self._nodes if edit.at is not None else edit.nodes
         origin = edit.at if edit.at is not None else ()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from factorgraph.spec.syntax import ALLOWED, ExpressionError, Language, python_tree, refuse, span_of
@@ -115,14 +115,16 @@ class ParsedText(ABC, Generic[Tree]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(written: object) -> Any:
+        def validate(written: object, info: ValidationInfo) -> Any:
             try:
-                return cls.of(written)
+                found = cls.of(written)
             except ExpressionError as error:
                 raise error.for_pydantic() from None
+            scope = (info.context or {}).get("scope")
+            return found if scope is None else scope.expression(found)
 
         as_text = core_schema.plain_serializer_function_ser_schema(str)
-        return core_schema.no_info_plain_validator_function(validate, serialization=as_text)
+        return core_schema.with_info_plain_validator_function(validate, serialization=as_text)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -275,16 +277,17 @@ class Reader:
         return Read(self.path(tree.value), self.slot(tree.slice), output, span_of(tree), span_of(tree.value))
 
     def slot(self, tree: ast.AST) -> Slot:
-        """``t``, ``t-1``, ``t+1``, ``2``, ``last``."""
-        if isinstance(tree, ast.Name):
-            return Slot(tree.id, 0, span_of(tree))
+        """``t``, ``t-1``, ``t+1``, ``first.t``, ``2``, ``last``."""
+        if isinstance(tree, ast.Name | ast.Attribute):
+            return Slot(".".join(self.path(tree)), 0, span_of(tree))
         if isinstance(tree, ast.Constant) and type(tree.value) is int:
             return Slot(None, tree.value, span_of(tree))
         if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
             left, right = tree.left, tree.right
-            if isinstance(left, ast.Name) and left.id != "last" and isinstance(right, ast.Constant) and type(right.value) is int:
+            index = ".".join(self.path(left)) if isinstance(left, ast.Name | ast.Attribute) else "last"
+            if index != "last" and isinstance(right, ast.Constant) and type(right.value) is int:
                 sign = 1 if isinstance(tree.op, ast.Add) else -1
-                return Slot(left.id, sign * right.value, span_of(tree))
+                return Slot(index, sign * right.value, span_of(tree))
         fix = "the last slot is written [last]" if isinstance(tree, ast.UnaryOp) else ""
         message = f"[{self.text[slice(*span_of(tree))]}] is no slot"
         raise ExpressionError("FG307", message, span_of(tree), "[t], [t-1], [t+1], [2], [last]", fix)

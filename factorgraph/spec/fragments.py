@@ -1,65 +1,183 @@
-"""Fragments: other specs that a spec uses, found below its own folder, with their dims set."""
+"""Fragments: other specs that a spec uses, found below its own folder or among those that ship, with their dims set.
+
+What a fragment gives stands among the spec's own entries, under its name: ``first.decoder``. Whoever reads a spec needs to know
+no more of fragments than that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path, SpecError
+from factorgraph.spec.blocks import Use
 from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.schema import Fragment, Spec
+from factorgraph.spec.scopes import WHOLE, Scope
 from factorgraph.spec.syntax import ExpressionError
 
 if TYPE_CHECKING:
-    from factorgraph.spec.blocks import Use
-    from factorgraph.spec.declared import Scales
+    from factorgraph.spec.declared import Declared, Scales
+    from factorgraph.spec.parse import Reading
 
 BELOW = "put it below the spec's folder"
 DEEPEST = 8  # fragments within fragments
+MOST = 100  # fragments of one spec, and of its fragments
+REMEMBERED = 64  # texts: a spec that tries out its changes reads its fragments many times
+GIVEN = ("variables", "functions", "factors", "inference")  # blocks that a fragment gives
 
 
-def root(document: Document) -> str:
-    """The name by which a file knows that it is used by another."""
-    return str(File(document.file).resolve())
+@dataclass(frozen=True)
+class Above:
+    """The files that one is a fragment of, outermost first, each with the folder that what it uses must lie below."""
+
+    files: tuple[tuple[File, File], ...] = ()
+    count: list[None] = field(default_factory=list)  # one for each fragment that was read
+
+    def then(self, file: File, root: File) -> Above:
+        return replace(self, files=(*self.files, (file, root)))
 
 
-def text_of(document: Document, use: Use, above: tuple[str, ...], path: Path, scales: Scales) -> Document:
-    """A fragment's text with its dims as ``use`` wants them. Raises SpecError."""
+def used(reading: Reading) -> dict[str, Fragment]:
+    """The fragments of a file. What is wrong with them is noted."""
+    found: dict[str, Fragment] = {}
+    for name, declared in reading.models("use", Use).items():
+        document = reading.document
+        try:
+            file, above = _file(reading, declared)
+            inner = type(reading)(_text_of(document, file, declared, reading.scales), above)
+            spec = inner.run()
+        except SpecError as error:
+            found_wrong = [replace(each, path=each.path or declared.path) for each in error.issues]
+            reading.issues += [each if each.place is None else document.used(name, each) for each in found_wrong]
+            continue
+        reading.inside[name] = inner.names
+        for each in inner.document.located(inner.issues):
+            path = (each.path[0], f"{name}.{each.path[1]}", *each.path[2:]) if len(each.path) > 1 else declared.path
+            reading.issues.append(replace(document.used(name, each), path=path))
+        if spec is not None:
+            found[name] = Fragment(declared.path, declared.first.file, declared.first.bind, spec)
+    return found
+
+
+def whole(spec: Spec) -> Spec:
+    """The spec with what its fragments give among its own entries, and before them: the file's order."""
+    given: dict[str, dict[str, Any]] = {block: {} for block in (*GIVEN, "dims", "indices")}
+    for name, fragment in spec.use.items():
+        scope = Scope.of_fragment(name, fragment.spec.document.values)
+        for block in GIVEN:
+            given[block] |= {scope.whole(key): each.within(scope) for key, each in getattr(fragment.spec, block).items()}
+        for block in ("dims", "indices"):
+            given[block] |= {scope.whole(key): each for key, each in getattr(fragment.spec, block).items()}
+        for key, expression in fragment.bind.items():
+            if (variable := scope.whole(key)) in given["variables"]:
+                given["variables"][variable] = replace(given["variables"][variable], bound=(expression, WHOLE))
+    document = replace(spec.document, parts={name: each.spec.document for name, each in spec.use.items()})
+    blocks: dict[str, Any] = {block: {**each, **getattr(spec, block)} for block, each in given.items()}
+    return replace(spec, document=document, **blocks)
+
+
+def files(spec: Spec, refuses: Callable[[str], str]) -> dict[str, str]:
+    """The texts of a spec's fragments, and theirs, by the way to them from the spec's folder: what it needs to be read elsewhere.
+
+    ``refuses``: why a file cannot have this name there. Raises :class:`SpecError` where it says so, and where two have one name:
+    one of the spec's folder, and one that ships.
+    """
+    found: dict[str, str] = {}
+    for path, way, text in _ways(spec, File(), ()):
+        why = refuses(way)
+        if not why and found.setdefault(way, text) != text:
+            why = "is there twice, once in the spec's folder and once among those that ship, and they differ"
+        if why:
+            it = Issue("FG213", f'the fragment "{way}" {why}', (*path, "file"), fix="give the file another name")
+            raise SpecError(spec.document.locate(it))
+    return found
+
+
+def _ways(spec: Spec, home: File, above: tuple[str, ...]) -> Iterator[tuple[Path, str, str]]:
+    for name, each in spec.use.items():
+        way = File(os.path.normpath(home / each.file))
+        yield ("use", ".".join((*above, name))), way.as_posix(), each.spec.document.text
+        yield from _ways(each.spec, way.parent, (*above, name))
+
+
+# --- a fragment's file
+
+
+def _file(reading: Reading, declared: Declared[Use]) -> tuple[File, Above]:
+    """The file of a fragment, if it may be read, and what is above it. Raises SpecError.
+
+    It is named relative to the file that uses it, and lies below the outermost spec's folder; a name that nothing has there is
+    looked up among the specs that ship.
+    """
+    from factorgraph.spec.load import folder
+
+    name, at = declared.first.file, (*declared.path, "file")
+    here = File(reading.document.file).resolve()
+    root = reading.above.files[-1][1] if reading.above.files else here.parent
+    above = reading.above.then(here, root)
+    if File(name).is_absolute():
+        raise SpecError(Issue("FG213", "a fragment's file is named relative to the spec's folder", at, fix=BELOW))
+    file = (here.parent / name).resolve()
+    if not file.is_file() and (folder() / name).is_file():
+        file, root = (folder() / name).resolve(), folder().resolve()
+    if not file.is_relative_to(root):
+        raise SpecError(Issue("FG213", f'the fragment "{name}" is outside the spec\'s folder', at, fix=BELOW))
+    chain = [each for each, _ in above.files]
+    if file in chain:
+        shown = " uses ".join(_short(each, chain[0].parent) for each in (*chain[chain.index(file) :], file))
+        raise SpecError(Issue("FG213", f'"{name}" uses itself', at, notes=(shown,), fix="take one of the uses out"))
+    if len(above.files) > DEEPEST:
+        raise SpecError(Issue("FG213", f"fragments lie in fragments at most {DEEPEST} deep", at))
+    if not file.is_file():
+        fix = "mend the name; it is relative to the spec's folder"
+        raise SpecError(Issue("FG213", f'there is no file "{name}" beside this spec', at, fix=fix))
+    if len(above.count) >= MOST:
+        raise SpecError(Issue("FG213", f"a spec is made of at most {MOST} fragments, those of its fragments counted", at))
+    above.count.append(None)
+    return file, replace(above, files=(*above.files[:-1], (here, root)))
+
+
+def _short(file: File, home: File) -> str:
+    return str(file.relative_to(home)) if file.is_relative_to(home) else file.name
+
+
+def _text_of(document: Document, file: File, declared: Declared[Use], scales: Scales) -> Document:
+    """A fragment's text with its dims as ``with`` wants them. Raises SpecError."""
     from factorgraph.spec.changes import edited
 
-    file = _file(document, use, above, path)
-    inner = read(decode(file.read_bytes(), str(file)), str(file))
-    origin = f'with of fragment "{path[-1]}"'
+    try:
+        inner = _read(file.read_bytes(), _shown(file, File(document.file).parent / declared.first.file))
+    except OSError as error:
+        what = f'the fragment "{declared.first.file}" cannot be read: {error.strerror or error}'
+        raise SpecError(Issue("FG213", what, (*declared.path, "file"))) from None
+    origin = f'with of fragment "{declared.path[-1]}"'
     issues: list[Issue] = []
-    for key, value in use.with_.items():
+    for key, value in declared.first.with_.items():
+        address, at = _address(key, inner.values), (*declared.path, "with", key)
         try:
-            inner = edited(inner, {_address(key, inner.values): _number(value, scales)}, origin, lambda key: None)
+            given = _number(value, scales, at if address.startswith("dims.") else None)
+            inner = edited(inner, {address: given}, origin, lambda _, at=at: at, there=document)  # type: ignore[misc]
         except SpecError as error:
-            issues += [_here(each, key, (*path, "with", key), document) for each in error.issues]
+            issues += [each if each.path[: len(at)] == at else _here(each, key, at, document) for each in error.issues]
     if issues:
         raise SpecError(issues)
     return inner
 
 
-def _file(document: Document, use: Use, above: tuple[str, ...], path: Path) -> File:
-    """The fragment's file, if it may be read: relative, below the folder of the outermost spec, and not the spec itself."""
-    at = (*path, "file")
-    here = File(document.file).resolve()
-    root = File(above[0]).parent if above else here.parent
-    if File(use.file).is_absolute():
-        raise SpecError(Issue("FG213", "a fragment's file is named relative to the spec's folder", at, fix=BELOW))
-    file = (here.parent / use.file).resolve()
-    if not file.is_relative_to(root):
-        raise SpecError(Issue("FG213", f'the fragment "{use.file}" is outside the spec\'s folder', at, fix=BELOW))
-    if str(file) in (*above, str(here)):
-        raise SpecError(Issue("FG213", f'"{use.file}" uses itself', at, fix="take one of the uses out"))
-    if len(above) >= DEEPEST:
-        raise SpecError(Issue("FG213", f"fragments lie in fragments at most {DEEPEST} deep", at))
-    if not file.is_file():
-        fix = "mend the name; it is relative to the spec's folder"
-        raise SpecError(Issue("FG213", f'there is no file "{use.file}" beside this spec', at, fix=fix))
-    return file
+def _shown(file: File, written: File) -> str:
+    """A file as its user spelled the way to it, where that leads there."""
+    spelled = os.path.normpath(written)
+    return spelled if File(spelled).resolve() == file else str(file)
+
+
+@lru_cache(REMEMBERED)
+def _read(data: bytes, file: str) -> Document:
+    return read(decode(data, file), file)
 
 
 def _address(key: str, values: Mapping[str, Any]) -> str:
@@ -67,15 +185,22 @@ def _address(key: str, values: Mapping[str, Any]) -> str:
     return key if "." in key and key not in values.get("dims", {}) else f"dims.{key}"
 
 
-def _number(value: Any, scales: Scales) -> Any:
-    """A value as the fragment sees it: what is a constant here is its number there."""
+def _number(value: Any, scales: Scales, dim: Path | None) -> Any:
+    """A value as the fragment sees it: what is a constant here is its number there, and a list of dims the list.
+
+    ``dim``: where it stands, if it is to be a dim, and so must be a constant here. Raises :class:`SpecError`.
+    """
     if isinstance(value, list):
-        return [_number(each, scales) for each in value]
+        return [_number(each, scales, None if dim is None else (*dim, place)) for place, each in enumerate(value)]
     if not isinstance(value, str):
         return value
+    if isinstance(scales.dims.get(value), list):
+        return _number(scales.dims[value], scales, dim)
     try:
         return scales.constants().evaluate(value)
-    except ExpressionError:
+    except ExpressionError as error:
+        if dim is not None:
+            raise SpecError(error.issue(dim)) from None
         return value
 
 

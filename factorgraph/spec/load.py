@@ -14,6 +14,7 @@ from factorgraph.spec.schema import Spec
 from factorgraph.spec.suggest import near
 
 WAITS = "FG205"
+FRAGMENTS = "fragments/"  # the folder of specs that are parts of others
 NOTE = "waits for: "  # begins the note of such an issue; family and type follow
 
 
@@ -89,7 +90,8 @@ def find(path_or_name: str | File) -> File:
     meant = near(text, tuple(names))
     hint = f'. Did you mean "{meant}"?' if meant else ""
     message = f'there is no file "{path_or_name}", and no spec that ships has that name{hint}'
-    raise SpecError(Issue("FG218", message, allowed=", ".join(names), fix="give a path, or one of the names", replacement=meant))
+    allowed = ", ".join(each for each in names if not is_part(each))
+    raise SpecError(Issue("FG218", message, allowed=allowed, fix="give a path, or one of the names", replacement=meant))
 
 
 def folder() -> File:
@@ -108,7 +110,12 @@ def _shipped() -> Iterator[Listed]:
 
 
 def _drafts() -> Iterator[File]:
-    return (file for file in folder().glob("drafts/**/*.yaml") if "fragments" not in file.parts)
+    return folder().glob("drafts/**/*.yaml")
+
+
+def is_part(name: str) -> bool:
+    """Whether a spec that ships is there to be used by others: it says nothing of learning and data."""
+    return name.startswith(FRAGMENTS)
 
 
 def _draft(name: str, file: File) -> Issue:
@@ -118,10 +125,12 @@ def _draft(name: str, file: File) -> Issue:
 
 
 def specs() -> list[Listed]:
-    """Every spec that ships, with its title, and every draft with what it waits for."""
+    """Every spec that ships and is no part of others, with its title, and every draft with what it waits for."""
     found = []
     for file in sorted(folder().rglob("*.yaml")):
         name = file.relative_to(folder()).with_suffix("").as_posix()
+        if is_part(name):
+            continue
         try:
             document = read(decode(file.read_bytes(), str(file)), str(file))
             title = str(document.values.get("title") or "")

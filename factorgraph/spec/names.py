@@ -15,6 +15,7 @@ from factorgraph.spec.claimed import claim_issues
 from factorgraph.spec.expressions import Call, Expression, Read, kind_of, walk
 from factorgraph.spec.language import TYPES, UNDECLARED
 from factorgraph.spec.references import REFERENCE
+from factorgraph.spec.scopes import IN_VALUES
 from factorgraph.spec.suggest import near
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class Names:
             factors=own("factors") + inner("factors"),
             procedures=own("inference") + inner("procedures"),
             phases=own("learning"),
-            dims=own("dims"),
-            indices=own("indices"),
-            fragments=own("use"),
+            dims=own("dims") + inner("dims"),
+            indices=own("indices") + inner("indices"),
+            fragments=own("use") + inner("fragments"),
             variants=own("variants"),
             budgets=own("budgets"),
             unread=tuple(each for each in own("use") if each not in fragments),
@@ -99,7 +100,7 @@ class Checks:
 
     def twice(self) -> Iterator[Issue]:
         """One name, one meaning: what meets in expressions (dims, variables, ...) and what meets in claims (variants, phases)."""
-        for blocks in (("dims", "indices", "use", "variables", "functions"), ("learning", "variants")):
+        for blocks in (IN_VALUES, ("use", "factors"), ("use", "inference"), ("learning", "variants")):
             first: dict[str, str] = {}
             for block in blocks:
                 value = self.values.get(block)
@@ -124,15 +125,14 @@ class Checks:
     # --- expressions
 
     def variables(self) -> Iterator[Issue]:
-        for declared in self.spec.variables.values():
+        for declared in self.spec.own("variables").values():
             other = declared.first.stands_for
             if other is not None and other not in self.names.variables and other.split(".")[0] not in self.names.unread:
                 yield unknown("variable", other, self.names.variables, (*declared.path, "stands_for"))
 
     def expressions(self) -> Iterator[Issue]:
-        spec = self.spec
-        entries: list[Declared[Any]] = [*spec.variables.values(), *spec.functions.values(), *spec.inference.values()]
-        entries += [each.leaf for each in self.spec.factors.values()]
+        entries: list[Declared[Any]] = [each.leaf for each in self.spec.own("factors").values()]
+        entries += [each for block in ("variables", "functions", "inference") for each in self.spec.own(block).values()]
         for declared in entries:
             yield from self.within(declared.first, declared.path)
         for fragment in self.spec.use.values():
@@ -165,7 +165,7 @@ class Checks:
                     arguments_of_sums.add(id(node.arguments[1]))
                 yield from self.call(node, path)
             elif isinstance(node, Read) and id(node) in arguments_of_sums:
-                if node.name[0] not in self.names.indices:
+                if ".".join(node.name) not in self.names.indices and node.name[0] not in self.names.unread:
                     yield unknown("index", ".".join(node.name), self.names.indices, path, node.name_span)
             elif isinstance(node, Read):
                 yield from self.read(node, path)
@@ -181,10 +181,11 @@ class Checks:
                 message = f'"{name}" is a function: a value is what it gives for an argument'
                 yield Issue("FG209", message, path, span=node.name_span, fix=f"write {name}(...)")
             else:
-                parts = 2 if node.name[0] in self.names.fragments else 1
+                parts = 1 + sum(each in self.names.fragments for each in begun)
                 yield unknown("variable", ".".join(node.name[:parts]), known, path, _part(node, parts))
-        if node.slot is not None and node.slot.index not in (None, "last", *self.names.indices):
-            yield unknown("index", node.slot.index, self.names.indices, path, _index_span(node))
+        index = None if node.slot is None else node.slot.index
+        if index not in (None, "last", *self.names.indices) and index.split(".")[0] not in self.names.unread:  # type: ignore[union-attr]
+            yield unknown("index", index, self.names.indices, path, _index_span(node))
 
     def call(self, node: Call, path: Path) -> Iterator[Issue]:
         name = ".".join(node.name)
@@ -247,7 +248,7 @@ class Checks:
             yield from self.referred("factor", getattr(entry, key, None), known, (*path, key))
 
     def inference(self) -> Iterator[Issue]:
-        for declared in self.spec.inference.values():
+        for declared in self.spec.own("inference").values():
             method = declared.first
             yield from self.seen(method, declared.path)
             of = [str(each) for each in getattr(method, "of", ())]
@@ -355,10 +356,7 @@ class Checks:
 
 def kind_of_variable(spec: Spec, name: str) -> str:
     """Observed, latent, noise or derived; empty where there is no variable of that name, or one with a mistake."""
-    fragment, _, inner = name.partition(".")
-    if name in spec.variables:
-        return spec.variables[name].first.kind or "derived"
-    return kind_of_variable(spec.use[fragment].spec, inner) if inner and fragment in spec.use else ""
+    return (spec.variables[name].first.kind or "derived") if name in spec.variables else ""
 
 
 def _waits(what: str, note: str, path: Path, on: Any = "value") -> Issue:

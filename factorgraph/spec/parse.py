@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from factorgraph.errors import Issue, Path, SpecError
+from factorgraph.errors import Issue, Path
 from factorgraph.spec import fragments, names
-from factorgraph.spec.blocks import Claim, DataBlock, Figure, Phase, Use, Variable, several_sources
+from factorgraph.spec.blocks import Claim, DataBlock, Figure, Phase, Variable, several_sources
 from factorgraph.spec.choices import Mistake, Mistakes, checked, find, keys_of, missing_type
 from factorgraph.spec.constants import Constants, as_count
 from factorgraph.spec.declared import Declared, FactorEntry, Scales
@@ -19,7 +19,7 @@ from factorgraph.spec.document import Document
 from factorgraph.spec.expressions import kind_of
 from factorgraph.spec.language import NAME, SINGULAR, VERSION
 from factorgraph.spec.problems import Entry, issues_of, unknown_key
-from factorgraph.spec.schema import Data, Fragment, Spec, name_of
+from factorgraph.spec.schema import Data, Spec, name_of
 from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError, check_name
 from factorgraph.structure import Leaf
@@ -44,13 +44,13 @@ COMMON = {"functions": ("per",), "factors": ("weight",), "inference": ("per",)}
 class Reading:
     """One pass over a document. ``issues`` collects what is wrong; what is built is whole only if there are none."""
 
-    def __init__(self, document: Document, above: tuple[str, ...] = ()):
+    def __init__(self, document: Document, above: fragments.Above | None = None):
         self.document = document
-        self.above = above  # the files that this one is a fragment of
+        self.above = above or fragments.Above()
         self.issues: list[Issue] = []
         self.misspelt = _misspelt(document.values)
         written = {self.misspelt.get(key, key): value for key, value in document.values.items()}
-        self.values = {key: value for key, value in written.items() if not (above and key in FRAGMENT_DROPS)}
+        self.values = {key: value for key, value in written.items() if not (self.above.files and key in FRAGMENT_DROPS)}
         self.scales = Scales()
         self.inside: dict[str, names.Names] = {}  # of the fragments
         self.names = names.Names.of({}, {})
@@ -59,7 +59,7 @@ class Reading:
         """The spec, or nothing if there are mistakes."""
         self.top()
         self.read_scales()
-        use = self.read_use()
+        use = fragments.used(self)
         variables = self.models("variables", Variable)
         functions = self.leaves("functions")
         factors = self.factors()
@@ -89,6 +89,7 @@ class Reading:
             scales=self.scales,
             document=self.document,
         )
+        spec = fragments.whole(spec) if use else spec
         self.names = names.Names.of(self.values, self.inside)
         self.issues += names.Checks(spec, self.values, self.names).run()
         errors = [each for each in self.issues if not each.is_warning]
@@ -360,22 +361,6 @@ class Reading:
                 self.wrong(path, value, "a map of addresses and values")
         return found
 
-    def read_use(self) -> dict[str, Fragment]:
-        found: dict[str, Fragment] = {}
-        for name, declared in self.models("use", Use).items():
-            use = declared.first
-            try:
-                document = fragments.text_of(self.document, use, self.above, declared.path, self.scales)
-                inner = Reading(document, (*self.above, fragments.root(self.document)))
-                spec = inner.run()
-                self.inside[name] = inner.names
-                self.issues += [replace(each, path=(*declared.path, *each.path)) for each in document.located(inner.issues)]
-                if spec is not None:
-                    found[name] = Fragment(declared.path, use.file, use.bind, spec)
-            except SpecError as error:
-                self.issues += error.issues
-        return found
-
 
 def _misspelt(values: Mapping[str, Any]) -> dict[str, str]:
     """Keys of a file that are not quite a block's: they are told, and read as the block, so that nothing is missed below."""
@@ -387,9 +372,9 @@ def _misspelt(values: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def read_spec(document: Document, above: tuple[str, ...] = ()) -> tuple[Spec | None, list[Issue]]:
+def read_spec(document: Document) -> tuple[Spec | None, list[Issue]]:
     """The spec, if nothing is wrong, and everything that is."""
-    reading = Reading(document, above)
+    reading = Reading(document)
     spec = reading.run()
     unique, heads = dict[tuple[Any, ...], Issue](), {meant: key for key, meant in reading.misspelt.items()}
     for it in reading.issues:

@@ -14,9 +14,13 @@ _SLOTS = re.compile(r"\[[^\[\]]*\]")
 
 
 def _at_slots(written: str, info: ValidationInfo) -> str:
-    """``lista[k-1]`` as ``lista[1]`` inside an entry that stands at ``k = 2``; other slots stay as they are."""
-    constants = (info.context or {}).get("constants")
+    """``lista[k-1]`` as ``lista[1]`` inside an entry that stands at ``k = 2``; other slots stay as they are.
+
+    In a fragment it is that fragment's: ``first.lista``.
+    """
+    constants, scope = (info.context or {}).get("constants"), (info.context or {}).get("scope")
     slots = {} if constants is None else constants.slots
+    written = written if scope is None else scope.reference(written)
 
     def at(found: re.Match[str]) -> str:
         if found["index"] not in slots:

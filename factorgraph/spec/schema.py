@@ -59,7 +59,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Spec:
-    """Everything that a file says, with its mistakes behind it. Two specs are equal if they mean the same."""
+    """Everything that a file says, with its mistakes behind it. Two specs are equal if they mean the same.
+
+    What its fragments give stands among its own variables, functions, factors, procedures, dims and indices: ``first.decoder``.
+    """
 
     name: str
     title: str
@@ -118,10 +121,9 @@ class Spec:
 
         return as_yaml(filled(self))
 
-    def factor_names(self) -> tuple[str, ...]:
-        """What ``only`` and ``without`` may name: factors, fragments, and factors of fragments."""
-        inner = (f"{name}.{each}" for name, fragment in self.use.items() for each in fragment.spec.factor_names())
-        return (*self.factors, *self.use, *inner)
+    def own(self, block: str) -> dict[str, Any]:
+        """The entries of a block that the file itself has, without those of its fragments."""
+        return {name: each for name, each in getattr(self, block).items() if "." not in name}
 
 
 def name_of(file: str) -> str:

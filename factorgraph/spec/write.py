@@ -83,10 +83,10 @@ def filled(spec: Spec) -> dict[str, Any]:
             result[key] = written[key]
     if spec.use:
         result["use"] = {name: _entry(written["use"][name], "file") for name in spec.use}
-    result["variables"] = {name: _model(each) for name, each in spec.variables.items()}
-    result["functions"] = {name: _common(_model(each), each, "type") for name, each in spec.functions.items()}
-    result["factors"] = {name: {**_model(each.leaf), "weight": each.written_weight} for name, each in spec.factors.items()}
-    result["inference"] = {name: _common(_model(each), each, "method") for name, each in spec.inference.items()}
+    result["variables"] = {name: _model(each) for name, each in spec.own("variables").items()}
+    result["functions"] = {name: _common(_model(each), each, "type") for name, each in spec.own("functions").items()}
+    result["factors"] = {name: {**_model(each.leaf), "weight": each.written_weight} for name, each in spec.own("factors").items()}
+    result["inference"] = {name: _common(_model(each), each, "method") for name, each in spec.own("inference").items()}
     result["learning"] = {name: _phase(each) for name, each in spec.learning.items()}
     if spec.data is not None:
         result["data"] = _data(spec)

@@ -21,10 +21,11 @@ from factorgraph.graph.drawing import dot, draw, svg
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
 from factorgraph.lint import lint
-from factorgraph.run.folder import FINISHED, RunFolder
+from factorgraph.run.folder import FINISHED, RunFolder, refuses
 from factorgraph.run.measured import Measured
 from factorgraph.run.run import Run
 from factorgraph.run.signals import StopRequest
+from factorgraph.spec.fragments import files
 from factorgraph.spec.load import load
 from factorgraph.spec.schema import Spec
 from factorgraph.training.loop import Options, Progress, Trainer
@@ -66,7 +67,7 @@ def train(
     :class:`FactorgraphError`; :class:`StoppedError` after Ctrl-C.
     """
     spec = adapted(load(spec) if isinstance(spec, str | Path) else spec, epochs, seed)
-    chosen = choose_device(device, precision)
+    chosen, parts = choose_device(device, precision), files(spec, refuses)
     if spec.data is None:
         raise SpecError(
             spec.document.locate(issue("FG406", "there is nothing to learn from: the spec has no data", fix="add a data block"))
@@ -91,6 +92,8 @@ def train(
     options = Options(chosen, precision, workers, stop_after, on_progress)
     with folder.lock():
         _begin(folder, spec, options, home, threads_for(model))
+        for name, text in parts.items():
+            folder.write(name, text)
         folder.write("spec.yaml", spec.document.text)
         folder.write("spec.full.yaml", spec.full())
         folder.write("plan.json", plan.to_json())

@@ -17,6 +17,7 @@ from factorgraph.factors.functions._layers import LEARNS, Layer
 from factorgraph.lazy import torch
 from factorgraph.spec.choices import Mistake, Mistakes, find
 from factorgraph.spec.constants import Positive
+from factorgraph.spec.references import Reference
 from factorgraph.spec.syntax import ExpressionError
 from factorgraph.structure import Differentiable, Function, Parameter, Parameters, Shape, ShapeError
 
@@ -154,7 +155,9 @@ class Network(Function, Differentiable):
     layers: Annotated[LayerString, _LayerStrings()] | None = Field(
         default=None, description="the layers, joined by hyphens; a list of such strings is read per slot"
     )
-    mirror: str | None = Field(default=None, description="instead of layers: a network, whose layers are reversed and transposed")
+    mirror: Reference | None = Field(
+        default=None, description="instead of layers: a network, whose layers are reversed and transposed"
+    )
     activation: Activation = Field(default="relu", description="the type of the function behind each c, d and fc but the last")
     last: Activation = Field(default="identity", description="the type of the function behind the last of them")
     padding: _convolve.Padding = Field(default="same", description="what c and d do at the border")

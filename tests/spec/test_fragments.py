@@ -1,0 +1,154 @@
+"""Fragments: where their names are read, where their mistakes are told, and which files may be read at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factorgraph.errors import SpecError, address
+from factorgraph.spec import fragments
+from factorgraph.spec.load import find, load, loads, specs
+
+PART = """\
+factorgraph: 1
+dims: {units: 3}
+variables:
+  Y: {kind: observed, shape: [2]}
+  Z: {kind: latent, shape: [units]}
+functions: {encoder: linear}
+factors: {prediction: {type: squared_distance, between: [Z, encoder(Y)], weight: 0.37}}
+inference: {optimal: {method: argmin, of: Z}}
+"""
+USES = """\
+factorgraph: 1
+use:
+  inner: {file: FILE}
+"""
+
+
+def chain(home: Path, depth: int, last: str = PART) -> Path:
+    """Files of which each uses the next; the outermost."""
+    for number in range(depth):
+        (home / f"f{number}.yaml").write_text(USES.replace("FILE", f"f{number + 1}.yaml"))
+    (home / f"f{depth}.yaml").write_text(last)
+    return home / "f0.yaml"
+
+
+def issue_of(path: Path):
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    (found,) = caught.value.issues
+    return found
+
+
+@settings(max_examples=20, deadline=None)
+@given(depth=st.integers(1, fragments.DEEPEST))
+def test_a_mistake_is_told_with_every_place_where_its_file_is_used(tmp_path_factory: pytest.TempPathFactory, depth: int) -> None:
+    home = tmp_path_factory.mktemp("chain")
+    found = issue_of(chain(home, depth, PART.replace("linear", "linaer")))
+    name = ".".join(["inner"] * depth)
+    assert (found.place.file, found.place.line, found.place.column) == (str(home / f"f{depth}.yaml"), 6, 22)
+    used = [f"used as inner in {home / f'f{number}.yaml'}:3" for number in reversed(range(depth))]
+    assert [note for note in found.notes if note.startswith("used")] == used
+    assert address(found.path) == f"{name}.functions.encoder"
+
+
+def test_fragments_lie_in_fragments_so_deep_and_no_deeper(tmp_path: Path) -> None:
+    deepest = load(chain(tmp_path, fragments.DEEPEST))
+    assert ".".join([*["inner"] * fragments.DEEPEST, "Z"]) in deepest.variables
+    found = issue_of(chain(tmp_path, fragments.DEEPEST + 1))
+    assert (found.code, found.place.file) == ("FG213", str(tmp_path / f"f{fragments.DEEPEST}.yaml"))
+
+
+def test_a_circle_of_fragments_shows_the_chain(tmp_path: Path) -> None:
+    found = issue_of(chain(tmp_path, 2, USES.replace("FILE", "f1.yaml")))
+    assert found.place.file == str(tmp_path / "f2.yaml")
+    assert found.notes[0] == "f1.yaml uses f2.yaml uses f1.yaml"
+    assert [note.rpartition("/")[2] for note in found.notes[1:]] == ["f1.yaml:3", "f0.yaml:3"]
+
+
+def test_a_spec_is_made_of_so_many_fragments_and_no_more(tmp_path: Path) -> None:
+    ten = "factorgraph: 1\nuse:\n" + "".join(f"  a{number}: NEXT\n" for number in range(11))
+    for number in range(3):
+        (tmp_path / f"f{number}.yaml").write_text(ten.replace("NEXT", f"f{number + 1}.yaml"))
+    (tmp_path / "f3.yaml").write_text(PART)
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "f0.yaml")
+    assert {each.code for each in caught.value.issues} == {"FG213"}
+    assert f"at most {fragments.MOST} fragments" in caught.value.issues[0].message
+
+
+@pytest.mark.parametrize("name", ["../part.yaml", "below/../../part.yaml", "/etc/passwd", "below/link.yaml", "away/part.yaml"])
+def test_nothing_outside_of_the_specs_own_folder_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "part.yaml").write_text("a: [b")
+    home = tmp_path / "home"
+    (home / "below").mkdir(parents=True)
+    (home / "below/link.yaml").symlink_to(tmp_path / "part.yaml")
+    (home / "away").symlink_to(tmp_path)
+    (home / "spec.yaml").write_text(USES.replace("FILE", name))
+    found = issue_of(home / "spec.yaml")
+    assert (found.code, found.place.line, found.place.column) == ("FG213", 3, 17)
+
+
+def test_a_fragment_of_a_fragment_is_bound_by_the_outermost_folder(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/a.yaml").write_text(USES.replace("FILE", "../part.yaml"))
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "spec.yaml").write_text(USES.replace("FILE", "below/a.yaml"))
+    assert "inner.inner.Z" in load(tmp_path / "spec.yaml").variables
+    (tmp_path / "below/spec.yaml").write_text(USES.replace("FILE", "a.yaml"))
+    assert issue_of(tmp_path / "below/spec.yaml").code == "FG213"
+
+
+def test_a_fragment_that_ships_is_found_from_any_folder_and_is_no_spec_to_train(tmp_path: Path) -> None:
+    text = "use: {layer: {file: fragments/convolutional_psd_layer.yaml, bind: {Y: X}}}\n"
+    (tmp_path / "spec.yaml").write_text(f"factorgraph: 1\n{text}variables: {{X: {{kind: observed, shape: [1, 16, 16]}}}}\n")
+    assert "layer.predicted" in load(tmp_path / "spec.yaml").variables
+    assert not any("fragments" in each.name for each in specs())
+    assert find("fragments/rbm").name == "rbm.yaml"
+    (tmp_path / "fragments").mkdir()
+    (tmp_path / "fragments/convolutional_psd_layer.yaml").write_text(PART)
+    assert "layer.predicted" not in load(tmp_path / "spec.yaml").variables  # the spec's own comes first
+
+
+@pytest.mark.parametrize(("said", "column"), [("units: 2 * kind", 18), ("inference.optimal.steps: few", 32), ("unit: 3", 7)])
+def test_what_with_says_is_told_where_it_is_written(tmp_path: Path, said: str, column: int) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    above = tmp_path / "spec.yaml"
+    above.write_text(f"factorgraph: 1\nuse:\n  inner:\n    file: part.yaml\n    with:\n      {said}\n")
+    found = issue_of(above)
+    assert (found.place.file, found.place.line, found.place.column) == (str(above), 6, column)
+    assert found.notes == ()
+
+
+def test_what_the_command_line_says_of_a_fragment_is_told_there(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    above = tmp_path / "spec.yaml"
+    above.write_text(USES.replace("FILE", "part.yaml"))
+    with pytest.raises(SpecError) as caught:
+        load(above, ["inner.factors.prediction.weight=[1]"])
+    (found,) = caught.value.issues
+    assert (found.place.origin, found.place.text) == ("--set", "inner.factors.prediction.weight=[1]")
+
+
+def test_a_bound_variable_is_derived(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    text = "factorgraph: 1\nuse: {a: {file: part.yaml, bind: {Y: 2 * X}}}\nvariables: {X: {kind: observed, shape: [2]}}\n"
+    spec = loads(text, str(tmp_path / "spec.yaml"))
+    assert str(spec.variables["a.Y"].first.is_) == "2 * X"
+    assert spec.variables["a.Y"].first.kind is None
+    learned = "learning: {fit: {loss: energy}}\ndata: {source: digits, bind: {a.Y: image}}\n"
+    with pytest.raises(SpecError, match=r'FG441: "a.Y" is derived'):
+        loads(text + learned, str(tmp_path / "spec.yaml"))
+    with pytest.raises(SpecError, match=r"spec.yaml:2:42"):
+        loads(text.replace("2 * X", "2 * W"), str(tmp_path / "spec.yaml"))
+
+
+def test_a_fragments_name_is_no_entrys(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    text = USES.replace("FILE", "part.yaml") + "factors: {inner: {type: l1, of: inner.Z}}\n"
+    with pytest.raises(SpecError, match='FG208: the name "inner" is taken: it is in use and in factors'):
+        loads(text, str(tmp_path / "spec.yaml"))
