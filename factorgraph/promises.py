@@ -18,7 +18,11 @@ class Differentiable(ABC):  # noqa: B024  a promise without a method: autograd k
     """Has a gradient almost everywhere in every argument."""
 
 
-class Smooth(Differentiable):
+class Cornerless(Differentiable):  # a promise without a method
+    """Its gradient does not jump anywhere, so that its second derivatives tell all of how the gradient changes."""
+
+
+class Smooth(Cornerless):
     """Its gradient is Lipschitz; ``curvature`` bounds the constant, argument by argument."""
 
     @abstractmethod
@@ -67,7 +71,7 @@ class Normalised(ABC):  # noqa: B024  a promise without a method
     """Is minus the logarithm of a density of its first argument, the others given: exp(-E) adds up to 1."""
 
 
-class Affine(Differentiable):
+class Affine(Cornerless):
     """A function ``A x + b``: it has an adjoint, and its norm a bound."""
 
     @abstractmethod

@@ -35,7 +35,7 @@ FAMILIES = {
 }
 _PROMISES = (
     *("Dense", "Placed", "Convolving", "Selection", "Affine", "Grouping"),
-    *("Linear", "Square", "Quadratic", "Smooth", "Differentiable"),
+    *("Linear", "Square", "Quadratic", "Smooth", "Cornerless", "Differentiable"),
     *("Proximal", "Absolute", "Normalised"),
 )
 _broken: dict[str, str] = {}

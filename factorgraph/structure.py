@@ -17,6 +17,7 @@ from factorgraph.promises import (
     Absolute as Absolute,
     Affine as Affine,
     Convolving as Convolving,
+    Cornerless as Cornerless,
     Dense as Dense,
     Differentiable as Differentiable,
     Grouping as Grouping,

@@ -13,7 +13,7 @@ from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.spec.language import UNDECLARED
-from factorgraph.structure import Affine, Convolving, Dense, Differentiable, Function, Grouping, Placed, Selection
+from factorgraph.structure import Affine, Convolving, Cornerless, Dense, Differentiable, Function, Grouping, Placed, Selection
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -198,6 +198,37 @@ def test_promises_at_least_a_gradient_and_it_matches_central_differences(functio
     assert torch.autograd.gradcheck(
         lambda x, *rest: function.forward(x, dict(zip(names, rest, strict=True))), (x, *tensors), eps=1e-6, atol=1e-5
     )
+
+
+def along_a_line(function: Function, steps: int) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The slope of some units of the result at so many points of a line, (units, steps), how it changes, and how far they are."""
+    with_ = {name: value if name in kept(function) else value.abs() + 0.1 for name, value in parameters(function).items()}
+    t = torch.linspace(-2, 2, steps, dtype=torch.float64).requires_grad_()
+    x = data(1, seed=4) + t.reshape(-1, 1, 1, 1) * data(1, seed=5)
+    units = apply(function, x, with_).flatten(1).T[:8]
+    slopes = [torch.autograd.grad(unit.sum(), t, create_graph=True)[0] for unit in units]
+    curves = [torch.autograd.grad(slope.sum(), t, retain_graph=True)[0] for slope in slopes if slope.requires_grad]
+    return torch.stack(slopes).detach(), torch.stack(curves or [torch.zeros_like(t)]), 4 / (steps - 1)
+
+
+def jump(function: Function, steps: int) -> float:
+    """The largest change of the slope between neighbours."""
+    slopes, _, _ = along_a_line(function, steps)
+    return float((slopes[:, 1:] - slopes[:, :-1]).abs().max())
+
+
+@pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Cornerless) and not f.keeps(Affine)], ids=title)
+def test_without_a_corner_the_slope_does_not_jump_and_second_derivatives_tell_how_it_changes(function):
+    assert jump(function, 4000) <= 0.2 * jump(function, 400)
+    slopes, curves, step = along_a_line(function, 4000)
+    error = ((slopes[:, 2:] - slopes[:, :-2]) / (2 * step) - curves[:, 1:-1]).abs() / (1 + curves[:, 1:-1].abs())
+    assert (error > 1e-2).double().mean() < 1e-3  # second derivatives may jump themselves, at single points
+
+
+@pytest.mark.parametrize("name", ["abs", "relu", "leaky_relu", "saturated_linear", "shrink"])
+def test_the_law_of_corners_sees_one(name):
+    function = FUNCTIONS[name]()
+    assert not function.keeps(Cornerless) and jump(function, 4000) > 0.8 * jump(function, 400)
 
 
 def learn(function: Function, x: torch.Tensor, with_: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -251,7 +251,8 @@ class Network(FunctionForm):
     ``bn`` normalises each unit, or map, over the batch; behind a layer it comes before the activation, and its shift takes the
     bias's place. ``0.5drop`` silences half of the units.
 
-    Promises: differentiable. While learning, bn uses the batch and drop draws; after it, bn uses running means and drop rests.
+    Promises: differentiable; without a corner where its activations have none and no layer takes the largest. While learning, bn
+              uses the batch and drop draws; after it, bn uses running means and drop rests.
     Needs:    while learning, bn needs two samples. Sides are covered without a rest: a padding or stride that leaves one is told.
     Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result). A number
               is one unit.
@@ -343,7 +344,8 @@ class Pool(FunctionForm):
 
     Promises: differentiable, also where a length is 0: there its gradient is taken as 0. *average*: affine; the bound of its norm
               is exact for a list of uniform windows that do not overlap, and that of one axis for one number. *l2* with uniform
-              weights, without epsilon and overlap: a grouping, so that the l1 of it is a group norm.
+              weights, without epsilon and overlap: a grouping, so that the l1 of it is a group norm; with epsilon it has no
+              corner.
     Shapes:   x (batch, *shape) -> (batch, *windows).
     Units:    those of x; epsilon has their square.
     Source:   an elementary function; l2 with weights on a torus: Kavukcuoglu, Ranzato, Fergus & LeCun, CVPR 2009.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from factorgraph.factors.functions._unitwise import LearnsByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
+from factorgraph.structure import Cornerless, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 START = 1.0  # of every u: at 0 its gradient vanishes, and it would never leave
 
 
-class DoubleTanh(LearnsByUnit, Differentiable):
+class DoubleTanh(LearnsByUnit, Cornerless):
     r"""Rises in two steps, at -u and u, with a flat between them: a shrinkage that saturates.
 
     .. math:: f(x)_i = \tanh(x_i + u_i) + \tanh(x_i - u_i)

@@ -19,7 +19,7 @@ from factorgraph.spec.choices import Mistake, Mistakes, find
 from factorgraph.spec.constants import Positive
 from factorgraph.spec.references import Reference
 from factorgraph.spec.syntax import ExpressionError
-from factorgraph.structure import Differentiable, Function, Parameter, Parameters, Shape, ShapeError
+from factorgraph.structure import Cornerless, Function, Parameter, Parameters, Promise, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +129,7 @@ def _links(text: str, mirrored: bool, activation: str, last: str) -> tuple[Link,
 Activation = Annotated[str, AfterValidator(_is_activation)]
 
 
-class Network(Function, Differentiable):
+class Network(Function, Cornerless):
     r"""Passes its argument through a chain of layers, written as papers write it: ``(64)3c-2p-10fc``.
 
     .. math:: f(x) = l_n(\dots l_2(l_1(x)) \dots), \qquad l_i(x) = s_i(W_i * x + b_i)
@@ -140,7 +140,8 @@ class Network(Function, Differentiable):
     ``bn`` normalises each unit, or map, over the batch; behind a layer it comes before the activation, and its shift takes the
     bias's place. ``0.5drop`` silences half of the units.
 
-    Promises: differentiable. While learning, bn uses the batch and drop draws; after it, bn uses running means and drop rests.
+    Promises: differentiable; without a corner where its activations have none and no layer takes the largest. While learning, bn
+              uses the batch and drop draws; after it, bn uses running means and drop rests.
     Needs:    while learning, bn needs two samples. Sides are covered without a rest: a padding or stride that leaves one is told.
     Shapes:   x (batch, maps, height, width), (batch, height, width) as one map, or (batch, units) -> (batch, *result). A number
               is one unit.
@@ -198,6 +199,12 @@ class Network(Function, Differentiable):
         """The layers in the order in which they are applied."""
         assert self.layers is not None, "whoever builds the graph gives a mirror its layers"
         return _links(str(self.layers), self.mirror is not None, self.activation, self.last)
+
+    def keeps(self, promise: Promise) -> bool:
+        if promise is not Cornerless:
+            return super().keeps(promise)
+        applied = (each.activation for each in self._chain if each.activation)
+        return all(_function(name).keeps(Cornerless) for name in applied) and all(each.layer.kind != "p" for each in self._chain)
 
     def domain(self) -> str:
         last = self._chain[-1].activation

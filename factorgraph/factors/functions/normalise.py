@@ -9,13 +9,13 @@ from pydantic import Field
 from factorgraph.factors.functions._unitwise import SameShape
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Positive
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Normalise(SameShape, Differentiable):
+class Normalise(SameShape, Cornerless):
     r"""Keeps a sample's direction and forgets its length: the norm over all its units becomes 1.
 
     .. math:: f(x) = \frac{x}{\sqrt{\epsilon + \sum_i x_i^2}}

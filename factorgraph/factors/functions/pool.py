@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from factorgraph.factors.functions._roots import root
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Count, NonNegative
-from factorgraph.structure import Affine, Function, Grouping, Parameters, Promise, Shape, ShapeError
+from factorgraph.structure import Affine, Cornerless, Function, Grouping, Parameters, Promise, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,8 @@ class Pool(Function, Affine, Grouping):
 
     Promises: differentiable, also where a length is 0: there its gradient is taken as 0. *average*: affine; the bound of its norm
               is exact for a list of uniform windows that do not overlap, and that of one axis for one number. *l2* with uniform
-              weights, without epsilon and overlap: a grouping, so that the l1 of it is a group norm.
+              weights, without epsilon and overlap: a grouping, so that the l1 of it is a group norm; with epsilon it has no
+              corner.
     Shapes:   x (batch, *shape) -> (batch, *windows).
     Units:    those of x; epsilon has their square.
     Source:   an elementary function; l2 with weights on a torus: Kavukcuoglu, Ranzato, Fergus & LeCun, CVPR 2009.
@@ -76,6 +77,8 @@ class Pool(Function, Affine, Grouping):
         if promise is Grouping:
             apart = self.kind == "l2" and self.weights == "uniform" and self.epsilon == 0
             return apart and all(window == stride for window, stride in self._sizes(self._listed or 1))
+        if promise is Cornerless:
+            return self.kind == "average" or (self.kind == "l2" and self.epsilon > 0)
         return super().keeps(promise)
 
     # --- sizes -----------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Sigmoid(UnitByUnit, Differentiable):
+class Sigmoid(UnitByUnit, Cornerless):
     r"""Turns a number into a probability: saturates smoothly at 0 and 1.
 
     .. math:: f(x)_i = \frac{1}{1 + e^{-x_i}}

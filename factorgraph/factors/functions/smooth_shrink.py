@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from factorgraph.factors.functions._unitwise import LearnsByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
+from factorgraph.structure import Cornerless, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ SHARPNESS, THRESHOLD = 10.0, 0.1  # at the start: a slope of 1/e at 0, and the t
 BLUNTEST = 0.01  # below this sharpness the curve is the identity, whatever its threshold
 
 
-class SmoothShrink(LearnsByUnit, Differentiable):
+class SmoothShrink(LearnsByUnit, Cornerless):
     r"""Flattens what is small and moves the rest towards zero by its threshold, with a bend in place of a corner.
 
     .. math:: f(x) = \operatorname{sign}(x)\Bigl(\frac{1}{s} \log\bigl(e^{s b} + e^{s |x|} - 1\bigr) - b\Bigr)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import SameShape
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Softmax(SameShape, Differentiable):
+class Softmax(SameShape, Cornerless):
     r"""Lets all units of a sample compete for one whole: the results are positive and add up to 1.
 
     .. math:: f(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad j \text{ over all units, whatever their shape}

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Softplus(UnitByUnit, Differentiable):
+class Softplus(UnitByUnit, Cornerless):
     r"""Passes what is positive and fades out the rest, without a corner between them.
 
     .. math:: f(x)_i = \log(1 + e^{x_i})

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Tanh(UnitByUnit, Differentiable):
+class Tanh(UnitByUnit, Cornerless):
     r"""Saturates smoothly at -1 and 1.
 
     .. math:: f(x)_i = \tanh x_i

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Cornerless, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TanhShrink(UnitByUnit, Differentiable):
+class TanhShrink(UnitByUnit, Cornerless):
     r"""Flattens what is small and moves the rest towards zero by nearly 1: a shrinkage without a corner and without parameters.
 
     .. math:: f(x)_i = x_i - \tanh x_i
