@@ -9,9 +9,12 @@ from functools import cached_property
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import loss_factors, phases
 from factorgraph.compile.plan import PhasePlan
+from factorgraph.compile.planner import Named
 from factorgraph.errors import Issue, Path, issue
-from factorgraph.graph.model import Graph, Variable
+from factorgraph.graph.model import Application, FunctionNode, Graph, Id, Variable
+from factorgraph.inference.domains import FINITE
 from factorgraph.losses._loss import LossLeaf, Need
+from factorgraph.structure import Cornerless, Differentiable, Factor, Leaf, Promise
 
 
 def argued(graph: Graph, factors: Iterable[str], procedures: Iterable[str]) -> tuple[Variable, ...]:
@@ -27,7 +30,7 @@ def argued(graph: Graph, factors: Iterable[str], procedures: Iterable[str]) -> t
 
 @dataclass(frozen=True)
 class Shaped:
-    """One loss of one side of a phase, and the energy that it sees. ``path``: where it is written."""
+    """One loss of one side of a phase, and the energy that it sees: ``factors`` that weigh something. ``path``: where it is."""
 
     graph: Graph
     loss: LossLeaf
@@ -44,6 +47,63 @@ class Shaped:
         names = {each.name: each.domain for each in self.observed}
         return " and ".join(f"{name} ({domain})" for name, domain in names.items()) or "nothing that is observed"
 
+    def of(self, domain: str) -> frozenset[Id]:
+        return frozenset(each.id for each in self.observed if each.domain == domain)
+
+    def names(self) -> str:
+        """The variables by which derivatives are taken."""
+        return " and ".join(dict.fromkeys(each.name for each in self.observed if each.domain == "real"))
+
+    @cached_property
+    def inferring(self) -> tuple[Named, ...]:
+        """The procedures that give the energy the variables which are not observed."""
+        named = named_procedures(self.graph)
+        return tuple(named[key] for key in self.procedures if any(each.id in self.behind for each in named[key].block))
+
+    @cached_property
+    def behind(self) -> frozenset[Id]:
+        """All values on the way to the energy, those from which an expression makes a latent variable too."""
+        found = self.graph.leading_to(argument for key in self.factors for argument in self.graph.factors[key].arguments)
+        for named in map(named_procedures(self.graph).__getitem__, reversed(self.procedures)):
+            by = reads(self.graph, named).get("by", {})
+            found |= self.graph.leading_to(value for variable, value in by.items() if variable in found)
+        return found
+
+    @cached_property
+    def moving(self) -> frozenset[Id]:
+        """The real observed variables, and the latent ones that expressions make of them. A code that is found by a search stays
+        at its minimum, and one that is summed out is none: neither carries a slope on."""
+        found = set(self.of("real"))
+        for named in self.inferring:
+            by = reads(self.graph, named).get("by", {})
+            found |= {variable for variable, value in by.items() if self.graph.depends(value, frozenset(found))}
+        return frozenset(found)
+
+    @cached_property
+    def applied(self) -> tuple[tuple[Application, FunctionNode], ...]:
+        """The functions that carry slopes on, each time that they are applied."""
+        values = [each for key, each in self.graph.values.items() if key in self.behind and self.graph.depends(key, self.moving)]
+        applied = [each for each in values if isinstance(each, Application) and each.output is None]
+        return tuple((each, self.graph.functions[each.function]) for each in applied)
+
+    def without(self, promise: Promise) -> dict[str, Leaf]:
+        """The functions and factors between the real observed variables and the energy that do not keep a promise."""
+        found: dict[str, Leaf] = {}
+        for value, node in self.applied:
+            if not node.leaf.keeps(promise) or (promise is Cornerless and value.method not in ("forward", "transpose")):
+                found[node.id] = node.leaf
+        for factor in (self.graph.factors[key] for key in self.factors):
+            at = frozenset(place for place, each in enumerate(factor.arguments) if self.graph.depends(each, self.moving))
+            if at and not factor.leaf.keeps(promise, at):
+                found[factor.name] = factor.leaf
+        return found
+
+    def coupled(self) -> tuple[str, ...]:
+        """The functions among them by which the rows of a batch change each other while learning."""
+        nodes = [node for _, node in self.applied]
+        found = [each for each in nodes if not each.leaf.by_row or any(one.kept for one in each.parameters.values())]
+        return tuple(dict.fromkeys(each.spelled for each in found))
+
     def suggestion(self, domain: str) -> str:
         """How there could be a variable of a domain."""
         if not self.observed:
@@ -51,8 +111,8 @@ class Shaped:
         return f"variables.{self.observed[0].name}.domain: {domain}, if that is what its values are"
 
 
-def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG471 at losses that need of the energy what it has not. ``graphs``: of phases that set addresses for their time."""
+def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Shaped]:
+    """Every loss of every side of every phase. ``graphs``: of phases that set addresses for their time."""
     sides = {(each.phase, each.player): each for each in plans}
     for key, name, phase in phases(base.spec):
         graph = graphs.get(key, base)
@@ -61,15 +121,64 @@ def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[Phas
             for called, term in side.loss.items():
                 assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
                 where = (*path, called) if len(side.loss) > 1 else path
-                procedures = sides[key, player].procedures
-                shaped = Shaped(graph, term.loss, loss_factors(graph, phase, term), procedures, where)
-                yield from (found for need in term.loss.needs() for found in CHECKS[need](shaped))
+                factors = tuple(each for each in loss_factors(graph, phase, term) if graph.factors[each].weight)
+                yield Shaped(graph, term.loss, factors, sides[key, player].procedures, where)
 
 
-def _flips(shaped: Shaped) -> Iterator[Issue]:
-    if not any(each.domain == "binary" for each in shaped.observed):
-        what = f"{shaped.loss.type} flips the units of binary observed variables, and the energy is a function of {shaped.has()}"
-        yield issue("FG471", what, shaped.path, fix=f"{shaped.suggestion('binary')}; for real values loss: score_matching")
+def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
+    """FG471 to FG473 at losses that need of the energy what it has not."""
+    yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
-CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {"flips": _flips}
+def _flips(of: Shaped) -> Iterator[Issue]:
+    if not any(each.domain == "binary" for each in of.observed):
+        what = f"{of.loss.type} flips the units of binary observed variables, and the energy is a function of {of.has()}"
+        yield issue("FG471", what, of.path, fix=f"{of.suggestion('binary')}; for real values loss: score_matching")
+
+
+def _slope(of: Shaped) -> Iterator[Issue]:
+    takes = f"{of.loss.type} takes the slope of"
+    if not of.of("real"):
+        what = f"{takes} the energy in real observed variables, and it is a function of {of.has()}"
+        yield issue("FG471", what, of.path, fix=f"{of.suggestion('real')}; for binary values loss: ratio_matching")
+        return
+    yield from _searched(of)
+    for key, leaf in of.without(Differentiable).items():
+        what = f"{takes} the energy in {of.names()}, and {key} ({leaf.type}) has no slope everywhere"
+        yield issue("FG472", what, of.path, fix=f"{smoother(key, leaf)}, or leave it out by without")
+    for key in of.coupled():
+        what = f"{takes} each row's energy by itself, and by {key} the rows of a batch change each other"
+        yield issue("FG472", what, of.path, fix=f"{key} without statistics of the batch")
+
+
+def _curvature(of: Shaped) -> Iterator[Issue]:
+    found = list(_slope(of))
+    yield from found
+    for key, leaf in of.without(Cornerless).items() if not found else ():
+        what = f"{of.loss.type} looks at how the slope of the energy changes, and {key} ({leaf.type}) has corners"
+        why = "between them it changes too little, and what happens at them no derivative sees"
+        yield issue("FG472", f"{what}: {why}", of.path, fix=f"{smoother(key, leaf)}, or estimator: denoising")
+
+
+def smoother(key: str, leaf: Leaf) -> str:
+    """What to write in the place of something with corners."""
+    if isinstance(leaf, Factor):
+        return f"log_cosh or student_t in the place of {key}"
+    spelled = key.removesuffix(".activation")
+    if spelled != key or "activation" in type(leaf).model_fields:
+        return f"functions.{spelled}.activation: softplus"
+    return f"a function without corners, as softplus, in the place of {key}"
+
+
+def _searched(of: Shaped) -> Iterator[Issue]:
+    """FG473 at codes that are found by a search through which learning does not see."""
+    for each in of.inferring:
+        if each.method.searches and not each.method.sums and each.method.through() != "implicit":
+            block = " and ".join(variable.id for variable in each.block)
+            what = f"{of.loss.type} asks how {block} moves with {of.names()}, and {each.name} does not tell"
+            finite = any(variable.domain in FINITE for variable in each.block)
+            fix = "method: marginal" if finite else "method: argmin with gradient: implicit"
+            yield issue("FG473", what, of.path, fix=f"inference.{each.name}: {fix}, or method: amortized")
+
+
+CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {"flips": _flips, "slope": _slope, "curvature": _curvature}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,12 +46,16 @@ def attached(block: Block, z: Tensor, still: Assignment, tensors: Tensors, repor
         return z
     fixed = {key: each.detach() for key, each in still.items()}
     values = {owner: {name: each.detach() for name, each in own.items()} for owner, own in tensors.items()}
-    found: Tensor = _Attached.apply(slope, z, lambda: near(block, z, fixed, values), report)  # type: ignore[no-untyped-call]
+    found: Tensor = _Attached.apply(slope, z, cache(lambda: near(block, z, fixed, values)), report)  # type: ignore[no-untyped-call]
     return found
 
 
 class _Attached(torch.autograd.Function):
-    """The code as a function of its energy's slope in it: dz = -(P H P)^-1 P dg."""
+    """The code as a function of its energy's slope in it: dz = -(P H P)^-1 P dg.
+
+    To second order the code moves as H changes, which is left out. The least energy, of which the code is the minimum, has no
+    slope along it: its derivatives are right up to the third all the same.
+    """
 
     @staticmethod
     def forward(ctx: Any, slope: Tensor, z: Tensor, around: Callable[[], Near], report: Report) -> Tensor:
@@ -58,11 +63,25 @@ class _Attached(torch.autograd.Function):
         return z.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
-        answer, dependent = respond(ctx.around(), pull)
-        ctx.report(dependent)
+        answer: Tensor = _Response.apply(pull, ctx.around, ctx.report)  # type: ignore[no-untyped-call]
         return -answer, None, None, None
+
+
+class _Response(torch.autograd.Function):
+    """The u of P H P u = P v: linear in v, and its own adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, pull: Tensor, around: Callable[[], Near], report: Report) -> Tensor:
+        ctx.around = around
+        answer, dependent = respond(around(), pull)
+        report(dependent)
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
+        answer: Tensor = _Response.apply(pull, ctx.around, lambda dependent: None)  # type: ignore[no-untyped-call]
+        return answer, None, None
 
 
 def near(block: Block, z: Tensor, still: Assignment, tensors: Tensors) -> Near:

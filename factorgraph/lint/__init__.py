@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue
 from factorgraph.graph.model import Graph
-from factorgraph.lint import encoder_only, scale, silent, turns, volume
+from factorgraph.lint import corners, encoder_only, scale, silent, turns, volume
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import Strategy, strategies
 
 __all__ = ["Strategy", "lint", "strategies_of"]
 
 Rule = Callable[[Reading], Iterator[Issue]]
-RULES: tuple[Rule, ...] = (scale.check, volume.check, encoder_only.check, silent.check, turns.check)
+RULES: tuple[Rule, ...] = (scale.check, volume.check, encoder_only.check, silent.check, turns.check, corners.check)
 
 
 def lint(graph: Graph, plan: Plan) -> tuple[Issue, ...]:

@@ -255,3 +255,44 @@ class RatioMatching(LossForm):
         only: Name | Sequence[Name] | None = None,
         without: Name | Sequence[Name] = ...,
     ) -> None: ...
+
+class ScoreMatching(LossForm):
+    r"""Makes the energy flat at the data and curved around them, so that they lie at the bottom of valleys.
+
+    .. math:: \frac{1}{n} \sum_Y \tfrac12 \lVert \nabla F \rVert^2 - \operatorname{tr} \nabla^2 F, \qquad
+              \tfrac12 \lVert \nabla F \rVert^2 - v' \nabla^2 F \, v, \qquad
+              \tfrac12 \lVert \sigma \nabla F(Y + \sigma n) - n \rVert^2
+
+    *exact*, *sliced* and *denoising*, in this order. Minus the slope of the energy is the score, that of the log density, in
+    which the partition function is lost. Sliced puts a direction v of random signs, one for each row and step, in the place of
+    the trace; denoising teaches the slope to point away from data that normal noise n has moved.
+
+    Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Sliced is
+              exact on average. Denoising finds the density of the data with the noise on them, and needs no second derivatives by
+              the data. How much data each of several valleys holds has no part in it. Where data lie on a thin line, exact and
+              sliced fall without end: put noise on the data.
+    Needs:    a real observed variable, in which the energy has a gradient; exact and sliced: one without corners, as of softplus,
+              not of relu. Codes by a formula, summed out, or by an argmin with ``gradient: implicit``.
+    Shapes:   F (batch,), derivatives (batch, units) -> a number, averaged over the batch. Exact evaluates the energy at units
+              times as many rows.
+    Units:    sigma has that of the data; without it the loss has the inverse of its square.
+    Source:   Hyvarinen, JMLR 6, 2005, theorem 1; Song, Garg, Shi & Ermon, UAI 2019 (arXiv:1905.07088), with reduced variance;
+              Vincent, Neural Computation 23(7), 2011, equation 9.
+
+    Options:
+        estimator: all directions, a random one, or noise in the place of second derivatives
+        sigma: of denoising: the deviation of the noise
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        estimator: Literal['exact', 'sliced', 'denoising'] = 'exact',
+        sigma: Number = 0.1,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...

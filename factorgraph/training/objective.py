@@ -21,6 +21,7 @@ from factorgraph.compile.program import Program
 from factorgraph.compile.shaping import argued
 from factorgraph.compile.summed import ENTROPY, Summed
 from factorgraph.compile.summed import shares as free_shares
+from factorgraph.data.order import torch_generator
 from factorgraph.graph.model import WEIGHT, Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
@@ -166,6 +167,12 @@ class Batch:
         """(batch, *shape): what an expression of the loss is, at each of its slots."""
         known = self.values(self.reads[field], self.inferred())
         return [known[each] for each in self.reads[field]]
+
+    def normal(self, like: Tensor, purpose: str) -> Tensor:
+        """Standard normal numbers of this step, of the shape of a tensor. They are drawn on the CPU: all devices see the same."""
+        step = self.learning.purpose if self.learning is not None else ()
+        generator = torch_generator(self.view.graph.spec.seed, "loss", *step, purpose)
+        return torch.randn(like.shape, generator=generator).to(like)
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
         """Values of the graph, from those of its variables, as the energy sees them."""
