@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.later import predicted
+from factorgraph.compile.naming import in_order
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
@@ -202,7 +203,8 @@ class Model(nn.Module):
         names = self.sequence(procedure, given)
         found = self.run(names, seen, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
-        return self.conclude(names[0] if names else "", known, found.values())
+        first = (names if procedure is None else standing_for(procedure, names))[:1]
+        return self.conclude("".join(first), known, found.values())
 
     def conclude(
         self, procedure: str, known: Mapping[Id, Tensor], found: Collection[Found], factors: tuple[str, ...] | None = None
@@ -263,7 +265,7 @@ class Model(nn.Module):
         return other
 
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
-        """The procedures that fill in every latent variable that is not given: the named one, then the first for each other."""
+        """The procedures that fill in every latent variable that is not given: the named one, and the first for each other."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
         chosen = [] if procedure is None else standing_for(procedure, self.inferences)
         if procedure is not None and not chosen:
@@ -278,7 +280,8 @@ class Model(nn.Module):
             if block & set(latent) and not block & covered and block <= set(latent):
                 chosen.append(key)
                 covered |= block
-        return tuple(chosen)
+        used = {key: self.inferences[key] for key in chosen}
+        return tuple(in_order(used, {key: each.plan.block for key, each in used.items()}, {key: used[key].waits for key in used}))
 
     def assign(self, values: Mapping[str, Tensor]) -> dict[Id, Tensor]:
         """Variables by name, as users give them, as values of the graph. Raises :class:`RunError` FG621 where they do not fit."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
+from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.planner import Named, visible
 from factorgraph.errors import Path
 from factorgraph.graph.model import Graph, Id, Variable
@@ -30,6 +31,24 @@ def reads(graph: Graph, named: Named) -> dict[str, dict[Id, Id]]:
     """For each field of the method that gives values: the value for each variable of the block."""
     base: Path = ("inference", named.name, *named.slots.values())
     return {field: found for field in FIELDS if (found := dict(_pairs(graph, (*base, field), named.block)))}
+
+
+def awaited(graph: Graph, plan: ProcedurePlan, method: Method, read: Mapping[str, Mapping[Id, Id]]) -> frozenset[Id]:
+    """The latent variables that must be known before a procedure runs: what it reads, less what it infers."""
+    seen = [each for factor in plan.factors for each in graph.factors[factor].arguments] if method.searches else []
+    given = [each for values in read.values() for each in values.values()]
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    return (graph.leading_to([*seen, *given]) & latent) - set(plan.block)
+
+
+def in_order(names: Iterable[str], blocks: Mapping[str, Iterable[Id]], waits: Mapping[str, frozenset[Id]]) -> list[str]:
+    """Procedures as they were named, but each behind those that infer what it waits for; a circle stays as it was named."""
+    left, found = list(names), list[str]()
+    while left:
+        first = next((key for key in left if not any(waits[key] & set(blocks[each]) for each in left if each != key)), left[0])
+        found.append(first)
+        left.remove(first)
+    return found
 
 
 def _pairs(graph: Graph, path: Path, block: tuple[Variable, ...]) -> Iterator[tuple[Id, Id]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.freed import freed, made_of, reads_through
 from factorgraph.compile.gradients import moved_by
-from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.naming import awaited, in_order, named_procedures, reads
 from factorgraph.compile.plan import PhasePlan, ProcedurePlan
 from factorgraph.compile.planner import visible
 from factorgraph.errors import Issue, Path, SpecError, issue
@@ -115,7 +115,7 @@ def declared(graph: Graph, address: str) -> Parameter:
 
 
 def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:
-    """The procedures that fill in the latent variables: those that the phase names, then the first for each other."""
+    """The procedures that fill in the latent variables: those that the phase names, and the first for each other."""
     chosen = _named(procedures, phase.inference)
     covered = {each for key in chosen for each in procedures[key].block}
     needed, latent = _needed_latents(graph, phase), {each.id for each in graph.of_kind("latent")}
@@ -124,7 +124,8 @@ def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase
         if block & needed and not block & covered and block <= latent:
             chosen.append(key)
             covered |= block
-    return tuple(chosen)
+    waits = _awaited(graph, procedures, chosen)
+    return tuple(in_order(chosen, {key: procedures[key].block for key in chosen}, waits))
 
 
 def loss_factors(graph: Graph, phase: Phase, term: LossTerm) -> tuple[str, ...]:
@@ -340,15 +341,18 @@ def _trains(name: str, phase: Phase, player: str) -> Path:
     return path if phase.players[player].train is None else (*path, "train")
 
 
+def _awaited(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: Iterable[str]) -> dict[str, frozenset[Id]]:
+    """The latent variables that each of some procedures waits for."""
+    named = named_procedures(graph)
+    return {key: awaited(graph, procedures[key], named[key].method, reads(graph, named[key])) for key in used}
+
+
 def _early(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:
     """Procedures that read a latent variable which nothing before them infers."""
-    named, known = named_procedures(graph), set[Id]()
-    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    waits, known = _awaited(graph, procedures, used), set[Id]()
     for key in used:
         plan = procedures[key]
-        seen = [each for factor in plan.factors for each in graph.factors[factor].arguments] if named[key].method.searches else []
-        read = [each for values in reads(graph, named[key]).values() for each in values.values()]
-        missing = (graph.leading_to([*seen, *read]) & latent) - known - set(plan.block)
+        missing = waits[key] - known
         if missing:
             first = graph.variables[min(missing)].name
             of = ", ".join(dict.fromkeys([*(graph.variables[each].name for each in plan.block), first]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.compile import through
 from factorgraph.compile.freed import thinned
 from factorgraph.compile.later import predicted
+from factorgraph.compile.naming import awaited
 from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.problems import Block, solver_of
@@ -101,6 +102,11 @@ class Inference:
         """What is given in training only, and touched by a factor that counts."""
         graph = self.block.program.graph
         return predicted(graph) & graph.leading_to(each for key in self.plan.factors for each in graph.factors[key].arguments)
+
+    @cached_property
+    def waits(self) -> frozenset[Id]:
+        """The latent variables that must be known before it runs."""
+        return awaited(self.block.program.graph, self.plan, self.method, self.reads)
 
     def __call__(self, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Found:
         return self.method.infer(Procedure(self.knowing(given), given, tensors, learning))

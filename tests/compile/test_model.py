@@ -236,3 +236,31 @@ def test_an_energy_beyond_all_numbers_is_not_finite() -> None:
 def test_values_of_another_kind_are_told(value: object, words: str) -> None:
     with pytest.raises(RunError, match=words):
         model_of(PSD).infer(Y=value)
+
+
+STACK = """
+factorgraph: 1
+indices: {l: 3}
+variables:
+  Y: {kind: observed, shape: [6]}
+  Z: {kind: latent, per: l, shape: [5]}
+  below: {is: "Z[l-1]", start: Y}
+functions:
+  decoder: {type: linear, per: l, bias: false}
+factors:
+  reconstruction: {type: squared_distance, between: [below, decoder(Z)]}
+  sparsity:       {type: l1, of: Z, weight: 0.3}
+inference:
+  code: {per: l, method: argmin, of: "Z[l]", only: ["reconstruction[l]", "sparsity[l]"], steps: 5000, tolerance: 1e-9}
+"""
+
+
+@pytest.mark.parametrize("asked", [None, "code", "code[0]", "code[1]", "code[2]"])
+def test_layers_are_inferred_from_the_lowest_on_whichever_is_asked_for(asked: str | None) -> None:
+    model, y = model_of(STACK), rows(BATCH, 6)
+    found, below = model.infer(asked, Y=y), y.numpy()
+    assert found.procedure == ("code[0]" if asked in (None, "code") else asked)
+    for slot in range(3):
+        lasso = Lasso(alpha=0.3 / 2 / below.shape[1], fit_intercept=False, tol=1e-14, max_iter=200000)
+        below = lasso.fit(array(model, f"functions.decoder.{slot}.matrix"), below.T).coef_
+        np.testing.assert_allclose(found[f"Z[{slot}]"], below, atol=1e-5)

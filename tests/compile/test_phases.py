@@ -63,6 +63,7 @@ def test_a_search_that_needs_what_comes_later_is_told(order: tuple[str, str]) ->
     [
         ("both: {method: argmin, of: [Z, C]}",),
         (GUESSED, SEARCHED),
+        (SEARCHED, GUESSED),
         (ENCODED, CHOSEN),
         (GUESSED, "z: {method: argmin, of: Z, start: encoder(Y)}"),
     ],
@@ -73,3 +74,9 @@ def test_what_is_inferred_in_turn_or_together_is_not(procedures: tuple[str, ...]
 
 def test_a_search_that_sees_no_factor_of_the_other_needs_it_not() -> None:
     assert planned("z: {method: argmin, of: Z, only: [sparsity]}", CHOSEN)
+
+
+@pytest.mark.parametrize("phase", ["", ", inference: [z, g]", ", inference: [z]"])
+def test_a_search_runs_behind_what_it_needs(phase: str) -> None:
+    (side,) = planned(SEARCHED, GUESSED, phase=phase).phases
+    assert side.procedures == ("g", "z")
