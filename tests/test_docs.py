@@ -55,7 +55,7 @@ def test_the_readme_from_its_spec_to_a_coded_photograph(command, tmp_path):
     (spec,) = blocks(page, "yaml")
     assert len(spec.splitlines()) <= 20
     (tmp_path / "mine.yaml").write_text(spec)
-    assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - {"compare", "fetch", "list", "reproduce"}
+    assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - {"compare", "fetch", "list", "reproduce", "watch"}
     for line in commands(page):
         command(line)
     assert (tmp_path / "mine.svg").exists()

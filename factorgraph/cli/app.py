@@ -16,6 +16,8 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "evaluate": "measure a run on held-out data and judge its claims",
     "compare": "all ways to infer beside each other: error and energy against steps and time",
     "reproduce": "train a spec's variants and seeds, and judge all of its claims",
+    "report": "one page of all that there is to see of a run, or of several beside each other",
+    "watch": "the same page on this machine, while a run learns",
     "infer": "codes, reconstructions and energies of your own images or arrays",
     "fetch": "download a published data set into the cache, checked",
     "list": "factors, functions, solvers, losses, data, specs",

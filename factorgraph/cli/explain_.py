@@ -99,10 +99,8 @@ def _neither(subject: str, error: SpecError) -> SpecError:
 
 def _plan(subject: str, changes: tuple[str, ...]) -> str:
     from factorgraph import compile as compiler
-    from factorgraph.compile import gradients, sizes, warm
-    from factorgraph.compile.plan import describe
     from factorgraph.graph.resolve import resolve
-    from factorgraph.lint import strategies_of
+    from factorgraph.lint import explained
     from factorgraph.spec.load import load
 
     try:
@@ -110,22 +108,4 @@ def _plan(subject: str, changes: tuple[str, ...]) -> str:
     except SpecError as error:
         raise _neither(subject, error) from None
     graph = resolve(spec)
-    plan = compiler.plan(spec, graph)
-    blocks = []
-    for each in plan.procedures.values():
-        place = spec.document.place(("inference", each.name), on="key")
-        told = (warm.describe(graph, each), gradients.describe(graph, each, plan.phases))
-        blocks.append("\n".join(filter(None, (describe(each, f"{place.file}:{place.line}"), *told))))
-    for phase in plan.phases:
-        player = "" if phase.player == "model" else f", player {phase.player}"
-        lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]
-        lines += [
-            f"  infers  {', '.join(phase.procedures) or 'nothing'}",
-            f"  trains  {', '.join(phase.parameters) or 'nothing'}",
-        ]
-        lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
-        blocks.append("\n".join(lines))
-    ways = strategies_of(graph, plan)
-    blocks.append("\n".join(["low energy is bounded by", *(f"  {each}" for each in ways or ("nothing",))]))
-    blocks.append(sizes.describe(graph))
-    return "\n\n".join(each for each in blocks if each)
+    return explained(graph, compiler.plan(spec, graph))

@@ -78,7 +78,10 @@ def command(
 
 
 def _judged(run: Run) -> int:
+    from factorgraph.report import write
+
     report = run.evaluate()
     click.echo(report.text())
-    click.echo(f"\nfigures: {run.path / 'figures'}")
+    run.keep(report)
+    click.echo(f"\nfigures: {run.path / 'figures'}\nreport:  {write([run])}")
     return report.exit_status

@@ -12,10 +12,11 @@ from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue
 from factorgraph.graph.model import Graph
 from factorgraph.lint import corners, encoder_only, scale, silent, turns, volume
+from factorgraph.lint.explained import explained
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import Strategy, strategies
 
-__all__ = ["Strategy", "lint", "strategies_of"]
+__all__ = ["Strategy", "explained", "lint", "strategies_of"]
 
 Rule = Callable[[Reading], Iterator[Issue]]
 RULES: tuple[Rule, ...] = (scale.check, volume.check, encoder_only.check, silent.check, turns.check, corners.check)

@@ -2,8 +2,8 @@
 
 ``run.json`` (what ran, where, how it ended), ``spec.yaml``, its fragments, ``spec.full.yaml``, ``plan.json``, ``data.json``,
 ``preprocessing.safetensors``, ``metrics.jsonl``, ``log.txt``, ``checkpoints/``, ``figures/``, ``cache/`` (what could be made
-again) and, last, ``done``. A folder that came from a stranger is read with every size bounded, no link followed and nothing
-executed.
+again) and, last, ``done``; after it ``evaluation.json`` and ``report.html``, which are made of the rest. A folder that came from
+a stranger is read with every size bounded, no link followed and nothing executed.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 REQUIRED = ("run.json", "spec.yaml")  # without these a folder is no run
+EVALUATION, REPORT = "evaluation.json", "report.html"  # made once learning is over, and anew whenever it is asked for
 OWN = (
     *("run.json", "spec.yaml", "spec.full.yaml", "plan.json", "data.json", "preprocessing.safetensors", "metrics.jsonl"),
-    *("log.txt", "checkpoints", "figures", "cache", "done", "lock.json"),
+    *("log.txt", "checkpoints", "figures", "cache", "done", "lock.json", EVALUATION, REPORT),
 )
 FINISHED = "finished"  # the one exit reason after which `done` is written
 EARLIER = 100  # earlier sittings that run.json remembers

@@ -15,7 +15,7 @@ from factorgraph.data.paths import allowed_roots
 from factorgraph.data.preparation import Preparation, stored_preparation
 from factorgraph.errors import DataError, RunError, issue
 from factorgraph.run.checkpoint import Checkpoint
-from factorgraph.run.folder import RunFolder
+from factorgraph.run.folder import EVALUATION, RunFolder
 from factorgraph.run.measured import Measured
 from factorgraph.spec.claimed import START
 from factorgraph.spec.load import loads
@@ -145,6 +145,11 @@ class Run:
         from factorgraph.run.evaluate import evaluate
 
         return evaluate(self, on, procedure)
+
+    def keep(self, evaluation: Evaluation) -> None:
+        """Put what was found on the held-out split into the run, for its report. Raises RunError FG606."""
+        with self.folder.lock() as folder:
+            folder.write_json(EVALUATION, {"start": folder.about().get("start"), **evaluation.as_dict()})
 
     def infer(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factorgraph.graph.drawing import words
@@ -68,7 +69,7 @@ class _Builder:
             box = self.node_of[value.arguments[0]]
             old = self.nodes[box]
             more = self.graph.functions[value.function].leaf.type
-            self.nodes[box] = Node(box, "function", (old.lines[0], ", ".join([*old.lines[1:], more])), old.family)
+            self.nodes[box] = replace(old, lines=(old.lines[0], ", ".join([*old.lines[1:], more])))
             self.node_of[value.id] = box
             return
         if value.output is not None:
@@ -113,7 +114,7 @@ class _Builder:
         while name in self.nodes:
             count += 1
             name = f"{stem}_{count}"
-        self.nodes[name] = Node(name, kind, lines, family)
+        self.nodes[name] = Node(name, kind, lines, family, key)
         return name
 
     # --- lines -----------------------------------------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ VARIABLES = ("observed", "latent", "noise", "derived")
 
 @dataclass(frozen=True)
 class Node:
-    """One shape. ``family``: functions that share parameters have one number, and with it one colour."""
+    """One shape. ``family``: functions that share parameters have one number, and with it one colour. ``of``: the value of the
+    graph that it stands for, or the factor, as ``factor sparsity``."""
 
     id: str  # letters, digits and "_" only
     kind: Kind
     lines: tuple[str, ...]  # as read, not yet escaped
     family: int | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True)

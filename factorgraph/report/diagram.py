@@ -1,0 +1,110 @@
+"""The diagram of a page: each shape says what it is when it is pointed at, and knows its line of the spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from factorgraph.graph.drawing import draw, svg, words
+from factorgraph.graph.drawing.picture import Node
+from factorgraph.graph.model import Application, FactorNode, Operation, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from factorgraph.errors import Path
+    from factorgraph.graph.model import Graph, Id
+    from factorgraph.spec.document import Document
+    from factorgraph.structure import Parameter
+
+SVG = "http://www.w3.org/2000/svg"
+FACTOR = "factor "  # how a shape's ``of`` begins where it stands for a factor
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+
+
+def diagram(graph: Graph, written: Document) -> str:
+    """The factor graph as SVG text. ``written``: the text of the spec that stands beside it.
+
+    A shape has ``data-about``, lines of text, and ``data-line``, where its entry begins in the spec. Raises RunError FG262.
+    """
+    drawing = draw(graph)
+    root = ElementTree.fromstring(svg(drawing))
+    for shape in root.iter(f"{{{SVG}}}g"):
+        title = shape.find(f"{{{SVG}}}title")
+        if title is None:
+            continue
+        shape.remove(title)  # a browser would show Graphviz's own name of it
+        node = drawing.by_id.get(title.text or "")
+        if shape.get("class") == "node" and node is not None:
+            _tell(shape, node, graph, written)
+        else:
+            shape.attrib.pop("id", None)
+    root.set("role", "group")
+    root.set("aria-label", f"Factor graph of {drawing.title}")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _tell(shape: ElementTree.Element, node: Node, graph: Graph, written: Document) -> None:
+    path, lines = about(graph, node.of)
+    shape.attrib.pop("id", None)
+    if not lines:
+        return
+    shape.set("tabindex", "0")
+    shape.set("role", "button")
+    shape.set("aria-label", ". ".join(lines))
+    shape.set("data-about", "\n".join(lines))
+    if path:
+        shape.set("data-line", str(written.place(path, on="key").line))
+
+
+def about(graph: Graph, of: Id) -> tuple[Path, list[str]]:
+    """What there is to say of a value or a factor: its entry in the spec, and lines of text, its name first."""
+    if of.startswith(FACTOR):
+        factor = graph.factors[of.removeprefix(FACTOR)]
+        return ("factors", factor.name), _of_factor(graph, factor)
+    match graph.values.get(of):
+        case Variable() as variable:
+            return ("variables", variable.name), _of_variable(variable)
+        case Application() as applied:
+            return ("functions", graph.functions[applied.function].spelled), _of_application(graph, applied)
+        case Operation() as operation:
+            return (), [of, f"computed, {_size(operation.shape)}"]
+        case _:
+            return (), []
+
+
+def _of_factor(graph: Graph, factor: FactorNode) -> list[str]:
+    weight = "tuned" if factor.target is not None else f"{factor.weight:g}"
+    lines = [factor.id, f"factor, {factor.leaf.type}", f"energy: {words.formula(graph, factor)}", f"weight: {weight}"]
+    return [*lines, *_parameters(factor.parameters)]
+
+
+def _of_application(graph: Graph, applied: Application) -> list[str]:
+    """One box: a function with what is chained to it, its activation and its gain."""
+    node = graph.functions[applied.function]
+    chain = [each for each in graph.functions.values() if words.owner(each) == words.owner(node)]
+    given = ", ".join(words.text(graph, each) for each in applied.arguments)
+    kind = f"function, {', '.join(each.leaf.type for each in chain)}" + (f", {node.role}" if node.role else "")
+    learned = [line for each in chain for line in _parameters(each.parameters)]
+    return [f"{words.applied_name(node, applied.method)}({given})", kind, f"gives {_size(applied.shape)}", *learned]
+
+
+def _of_variable(variable: Variable) -> list[str]:
+    domain = "" if variable.domain == "real" else f", {variable.domain}"
+    lines = [variable.id, f"{variable.kind} variable", f"shape: {_size(variable.shape)}{domain}"]
+    if variable.definition is not None:
+        lines.append(f"is {variable.definition}")
+    if variable.given == "training":
+        lines.append("given while learning only")
+    if variable.stands_for is not None:
+        lines.append(f"stands for {variable.stands_for}")
+    return lines
+
+
+def _parameters(parameters: Mapping[str, Parameter]) -> list[str]:
+    return [f"learns {name}: {_size(each.shape)}" for name, each in parameters.items() if not each.kept]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return words.size(shape) or "one number"

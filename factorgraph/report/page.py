@@ -1,0 +1,99 @@
+"""The page of one run, or of several beside each other: text in, nothing fetched, nothing that a name could smuggle in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factorgraph.report.contents import Contents, differences, number
+from factorgraph.run.files import atomic_write
+from factorgraph.run.folder import REPORT
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from factorgraph.run.run import Run
+
+ASSETS = resources.files("factorgraph.report") / "assets"
+
+
+def write(runs: Sequence[Run], out: Path | None = None) -> Path:
+    """The page as a file: ``report.html`` in the run, or ``out``. Raises RunError FG606 where another process writes the run."""
+    text = page(runs)
+    if out is None:
+        with runs[0].folder.lock() as folder:
+            return folder.write(REPORT, text)
+    atomic_write(out, text.encode())
+    return out
+
+
+def page(runs: Sequence[Run], live: bool = False) -> str:
+    """The page's text. ``live``: it asks its server, again and again, how learning stands."""
+    shown = [Contents(each) for each in runs]
+    style, script = _asset("style.css"), _asset("page.js")
+    data = {"live": live, "runs": [{"name": each.name, **each.curves} for each in shown]}
+    return _environment().get_template("page.html").render(
+        runs=shown,
+        live=live,
+        style=style,
+        script=script,
+        data=_embedded(data),
+        policy=_policy(style, script, live),
+        differences=differences(shown) if len(shown) > 1 else [],
+        claims=_side_by_side(shown) if len(shown) > 1 else [],
+        number=number,
+    )
+
+
+def state(run: Run) -> dict[str, Any]:
+    """How learning stands, for a page that is open: curves, status, and the addresses of pictures."""
+    shown = Contents(run)
+    pictures = [{"name": each.name, "caption": each.caption, "source": each.source} for each in shown.pictures(live=True)]
+    return {"runs": [{"name": shown.name, **shown.curves}], "status": shown.status, "pictures": pictures}
+
+
+def _side_by_side(runs: Sequence[Contents]) -> list[list[str]]:
+    """Every claim that any of the runs makes: its words, then verdict and figure in each run."""
+    every = [{each["name"]: each for each in run.claims} for run in runs]
+    words = {name: each["claim"] for found in every for name, each in found.items()}
+    rows = []
+    for name, claim in words.items():
+        found = [each.get(name) for each in every]
+        rows.append([claim, *(f"{each['ours']}, {each['verdict']}" if each else "–" for each in found)])
+    return rows
+
+
+def _policy(style: str, script: str, live: bool) -> str:
+    """What the page may load: its own style and script, known by their hashes, and pictures that lie inside it."""
+    own = "'self' " if live else ""
+    connect = "'self'" if live else "'none'"
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src {own}data:; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _embedded(value: Any) -> str:
+    """JSON that can stand in a script element: no text in it ends the element."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    made = jinja2.Environment(loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined)
+    made.trim_blocks = made.lstrip_blocks = True
+    return made

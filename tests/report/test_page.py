@@ -1,0 +1,246 @@
+"""The page of a run: whole in one file, quiet in a browser, and what a name says in it is text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from factorgraph.report import page, write
+from factorgraph.report.contents import Contents, differences, judged
+from factorgraph.report.diagram import about
+from factorgraph.report.series import POINTS, curves
+from factorgraph.report.watch import Server
+from factorgraph.run.run import Run
+from factorgraph.spec.load import loads
+from factorgraph.training.session import train
+from tests.report.browser import Tab, opened
+
+HOSTILE = "</script><script>window.hit = 1</script><img src=x onerror='window.hit=1'>{{ 7 * 7 }}"
+SPEC = """
+factorgraph: 1
+title: "TITLE"
+source: {paper: "A & B <i>2008</i>"}
+variables:
+  Y: {kind: observed, shape: [16]}
+  Z: {kind: latent, shape: [9]}
+functions:
+  decoder: {type: linear, bias: false, unit_norm: columns}
+  encoder: {type: linear, activation: shrink}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+  prediction:     {type: squared_distance, between: [Z, encoder(Y)], weight: 0.5}
+  sparsity:       {type: l1, of: Z, weight: 0.3}
+inference:
+  optimal: {method: argmin, of: Z, steps: 20}
+  fast:    {method: amortized, of: Z, by: encoder(Y)}
+learning:
+  warm:  {loss: energy, steps: 5, batch_size: 16}
+  joint: {loss: energy, steps: 7, batch_size: 16}
+data: {source: natural_patches, size: 4, count: 60, test: 20, prepare: [remove_mean, unit_variance], bind: {Y: image}}
+expect:
+  close: {claim: "CLAIM", metric: energy(fast) / energy(optimal), at_most: 100}
+"""
+
+
+def spec_text(title: str = "A title", claim: str = "the encoder is near") -> str:
+    return SPEC.replace("TITLE", title).replace("CLAIM", claim)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    made = train(loads(spec_text(HOSTILE, HOSTILE), "one.yaml"), tmp_path_factory.mktemp("runs") / "one")
+    assert judged(made) == ""
+    return made
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Run:
+    changed = spec_text("Two").replace("weight: 0.3", "weight: 0.7")
+    return train(loads(changed, "two.yaml"), tmp_path_factory.mktemp("runs") / "two")
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Tab]:
+    with opened() as found:
+        yield found
+
+
+class Elements(HTMLParser):
+    """What a browser makes of a page: its elements, and the addresses that they name."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[str] = []
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.elements.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+
+    def handle_data(self, data) -> None:
+        self.text.append(data)
+
+
+def test_a_page_holds_all_that_it_shows(run):
+    text = page([run])
+    found = Elements(text)
+    assert found.addresses and all(each.startswith(("data:", "#")) for each in found.addresses)
+    assert found.elements.count("script") == 2
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    for name in ("style", "script"):
+        inside = re.findall(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)[-1]
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"sha256-{digest}" in policy[1].replace("&#39;", "'")
+
+
+def test_what_it_says_is_what_the_run_holds(run):
+    text = page([run])
+    said = " ".join("".join(Elements(text).text).split())
+    for word in ("warm steps 1 to 5", "joint steps 6 to 12", "holds", "at most 100", "factorgraph evaluate"):
+        assert word in said
+    shown = Contents(run)
+    assert shown.procedures[0] == ["optimal", "fast"]
+    assert {row[0] for row in shown.procedures[1]} >= {"energy", "reconstruction", "active units of Z", "steps"}
+    assert {each.name for each in shown.pictures()} >= {"filters-decoder", "reconstructions", "curves", "codes"}
+    assert "inference optimal" in shown.plan and "phase joint" in shown.plan
+    assert said.count(HOSTILE.replace("  ", " ")) >= 2  # as text: title and claim
+
+
+def test_shapes_know_what_they_are_and_where_they_stand(run):
+    shown = Contents(run)
+    told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
+    lines = shown.spec_lines
+    assert {"Y", "Z", "decoder(Z)", "encoder(Y)", "reconstruction", "sparsity"} <= told.keys()
+    for name, line in told.items():
+        entry = name.partition("(")[0]
+        assert lines[int(line) - 1].strip().startswith(f"{entry}:"), name
+    path, words = about(shown.graph, "factor sparsity")
+    assert path == ("factors", "sparsity") and "weight: 0.3" in words and any("0.3 · " in each for each in words)
+    assert "learns matrix: 16×9" in about(shown.graph, "decoder(Z)")[1]
+
+
+def test_several_runs_are_compared(run, other, tmp_path):
+    rows = {row[0]: row[1:] for row in differences([Contents(run), Contents(other)])}
+    assert rows["factors.sparsity.weight"] == ["0.3", "0.7"]
+    assert "factors.prediction.weight" not in rows
+    assert write([run, other], tmp_path / "both.html").read_text().count("<article") == 2
+
+
+def test_an_evaluation_of_an_earlier_sitting_is_not_shown(run, other):
+    assert Contents(run).evaluation
+    assert not Contents(other).evaluation  # nobody evaluated it
+    kept = Contents(run)
+    kept.about = {**kept.about, "start": "another time"}
+    assert not kept.claims
+
+
+def test_curves_are_thinned_by_means_and_gaps_stay():
+    alike = {"phase": "one", "player": "model", "split": "train", "shares": {"a": 1.0}}
+    rows = [{**alike, "step": step, "energy": float(step), "loss": float(step)} for step in range(1, 4 * POINTS + 1)]
+    rows[0]["energy"] = rows[0]["loss"] = float("nan")
+    found = {each["name"]: each["points"] for each in curves(rows)["curves"]}
+    assert set(found) == {"energy", "a"} and len(found["energy"]) == POINTS
+    assert found["energy"][0] == [4, 3.0] and found["energy"][1] == [8, 6.5]
+    assert json.dumps(found)
+    game = [{**row, "player": name} for row in rows[:2] for name in ("critic", "generator")]
+    assert [each["name"] for each in curves(game)["curves"]] == ["loss of critic", "loss of generator"]
+
+
+def test_a_browser_finds_nothing_to_complain_of(run, tab):
+    file = write([run])
+    tab.open(file.as_uri())
+    assert tab.run("window.hit") is None
+    assert tab.run("document.querySelector('h1').textContent") == HOSTILE
+    assert tab.run("document.querySelectorAll('.chart svg path').length") > 4
+    assert tab.run("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+    assert tab.complaints == []
+    assert all(each.startswith(("file:", "data:", "about:")) for each in tab.requests)
+
+
+def test_a_shape_shows_its_line_by_mouse_and_by_keyboard(run, tab):
+    tab.open(write([run]).as_uri())
+    tab.run("document.querySelector('[data-about^=sparsity]').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    assert tab.run("document.querySelector('.spec .lit').textContent").strip().startswith("sparsity:")
+    assert "weight: 0.3" in tab.run("document.querySelector('.about').textContent")
+    tab.run("document.querySelector('[data-about^=Y]').focus()")
+    assert "16" in tab.run("document.querySelector('.about').textContent")
+    tab.press("Enter")
+    assert tab.run("document.querySelector('.spec .lit').textContent").strip().startswith("Y:")
+
+
+def test_curves_can_be_put_aside_and_light_changed(run, tab):
+    tab.open(write([run]).as_uri())
+    count = "document.querySelectorAll('.chart svg path[stroke]').length"
+    before = tab.run(count)
+    tab.run("document.querySelector('.keys button').click()")
+    assert tab.run(count) == before - 1
+    assert tab.run("document.querySelector('.keys button').getAttribute('aria-pressed')") == "false"
+    colour = "document.getElementById('theme').click(); getComputedStyle(document.body).backgroundColor"
+    seen = [tab.run(colour) for _ in range(2)]
+    assert seen[0] != seen[1]
+
+
+def test_a_run_is_watched_in_place(run, tab):
+    with Server(run.path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        begun = len(tab.requests)
+        tab.open(server.address)
+        assert tab.run("document.querySelector('[role=status]').textContent") == "finished"
+        with run.folder.lock() as folder:
+            kept = folder.about()
+            folder.write_json("run.json", {**kept, "exit": "another end"})
+        tab.until("document.querySelector('[role=status]').textContent === 'another end'")
+        with run.folder.lock() as folder:
+            folder.write_json("run.json", kept)
+        assert tab.complaints == []
+        assert all(each.startswith((server.address, "data:", "file:")) for each in tab.requests[begun:])
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status"),
+    [
+        ("/figures/../run.json", None, 404),
+        ("/figures/%2e%2e/run.json", None, 404),
+        ("/run.json", None, 404),
+        ("/figures/missing.png", None, 404),
+        ("/", "elsewhere.example", 403),
+        ("/state.json", None, 200),
+    ],
+)
+def test_a_server_gives_the_page_and_its_pictures_alone(run, path, host, status):
+    with Server(run.path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = urllib.request.Request(server.address.rstrip("/") + path, headers={"Host": host} if host else {})
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as reason:
+            found = reason.code
+        server.shutdown()
+    assert found == status
+
+
+def test_a_damaged_folder_still_has_a_page(run, tmp_path):
+    import shutil
+
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    (copy / "evaluation.json").write_text('{"start": 3, "claims": 7}')
+    (copy / "plan.json").unlink()
+    shutil.rmtree(copy / "figures")
+    (copy / "metrics.jsonl").write_text("")
+    text = page([Run(copy)])
+    assert "Not judged yet" in text and "None yet." in text
