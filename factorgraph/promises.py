@@ -110,6 +110,14 @@ class Dense(Placed):
     """A function of one place, where it reads all of flattened x."""
 
 
+class Saturating(Differentiable):
+    """A function unit by unit that is flat somewhere: no unit there answers to its input."""
+
+    @abstractmethod
+    def to_flat(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """How far each unit of the input is from where the function is flat: (batch, *shape) -> (batch, *shape), 0 there."""
+
+
 class Selection(Affine):
     """Each result is one of the inputs, and none is taken twice: the adjoint of ones tells which they are."""
 

@@ -28,6 +28,7 @@ from factorgraph.promises import (
     Promise as Promise,
     Proximal as Proximal,
     Quadratic as Quadratic,
+    Saturating as Saturating,
     Selection as Selection,
     Shape as Shape,
     Smooth as Smooth,

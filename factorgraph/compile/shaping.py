@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.phases import loss_factors, phases
+from factorgraph.compile.phases import loss_factors, phases, read_by
 from factorgraph.compile.plan import PhasePlan
 from factorgraph.compile.planner import Named
+from factorgraph.compile.slope import made_by, moved_by_data, unnamed
 from factorgraph.errors import Issue, Path, issue
 from factorgraph.graph.model import Application, FunctionNode, Graph, Id, Variable
 from factorgraph.inference.domains import FINITE
 from factorgraph.losses._loss import LossLeaf, Need
-from factorgraph.structure import Cornerless, Differentiable, Factor, Leaf, Promise
+from factorgraph.registry import leaves
+from factorgraph.structure import Cornerless, Differentiable, Factor, Leaf, Promise, Saturating
 
 
 def argued(graph: Graph, factors: Iterable[str], procedures: Iterable[str]) -> tuple[Variable, ...]:
@@ -37,6 +39,7 @@ class Shaped:
     factors: tuple[str, ...]
     procedures: tuple[str, ...]
     path: Path
+    reads: Mapping[str, tuple[Id, ...]]  # values of its expressions, by its fields
 
     @cached_property
     def observed(self) -> tuple[Variable, ...]:
@@ -122,11 +125,12 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
                 assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
                 where = (*path, called) if len(side.loss) > 1 else path
                 factors = tuple(each for each in loss_factors(graph, phase, term) if graph.factors[each].weight)
-                yield Shaped(graph, term.loss, factors, sides[key, player].procedures, where)
+                read = read_by(graph, key, phase, player, called)
+                yield Shaped(graph, term.loss, factors, sides[key, player].procedures, where, read)
 
 
 def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG471 to FG473 at losses that need of the energy what it has not."""
+    """FG461, FG462 and FG471 to FG473 at losses that need of the energy, or of a value, what it has not."""
     yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
@@ -181,4 +185,38 @@ def _searched(of: Shaped) -> Iterator[Issue]:
             yield issue("FG473", what, of.path, fix=f"inference.{each.name}: {fix}, or method: amortized")
 
 
-CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {"flips": _flips, "slope": _slope, "curvature": _curvature}
+def _motion(of: Shaped) -> Iterator[Issue]:
+    graph = of.graph
+    latent = frozenset(each.id for each in graph.of_kind("latent"))
+    for key in of.reads["of"]:
+        behind = graph.ancestors(key)
+        coupled = next((each for each in map(partial(made_by, graph), sorted(behind)) if each and not each.leaf.by_row), None)
+        if not moved_by_data(graph, key) or behind & latent:
+            inferred = min(behind & latent, default="")
+            why = f"it depends on {inferred}, which is inferred" if inferred else "it depends on nothing observed"
+            fix = "of: what an encoder makes of the data, such as encoder(Y)"
+        elif coupled is not None:
+            why = f"{coupled.spelled} lets the rows of a batch change each other"
+            fix = f"of: a value without {coupled.spelled}"
+        else:
+            continue
+        yield issue("FG461", f"{key} has no derivative by the data: {why}", (*of.path, "of"), fix=fix)
+
+
+def _flatness(of: Shaped) -> Iterator[Issue]:
+    for key in of.reads["of"]:
+        made = made_by(of.graph, unnamed(of.graph, key))
+        if made is None or not made.leaf.keeps(Saturating):
+            flat = ", ".join(name for name, cls in leaves("functions").items() if issubclass(cls, Saturating))
+            what = f"{key} is not made by an activation with a flat part, in which its units could rest"
+            fix = f"give the function behind it activation: {flat.partition(', ')[0]}"
+            yield issue("FG462", what, (*of.path, "of"), allowed=flat, fix=fix)
+
+
+CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {
+    "flips": _flips,
+    "slope": _slope,
+    "curvature": _curvature,
+    "motion": _motion,
+    "flatness": _flatness,
+}

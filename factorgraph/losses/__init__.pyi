@@ -38,6 +38,36 @@ class Adversarial(LossForm):
         without: Name | Sequence[Name] = ...,
     ) -> None: ...
 
+class Contraction(LossForm):
+    r"""Makes a value move as little as it can with what is observed: what still moves it are the directions that the data take.
+
+    .. math:: \frac{1}{n} \sum_Y \left\lVert \frac{\partial h(Y)}{\partial Y} \right\rVert^2
+              = \frac{1}{n} \sum_Y \sum_j s'(a_j)^2 \lVert w_j \rVert^2 \quad \text{where } h = s(W Y + b)
+
+    Promises: exact for any value, by its derivative along the fewer of its own units and those observed; in closed form where it
+              is a dense matrix of an observed variable, then unit by unit.
+    Needs:    a value that is computed from what is observed: one that is inferred has no derivative here. A decoder that is tied
+              to the encoder, or bounded: a free one makes up for a code that shrinks.
+    Shapes:   h (batch, *shape) -> a number, averaged over the batch, summed over slots.
+    Units:    the square of h's unit over that of Y's.
+    Source:   Rifai, Vincent, Muller, Glorot & Bengio, ICML 2011, equations 4 and 5.
+
+    Options:
+        of: the value that is to move little
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        of: Expressed,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
 class Energy(LossForm):
     r"""Lowers the energy of the data, with the latent variables where inference put them.
 
@@ -251,6 +281,34 @@ class RatioMatching(LossForm):
     def __init__(
         self,
         *,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
+class Saturation(LossForm):
+    r"""Pushes the input of every unit towards the nearest part of its activation that is flat, where the unit does not move.
+
+    .. math:: \frac{1}{n} \sum_Y \sum_j d(a_j), \qquad h_j = s(a_j), \qquad d(a) = \min_{b:\ s'(b) = 0} |a - b|
+
+    Promises: 0 where no unit answers to its input.
+    Needs:    a value that is made by an activation with a flat part, which says how far it is: a relu, where this is a price on
+              activity, ``saturated_linear``, or ``shrink``.
+    Shapes:   a (batch, *shape) -> a number, summed over units and slots, averaged over the batch.
+    Units:    those of a.
+    Source:   Goroshin & LeCun, arXiv:1301.3577.
+
+    Options:
+        of: the value whose units are to rest, as they leave their activation
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        of: Expressed,
         weight: Number = 1.0,
         only: Name | Sequence[Name] | None = None,
         without: Name | Sequence[Name] = ...,

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from factorgraph.training.objective import Batch
 
-Need = Literal["flips", "slope", "curvature", "density"]  # see compile.shaping, which tells what each of them takes
+# see compile.shaping, which tells what each of them takes
+Need = Literal["motion", "flatness", "flips", "slope", "curvature", "density"]
 
 
 class LossLeaf(Loss, ABC):

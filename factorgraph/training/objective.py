@@ -19,13 +19,15 @@ from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
 from factorgraph.compile.shaping import argued
+from factorgraph.compile.slope import squared_slope, unnamed
 from factorgraph.compile.summed import ENTROPY, Summed
 from factorgraph.compile.summed import shares as free_shares
 from factorgraph.data.order import torch_generator
-from factorgraph.graph.model import WEIGHT, Graph, Id
+from factorgraph.graph.model import WEIGHT, Application, Graph, Id
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.references import standing_for
+from factorgraph.structure import Function, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -173,6 +175,19 @@ class Batch:
         step = self.learning.purpose if self.learning is not None else ()
         generator = torch_generator(self.view.graph.spec.seed, "loss", *step, purpose)
         return torch.randn(like.shape, generator=generator).to(like)
+
+    def slopes(self, field: str) -> list[Tensor]:
+        """(batch,): the squared norm of its derivative by what is observed, at each of its slots."""
+        known, tensors = self.inferred(), self.view.model.tensors()
+        return [squared_slope(self.view.program, each, known, tensors, self.learning) for each in self.reads[field]]
+
+    def made_by(self, field: str) -> list[tuple[Function, Tensor, Parameters]]:
+        """The function of which it is a result, with what that is applied to and its parameters, at each of its slots."""
+        graph, tensors = self.view.graph, self.view.model.tensors()
+        made = [graph.values[unnamed(graph, each)] for each in self.reads[field]]
+        known = self.values(tuple(each.arguments[0] for each in made), self.inferred())
+        applied = [(each.function, known[each.arguments[0]]) for each in made if isinstance(each, Application)]
+        return [(graph.functions[key].leaf, inputs, tensors.get(f"functions.{key}", {})) for key, inputs in applied]
 
     def values(self, wanted: tuple[Id, ...], known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
         """Values of the graph, from those of its variables, as the energy sees them."""

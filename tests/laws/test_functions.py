@@ -13,7 +13,18 @@ from factorgraph import registry
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._unitwise import UnitByUnit
 from factorgraph.spec.language import UNDECLARED
-from factorgraph.structure import Affine, Convolving, Cornerless, Dense, Differentiable, Function, Grouping, Placed, Selection
+from factorgraph.structure import (
+    Affine,
+    Convolving,
+    Cornerless,
+    Dense,
+    Differentiable,
+    Function,
+    Grouping,
+    Placed,
+    Saturating,
+    Selection,
+)
 
 FUNCTIONS = registry.leaves("functions")
 GIVEN, WANTED = (4, 3, 5), (2, 7)
@@ -139,6 +150,29 @@ def test_renaming_units_renames_results(function):
     order = torch.tensor([2, 0, 3, 1])
     renamed = {name: value[order] for name, value in with_.items()}
     torch.testing.assert_close(apply(function, x[:, order], renamed), apply(function, x, with_)[:, order])
+
+
+saturating = pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Saturating)], ids=title)
+
+
+@saturating
+def test_units_rest_where_a_function_says_it_is_flat_and_nowhere_nearer(function):
+    """Slopes by autograd: none at that distance on one side at least, some at all that is nearer on either side."""
+    with_ = {name: each.abs() + 0.1 for name, each in parameters(function).items()}  # no threshold of 0: it has one flat point
+    x = 2 * data(20)
+    away = function.to_flat(x, with_)
+    assert away.shape == x.shape and (away == 0).any() and (away > 0).any()
+
+    def slope(moved):
+        moved = moved.requires_grad_()
+        return torch.autograd.grad(apply(function, moved, with_).sum(), moved)[0]
+
+    assert (slope(x.clone())[away == 0] == 0).all()
+    far = away > 0
+    there = torch.stack([slope(x + way * (away + 1e-6)) == 0 for way in (-1, 1)]).any(0)
+    assert there[far].all()
+    for share in (-0.999, -0.4, 0.0, 0.4, 0.999):
+        assert (slope(x + share * away)[far] != 0).all()
 
 
 @each

@@ -215,5 +215,5 @@ learning: {game: {players: {critic: {loss: {type: adversarial, fake: fake}}}}}
         return loss
 
     optimizer.step(closure)
-    slope, start = (-float(side.names[f"functions.critic.{name}"]) for name in ("matrix", "bias"))
+    slope, start = (-float(side.names[f"functions.critic.{name}"].detach()) for name in ("matrix", "bias"))
     assert abs(slope + 1) < 0.05 and abs(start - 0.5) < 0.05

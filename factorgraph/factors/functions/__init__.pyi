@@ -375,7 +375,7 @@ class Relu(FunctionForm):
 
     .. math:: f(x)_i = \max(x_i, 0)
 
-    Promises: differentiable but at 0, where the gradient is taken as 0.
+    Promises: differentiable but at 0, where the gradient is taken as 0; flat below.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
     Source:   Nair & Hinton, ICML 2010, section 2.
     """
@@ -426,7 +426,7 @@ class Shrink(FunctionForm):
 
     .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
 
-    Promises: differentiable but where |x| is the threshold.
+    Promises: differentiable but where |x| is the threshold; flat within.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), with ``per_map``
               (maps, 1, 1), learned, kept at 0 or above.
     Source:   Gregor & LeCun, ICML 2010, equation 2.

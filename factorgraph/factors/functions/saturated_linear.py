@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from factorgraph.factors.functions._unitwise import UnitByUnit
-from factorgraph.structure import Differentiable, Parameters
+from factorgraph.structure import Parameters, Saturating
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SaturatedLinear(UnitByUnit, Differentiable):
+class SaturatedLinear(UnitByUnit, Saturating):
     r"""Passes what lies between -1 and 1 and is flat beyond, where a unit no longer answers to its input.
 
     .. math:: f(x)_i = \min(\max(x_i, -1), 1)
@@ -25,3 +25,6 @@ class SaturatedLinear(UnitByUnit, Differentiable):
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x.clamp(-1, 1)
+
+    def to_flat(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return (1 - x.abs()).clamp_min(0)

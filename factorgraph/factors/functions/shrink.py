@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from factorgraph.factors.functions._unitwise import LearnsByUnit
 from factorgraph.lazy import torch
-from factorgraph.structure import Differentiable, Parameter, Parameters, Shape
+from factorgraph.structure import Parameter, Parameters, Saturating, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 START = 0.0  # of every threshold: however small the data, no unit starts silent, and a silent one never learns
 
 
-class Shrink(LearnsByUnit, Differentiable):
+class Shrink(LearnsByUnit, Saturating):
     r"""Silences what is small and moves the rest towards zero by its threshold, one for each unit.
 
     .. math:: f(x)_i = \operatorname{sign}(x_i)\max(|x_i| - b_i, 0), \qquad b_i \ge 0
 
-    Promises: differentiable but where |x| is the threshold.
+    Promises: differentiable but where |x| is the threshold; flat within.
     Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit; threshold b (*shape), with ``per_map``
               (maps, 1, 1), learned, kept at 0 or above.
     Source:   Gregor & LeCun, ICML 2010, equation 2.
@@ -37,6 +37,9 @@ class Shrink(LearnsByUnit, Differentiable):
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         threshold = parameters["threshold"].clamp_min(0)
         return x.sign() * torch.relu(x.abs() - threshold)  # unlike x - clamp(x, -b, b), it has both gradients where b is 0
+
+    def to_flat(self, x: Tensor, parameters: Parameters) -> Tensor:
+        return torch.relu(x.abs() - parameters["threshold"].clamp_min(0))
 
     def project(self, parameters: Parameters) -> None:
         with torch.no_grad():
