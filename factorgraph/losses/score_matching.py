@@ -54,7 +54,7 @@ class ScoreMatching(LossLeaf):
 
     @model_validator(mode="after")
     def _sigma_of_denoising(self) -> Self:
-        if self.estimator != "denoising" and "sigma" in self.model_fields_set:
+        if self.estimator != "denoising" and self.sigma != type(self).model_fields["sigma"].default:
             raise ValueError("sigma belongs to the estimator denoising: leave it out, or write estimator: denoising")
         return self
 
