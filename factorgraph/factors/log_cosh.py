@@ -15,6 +15,8 @@ from factorgraph.structure import Factor, Glyph, Parameters, Smooth
 if TYPE_CHECKING:
     from torch import Tensor
 
+ITSELF = 50.0  # above it log(1 + e^x) is x in double precision; all derivatives are finite, as those of logaddexp are not
+
 
 class LogCosh(Factor, Smooth):
     r"""Pays for active units: by the square while they are small, by their magnitude when they are large.
@@ -35,7 +37,8 @@ class LogCosh(Factor, Smooth):
 
     def energy(self, *arguments: Tensor) -> Tensor:
         (z,) = arguments
-        return per_example(torch.logaddexp(z, -z) - math.log(2))  # smooth at 0, where a magnitude's second derivative is lost
+        sum_of_both = torch.nn.functional.softplus(2 * z, threshold=ITSELF) - z  # smooth at 0, where a magnitude is not
+        return per_example(sum_of_both - math.log(2))
 
     def curvature(self, parameters: Parameters) -> float:
         return 1.0

@@ -309,6 +309,22 @@ def test_curvature_bounds_every_block_of_the_hessian_and_is_not_ten_times_too_la
         assert bound <= 10 * seen
 
 
+@kept(Smooth)
+def test_far_away_derivatives_are_numbers_to_the_third(factor, moving):
+    """In single precision, where the exponential of a hundred is none."""
+    given = [each.float() for each in arguments(factor)]
+    for place in moving:
+        given[place] = (200 * given[place] if factor.domain(place) == "real" else given[place]).requires_grad_()
+    parameters = {name: each.float() for name, each in learned(factor).items()}
+    found = [energy(factor, given, parameters)]
+    for _ in range(3):
+        if found[-1].requires_grad:
+            points = [given[place] for place in sorted(moving)]
+            slopes = torch.autograd.grad(found[-1].sum(), points, create_graph=True, allow_unused=True, materialize_grads=True)
+            found.append(torch.cat([slope.flatten(1) for slope in slopes], 1))
+    assert all(each.isfinite().all() for each in found)
+
+
 @each
 def test_energies_are_affine_in_what_is_meant_to_have_a_domain(factor):
     """So that whatever holds at the values of a domain holds between them."""

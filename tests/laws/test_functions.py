@@ -259,6 +259,18 @@ def test_without_a_corner_the_slope_does_not_jump_and_second_derivatives_tell_ho
     assert (error > 1e-2).double().mean() < 1e-3  # second derivatives may jump themselves, at single points
 
 
+@pytest.mark.parametrize("function", [f for f in cases() if f.keeps(Cornerless)], ids=title)
+def test_far_away_derivatives_are_numbers_to_the_third(function):
+    """In single precision, where the exponential of a hundred is none."""
+    with_ = {name: value.float() for name, value in parameters(function).items()}
+    x = (200 * data(2)).float().requires_grad_()
+    found = [apply(function, x, with_)]
+    for _ in range(3):
+        if found[-1].requires_grad:
+            found += torch.autograd.grad(found[-1].square().sum(), x, create_graph=True)
+    assert all(each.isfinite().all() for each in found)
+
+
 @pytest.mark.parametrize("name", ["abs", "relu", "leaky_relu", "saturated_linear", "shrink"])
 def test_the_law_of_corners_sees_one(name):
     function = FUNCTIONS[name]()

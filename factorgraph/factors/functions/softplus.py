@@ -11,6 +11,8 @@ from factorgraph.structure import Cornerless, Parameters
 if TYPE_CHECKING:
     from torch import Tensor
 
+ITSELF = 50.0  # above it log(1 + e^x) is x in double precision; all derivatives are finite, as those of logaddexp are not
+
 
 class Softplus(UnitByUnit, Cornerless):
     r"""Passes what is positive and fades out the rest, without a corner between them.
@@ -25,4 +27,4 @@ class Softplus(UnitByUnit, Cornerless):
     type: Literal["softplus"] = "softplus"
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
-        return torch.logaddexp(x, torch.zeros_like(x))  # torch's own takes x for itself above 20, which float64 sees
+        return torch.nn.functional.softplus(x, threshold=ITSELF)
