@@ -6,11 +6,12 @@ THREADS ?= 1
 MINUTES ?= 10
 export PYTHON
 
-.PHONY: help demo test check lint types wheel bugs claims reliability clean
+.PHONY: help demo test check lint types wheel docs bugs claims reliability clean
 help:
 	@echo "make demo         train the lecture's PSD on photographs: diagram, filters, claims with verdicts"
 	@echo "make test         the default tests"
 	@echo "make check        tests, linter, types, and the wheel tried outside of this folder"
+	@echo "make docs         build the documentation as a site, with its gallery, in build/site"
 	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
 	@echo "make claims       check what specs claim where something changed, for MINUTES (10); renews docs/claims.md"
 	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
@@ -37,6 +38,10 @@ types:
 wheel:
 	@tools/environment.sh dev
 	@$(BIN)/python tools/try_wheel.py
+
+docs:
+	@tools/environment.sh dev
+	@$(BIN)/python tools/site.py
 
 bugs:
 	@tools/environment.sh dev
