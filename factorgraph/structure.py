@@ -186,6 +186,10 @@ class Function(Leaf, ABC):
         """The shape of the input where that of the result fixes it, as for a map unit by unit. ``None``: it does not."""
         return None
 
+    def transpose_shape(self, result: Shape, given: Shape | None) -> Shape | None:
+        """The shape of the transpose's result for that of its argument. ``given``: what the function itself reads elsewhere."""
+        return given
+
     def method_shape(self, method: str, given: tuple[Shape | None, ...]) -> Shape | None:
         """The shape of what a method of ``methods`` (or *forward*, of arguments that stay apart) makes of its arguments.
 
@@ -297,6 +301,7 @@ class Optimizer(Leaf, ABC):
     """How parameters descend a loss."""
 
     closed: ClassVar[bool] = False  # it sets them by sums over data, behind squares, and has no rate
+    curved: ClassVar[bool] = False  # it is told how much the energy is curved along each parameter
     by_column: ClassVar[bool] = False  # of a closed one: at each step, column by column, on constraints that keep each by itself
 
     @abstractmethod

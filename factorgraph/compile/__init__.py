@@ -10,7 +10,7 @@ from factorgraph.compile.gradients import check as check_gradient
 from factorgraph.compile.gradients import check_memory
 from factorgraph.compile.later import misfit_with_later, plan_with_later
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.phases import check_changes, phases, plan_phases
+from factorgraph.compile.phases import check_changes, check_curved, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.resampled import check_resampled
 from factorgraph.compile.shaping import check_shaping
@@ -68,6 +68,8 @@ def plan(spec: Spec, graph: Graph | None = None) -> Plan:
         if untuned:
             raise SpecError(list({(each.code, each.path): each for each in untuned}.values()))
         phased = plan_closed_forms(graph, graphs, plan_phases(graph, procedures, graphs, changed))
+        if curved := list(check_curved(spec)):
+            raise SpecError(curved)
         if wrong := list(check_memory(graph, procedures, phased)):
             raise SpecError(wrong)
         if idle := list(check_resampled(graph, graphs, phased)):

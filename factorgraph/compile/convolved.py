@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
 from factorgraph.compile.plan import Term
-from factorgraph.graph.model import Application, FactorNode, Graph, Id
+from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation
 from factorgraph.inference.convolved import Convolved
 from factorgraph.lazy import torch
 from factorgraph.structure import Convolving, Linear, Selection, Square
@@ -28,14 +28,22 @@ class Drawn:
     """The convolution's square, and the others, which compare the variable itself or have no Hessian."""
 
     factor: FactorNode
-    picture: Application
-    selections: tuple[Application, ...]  # of the picture, from the factor inwards
+    way: Way
     others: tuple[FactorNode, ...]
+
+
+@dataclass(frozen=True)
+class Way:
+    """From a value in to the convolution of the variable: a number times selections of a picture, and what stands still."""
+
+    picture: Application
+    selections: tuple[Application, ...]  # of the picture, from the value inwards
+    scale: float
 
 
 def drawn_in(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependence]) -> Drawn | None:
     """How the smooth terms are a convolution's, if they are."""
-    found: list[tuple[FactorNode, Application, tuple[Application, ...]]] = []
+    found: list[tuple[FactorNode, Way]] = []
     others: list[FactorNode] = []
     for term in terms:
         factor = graph.factors[term.factor]
@@ -49,26 +57,48 @@ def drawn_in(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependenc
         elif known[factor.arguments[next(iter(moving))]].kind is Kind.ITSELF:
             others.append(factor)
         elif (way := _way(graph, factor.arguments[next(iter(moving))], known)) is not None:
-            found.append((factor, *way))
+            found.append((factor, way))
         else:
             return None
     return Drawn(*found[0], tuple(others)) if len(found) == 1 else None
 
 
-def _way(graph: Graph, key: Id, known: Mapping[Id, Dependence]) -> tuple[Application, tuple[Application, ...]] | None:
-    """The convolution of the variable behind a value, and the selections in front of it."""
+def _way(graph: Graph, key: Id, known: Mapping[Id, Dependence]) -> Way | None:
+    """The convolution of the variable behind a value."""
     selections: list[Application] = []
+    scale = 1.0
     while True:
         value = graph.values[origin(graph, key)]
+        if isinstance(value, Operation):
+            (key, factor) = _scaled(graph, value, known) or ("", 0.0)
+            scale *= factor
+            if not scale:
+                return None
+            continue
         if not isinstance(value, Application) or value.output is not None or len(value.arguments) > 1:
             return None
         leaf = graph.functions[value.function].leaf
         if leaf.keeps(Convolving) and value.method in ("forward", "transpose"):
-            return (value, tuple(selections)) if known[value.arguments[0]].kind is Kind.ITSELF else None
+            return Way(value, tuple(selections), scale) if known[value.arguments[0]].kind is Kind.ITSELF else None
         if not leaf.keeps(Selection) or value.method != "forward":
             return None
         selections.append(value)
         key = value.arguments[0]
+
+
+def _scaled(graph: Graph, value: Operation, known: Mapping[Id, Dependence]) -> tuple[Id, float] | None:
+    """The one part that moves of ``-a``, ``a + b``, ``a - b`` or ``0.5 * a``, and what it is multiplied by."""
+    moving = [place for place, each in enumerate(value.arguments) if known[each].kind is not Kind.CONSTANT]
+    if len(moving) > 1 or value.operator not in ("+", "-", "*", "negate"):
+        return None
+    (place,) = moving
+    key = value.arguments[place]
+    if graph.values[key].shape != value.shape:
+        return None
+    if value.operator == "*":
+        number = graph.values[value.arguments[1 - place]]
+        return (key, number.value) if isinstance(number, Constant) else None
+    return key, -1.0 if value.operator == "negate" or (value.operator == "-" and place == 1) else 1.0
 
 
 def is_quick(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependence]) -> bool:
@@ -76,8 +106,8 @@ def is_quick(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependenc
     drawn = drawn_in(graph, terms, known)
     if drawn is None:
         return False
-    numbers = prod(graph.functions[drawn.picture.function].parameters["matrix"].shape[2:])
-    return numbers >= TRANSFORMED * log2(prod(drawn.picture.shape[-2:]))
+    numbers = prod(graph.functions[drawn.way.picture.function].parameters["matrix"].shape[2:])
+    return numbers >= TRANSFORMED * log2(prod(drawn.way.picture.shape[-2:]))
 
 
 def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tensors) -> Convolved:
@@ -85,21 +115,21 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
     graph = block.program.graph
     drawn = drawn_in(graph, block.plan.terms, block.dependences)
     assert drawn is not None, "the planner gives this kernel to convolutions alone"
-    leaf = graph.functions[drawn.picture.function].leaf
+    leaf = graph.functions[drawn.way.picture.function].leaf
     assert isinstance(leaf, Convolving), "the way ends at one"
-    kernels, cut = leaf.drawn(tensors.get(f"functions.{drawn.picture.function}", {}), drawn.picture.method)
+    kernels, cut = leaf.drawn(tensors.get(f"functions.{drawn.way.picture.function}", {}), drawn.way.picture.method)
     kernels = kernels.detach()
-    lacking = _lacking(block, drawn.factor, still, tensors, start)
-    sides = (len(kernels), *drawn.picture.shape[-2:])
+    lacking = _lacking(block, drawn, still, tensors, start)
+    sides = (len(kernels), *drawn.way.picture.shape[-2:])
     own = [each for each in drawn.others if each.leaf.keeps(Square, moving_in(each, block.dependences))]
     others = [each.id for each in drawn.others]
     zero, blank = start.new_zeros(()), torch.zeros_like(start)
-    curvature = zero + _weight(block, drawn.factor, tensors)
+    curvature = zero + drawn.way.scale**2 * _weight(block, drawn.factor, tensors)
     constant = block.smooth_of(still, tensors, others)(blank)
     if not block.squares:  # else there is no number beside them, and none from rounding either
         paid = block.smooth_of(still, tensors, [drawn.factor.id])(blank)
         constant = constant + paid - curvature / 2 * lacking.flatten(1).square().sum(1)
-    rows, columns = graph.values[drawn.picture.arguments[0]].shape[-2:]
+    rows, columns = graph.values[drawn.way.picture.arguments[0]].shape[-2:]
     return Convolved(
         kernels=kernels,
         cut=cut,
@@ -113,19 +143,20 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
     )
 
 
-def _lacking(block: Block, factor: FactorNode, still: Assignment, tensors: Tensors, start: Tensor) -> Tensor:
-    """(batch, *shape): what the picture is compared with, less what is drawn by a code of zeros."""
+def _lacking(block: Block, drawn: Drawn, still: Assignment, tensors: Tensors, start: Tensor) -> Tensor:
+    """(batch, *shape): what the picture is compared with, less what is there of a code of zeros, where it is not scaled."""
     given = {**block.split(torch.zeros_like(start)), **still}
-    known = block.program.values(factor.arguments, given, tensors)
-    (position,) = moving_in(factor, block.dependences)
-    others = [known[each] for each in factor.arguments[:position] + factor.arguments[position + 1 :]]
-    lacking = -known[factor.arguments[position]]
-    return lacking + others[0] if others else lacking
+    compared = drawn.factor.arguments
+    known = block.program.values(compared, given, tensors)
+    (position,) = moving_in(drawn.factor, block.dependences)
+    others = [known[each] for each in compared[:position] + compared[position + 1 :]]
+    lacking = -known[compared[position]]
+    return (lacking + others[0] if others else lacking) / drawn.way.scale
 
 
 def _behind(graph: Graph, drawn: Drawn, x: Tensor, tensors: Tensors) -> Tensor:
     """What is compared, at its place in the picture, and 0 where nothing is."""
-    for each in drawn.selections:
+    for each in drawn.way.selections:
         leaf = graph.functions[each.function].leaf
         assert isinstance(leaf, Selection), "between the factor and the picture stands nothing else"
         given = graph.values[each.arguments[0]].shape

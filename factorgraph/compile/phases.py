@@ -98,6 +98,18 @@ def _block_of(address: str, spec: Spec) -> str:
     return _block_of(rest, spec.use[first].spec) if rest and first in spec.use else first
 
 
+def check_curved(spec: Spec) -> Iterator[Issue]:
+    """FG439: sides whose optimizer asks for the energy's curvature, where a loss is another function."""
+    for _, name, phase in phases(spec):
+        for player, side in phase.sides().items():
+            optimizer = side.optimizer
+            for term in side.loss.values() if optimizer is not None and optimizer.curved else ():
+                if not _leaf(term).is_mean:
+                    path = ("learning", name, *(("players", player) if phase.players else ()), "loss")
+                    what = f"{optimizer.type} divides by the energy's curvature, and the loss is {_leaf(term).type}"
+                    yield issue("FG439", what, path, fix="loss: energy, or optimizer: adam")
+
+
 def shape_of(graph: Graph, address: str) -> tuple[int, ...]:
     """The shape of the parameter at an address."""
     return declared(graph, address).shape

@@ -109,7 +109,7 @@ class Shapes:
             if value.output is not None:
                 return None if first is None else leaf.part_shape(value.output, first)
             if value.method == "transpose":
-                return self.given(node)
+                return self.given(node) if first is None else leaf.transpose_shape(first, self.given(node))
             if value.method != "forward" or not leaf.joins:
                 return leaf.method_shape(value.method, tuple(given))
             return None if first is None else leaf.output_shape(first, wanted)

@@ -89,11 +89,20 @@ def measured_at(spec: Spec, states: States, metric: ClaimExpression) -> list[tup
 
 def units_at(spec: Spec, states: States, metric: str) -> Tensor:
     """The figures of a metric per unit, (units,), in the state that is written before it. Raises NotMeasuredError, RunError."""
+    found = list(units_by_state(spec, states, metric))
+    if len(found) != 1:
+        raise RunError(issue("FG427", f"{metric} is about {len(found)} models", fix="name one member of the family"))
+    return found[0][0]
+
+
+def units_by_state(spec: Spec, states: States, metric: str) -> Iterator[tuple[Tensor, Measured, str]]:
+    """The same at each slot of its family of states: the figures, the model that has them, the function that they are about."""
     written = ClaimExpression.of(metric)
-    measure = written.measures()[0]
-    claim = Claim(claim=metric, metric=written, report=True)
-    figures = _Judging(spec, states, {}).measured(measure, claim, {})
-    return torch.as_tensor(figures).reshape(-1)
+    measure, claim = written.measures()[0], Claim(claim=metric, metric=written, report=True)
+    for slots in combinations(written.root, spec.indices):
+        on = states(state_text(measure.states, slots, spec))
+        figures = _Judging(spec, states, {}).measured(measure, claim, slots)
+        yield torch.as_tensor(figures).reshape(-1), on, value_text(measure.arguments[0], slots, on.graph)
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:

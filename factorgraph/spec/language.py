@@ -62,7 +62,9 @@ TYPES: Mapping[str, tuple[str, ...]] = {
         *("swap", "two_sample", "discrimination"),
         *("mean", "largest", "smallest", "share_above", "ratio_above", "correlation"),
     ),
-    "figures": ("samples", "orientation_map", "interpolation", "sequence", "scatter", "mosaic", "progressive", "claims"),
+    "figures": (
+        *("samples", "orientation_map", "interpolation", "sequence", "scatter", "mosaic", "mosaics", "progressive", "claims"),
+    ),
 }
 
 # Functions that an expression calls by their type, undeclared: no parameters, no options needed.

@@ -86,12 +86,17 @@ def _shares_field(one: Mistake, other: Mistake) -> bool:
 
 
 def _rank(each: Mistake) -> int:
-    """Which of the complaints about one value says most: our own sentence, then bounds, then words, then kinds."""
+    """Which of the complaints about one value says most: our own sentence, then bounds, then words, then kinds.
+
+    Where a word or a number may stand, a word that is near to no dim is a mistyped word, and no unknown dim.
+    """
     if each.kind.startswith("FG") and each.kind != "FG317":
-        return 0
-    if each.kind in _BOUNDS:
+        return 0 if each.kind != "FG311" or each.context.get("replacement") else 2
+    if each.kind == "literal_error" and str(each.input).isidentifier():
         return 1
-    return 2 if each.kind in ("literal_error", "unknown_type", "waits", "value_error") else 3
+    if each.kind in _BOUNDS:
+        return 3
+    return 4 if each.kind in ("literal_error", "unknown_type", "waits", "value_error") else 5
 
 
 def _path(mistake: Mistake, entry: Entry) -> Path:

@@ -100,6 +100,20 @@ class Reproduction:
             "runs": {f"{variant or 'spec'}, seed {seed}": str(run.path) for (variant, seed), run in self.runs.items()},
         }
 
+    def draw(self, say: Say) -> None:
+        """Write the figures that the spec asks for, which may compare variants. One that cannot be measured is told."""
+        from factorgraph.run.figures._chosen import asked_figures, drawn
+
+        for figure, drawing in asked_figures(self.spec, self._states(self.spec.seed)).items():
+            try:
+                made = dict(drawn({figure: drawing}))
+            except RunError as error:
+                say(f"the figure {figure} cannot be drawn: {error.issues[0].message}")
+                continue
+            for name, data in made.items():
+                (self.path / "figures").mkdir(exist_ok=True)
+                atomic_write(self.path / "figures" / name, data)
+
     def _states(self, seed: int) -> Callable[[str], Measured]:
         @cache
         def measured(variant: str, state: str) -> Measured:
@@ -149,6 +163,7 @@ def reproduce(
         runs[job.variant, job.seed] = _run(job, path / job.folder, device, data, on_progress, say)
     made = Reproduction(sized, budget, path, runs, time.monotonic() - began)
     atomic_write(path / f"claims-{budget}.json", (json.dumps(made.as_dict(), indent=1) + "\n").encode())
+    made.draw(say)
     return made
 
 

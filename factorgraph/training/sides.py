@@ -15,7 +15,7 @@ from factorgraph import compile as compiler
 from factorgraph.compile.freed import remove
 from factorgraph.compile.lacking import counted, wanted_by
 from factorgraph.compile.model import Model
-from factorgraph.compile.phases import declared, owner_of, phases, sequence
+from factorgraph.compile.phases import declared, loss_factors, owner_of, phases, sequence
 from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.order import epoch_of, steps_of
@@ -23,7 +23,8 @@ from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Application, Graph
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import optimizer_from_named, optimizer_to_named
-from factorgraph.structure import Placed, Schedule, Selection, Square
+from factorgraph.structure import Placed, Selection, Square
+from factorgraph.training.curved import curvatures
 from factorgraph.training.objective import Batch, View
 from factorgraph.training.watch import measures
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from factorgraph.data.dataset import Dataset
     from factorgraph.spec.blocks import Phase, Player
     from factorgraph.training.health._base import HealthLeaf
+    from factorgraph.training.optimizers._newton import Newton
     from factorgraph.training.optimizers._sums import Sums
 
 
@@ -42,8 +44,8 @@ LEAST, SAMPLES = 25, 20_000  # steps and samples of a look at health, see ``Stre
 class Side:
     """One player of a phase: what it trains and its optimizer. A phase without players has one side, called model."""
 
-    def __init__(self, plan: PhasePlan, player: Player, view: View, schedule: Schedule):
-        self.plan, self.player, self.schedule, self.graph = plan, player, schedule, view.graph
+    def __init__(self, plan: PhasePlan, player: Player, view: View, phase: Phase):
+        self.plan, self.player, self.phase, self.graph = plan, player, phase, view.graph
         known = parameters_by_address(view.model)
         self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
         self.owners = {owner_of(address) for address in self.names}
@@ -64,7 +66,7 @@ class Side:
         """One step along the gradients, at ``progress`` (0 to 1) of the phase."""
         if self.optimizer is None:
             return
-        factor = self.schedule.factor(progress)
+        factor = self.phase.schedule.factor(progress)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = self.learning_rate * rate * factor
         for parameter, gradient in zip(self.names.values(), gradients, strict=True):
@@ -127,6 +129,21 @@ class ClosedSide(Side):
     def forget(self, address: str, columns: list[int]) -> None:
         if self.optimizer is not None and address in self.names:
             self.optimizer.forget(self.names[address], columns)
+
+
+class CurvedSide(Side):
+    """A side whose optimizer is told how much the energy is curved along each parameter."""
+
+    optimizer: Newton | None
+
+    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
+        if self.optimizer is not None:
+            seen: dict[str, float] = {}
+            for term in self.player.loss.values():
+                for key in loss_factors(self.graph, self.phase, term):
+                    seen[key] = seen.get(key, 0.0) + term.weight
+            self.optimizer.gather(curvatures(batch, seen, list(self.names.values())))
+        super().learn(gradients, batch, at)
 
 
 def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
@@ -251,9 +268,12 @@ class Stretch:
     def sides(self) -> tuple[Side, ...]:
         """Its players with fresh optimizers."""
         players = self.phase.sides()
-        kinds = [ClosedSide if each.closed else Side for each in self.plans]
-        made = zip(kinds, self.plans, strict=True)
-        return tuple(kind(each, players[each.player], self.view, self.phase.schedule) for kind, each in made)
+        return tuple(_kind(each, players[each.player])(each, players[each.player], self.view, self.phase) for each in self.plans)
+
+
+def _kind(plan: PhasePlan, player: Player) -> type[Side]:
+    curved = player.optimizer is not None and player.optimizer.curved
+    return ClosedSide if plan.closed else CurvedSide if curved else Side
 
 
 def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stretch]:

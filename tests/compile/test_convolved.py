@@ -52,6 +52,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "alone": {"factors.prediction.weight": 0},
     "flat": FLAT,
     "nonnegative": {**MASKED, **NONNEGATIVE},
+    "scaled": {"factors.reconstruction.between": ["inside(X)", "inside(0.5 * -decoder(Z) + 0.3)"]},
+    "difference": {"factors.reconstruction.between": ["2 * inside(X - 0.7 * decoder(Z))", 0.1]},
 }
 STEPS = {"admm": 400, "fista": 400, "coordinate_descent": 2000}
 each = pytest.mark.parametrize("kind", KINDS)
@@ -104,6 +106,19 @@ def test_moving_unit_by_unit_finds_it_too(kind, monkeypatch):
     assert 1 < (found["Z"] != 0).flatten(1).sum(1).min() <= 60
 
 
+@pytest.mark.parametrize("solver", STEPS)
+def test_of_a_single_pixel_the_code_is_the_picture_shrunk(solver, monkeypatch):
+    monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
+    pixel = {"variables.Z.shape": [1, 8, 7], "functions.decoder.padding": "same", "factors.prediction.weight": 0}
+    model = model_of(pixel, solver)
+    with torch.no_grad():
+        kernel = torch.zeros(1, 1, 3, 3)
+        kernel[0, 0, 1, 1] = 1.0
+        next(model.parameters()).copy_(kernel)
+    x = pictures(model)
+    torch.testing.assert_close(model.infer(X=x)["Z"], x.sign() * (x.abs() - 0.37).clamp_min(0), rtol=0, atol=1e-5)
+
+
 def test_unit_by_unit_agrees_with_fista(monkeypatch):
     monkeypatch.setattr("factorgraph.compile.planner.SMALL_CONVOLUTION", 0)
     models = [
@@ -147,7 +162,7 @@ def test_a_large_convolution_is_taken_by_frequencies_and_a_small_one_by_its_hess
     "changes",
     [
         {"functions.decoder.stride": 2, "variables.X.shape": [1, 41, 41], "variables.Z.shape": [1, 79, 79]},
-        {"factors.reconstruction.between": ["X", "0.5 * decoder(Z)"], "variables.Z.shape": [1, 70, 70]},
+        {"factors.reconstruction.between": ["X", "X * decoder(Z)"], "variables.Z.shape": [1, 70, 70]},
         {"factors.prediction.between": ["inside(Z)", 0], "variables.Z.shape": [1, 70, 70]},
     ],
 )

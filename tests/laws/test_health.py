@@ -169,6 +169,35 @@ def test_planted_trouble_is_measured_and_told_and_a_healthy_model_has_none(name)
     assert f"{name}/{case.subject}" not in calm.trouble
 
 
+MAPS = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [1, 6, 6]}, Z: {kind: latent, shape: [3, 4, 4]}}
+functions: {decoder: {type: convolution, kernel: 3, padding: full, bias: false}}
+factors: {fit: {type: squared_distance, between: [Y, decoder(Z)]}, sparsity: {type: l1, of: Z}}
+inference: {best: {method: argmin, of: Z, steps: 1}}
+learning: {fit: {loss: energy, steps: 100}}
+"""
+
+
+def test_of_kernels_whole_maps_are_dead():
+    """A place that is silent learns from all others; a map that is silent at all of them learns nothing."""
+    (stretch,) = stretches(compiler.build(loads(MAPS)), rows=100)
+    code = torch.zeros(8, 3, 4, 4)
+    code[:, 0, 1:3, 1:3] = 1.0
+    code[:, 2, 0, 0] = 1.0
+    for maps, told in ((code, "1 of 3 maps of Z are hardly ever active"), (code[:, [0, 0, 2]], "")):
+        watch, row = Watch(), {}
+        found = {"best": Found({"Z": maps}, *[torch.zeros(8)] * 3)}
+        batch = Batch(stretch.view, {"Y": torch.zeros(8, 1, 6, 6)}, ("best",), found=found)
+        batch.factors = tuple(stretch.view.graph.factors)
+        batch.energy(batch.inferred())
+        watch.see(stretch, Step(batch, "model", torch.tensor(1.0)))
+        watch.end(stretch, row)
+        list(watch.read())
+        assert row["health"]["dead"]["Z"] == pytest.approx(1 / 3 if told else 0.0)
+        assert watch.trouble.get("dead/Z", "").partition(":")[0] == told
+
+
 def test_nothing_is_read_off_a_device():
     spec = loads(SPEC.replace("HEALTH", ""))
     model = compiler.build(spec).to("meta")

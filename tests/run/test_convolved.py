@@ -71,6 +71,27 @@ def test_the_column_of_a_map_is_its_kernel(on):
     torch.testing.assert_close(norms, parameter(on, "decoder").double().square().sum((0, 2, 3)).sqrt())
 
 
+def test_maps_are_let_in_whole_the_loudest_first(on, monkeypatch):
+    from factorgraph.run.figures import progressive
+    from factorgraph.spec.blocks import Figure
+
+    code = on.solved(None).variables["Z"]
+    norms = code.double().flatten(2).norm(dim=2) * parameter(on, "decoder").double().square().sum((0, 2, 3)).sqrt()
+    assert torch.equal(progressive._rank(on, "decoder(Z)", code).argsort(1), norms.argsort(1, descending=True))
+    seen = []
+    monkeypatch.setattr(progressive, "_figure", lambda pictures, *rest: seen.append((pictures, rest)))
+    asked = Figure(type="progressive", of=("decoder(Z)",))
+    progressive.Progressive(type="progressive").draw("parts", asked, on.graph.spec, lambda state: on)
+    ((pictures, (_, names, of)),) = seen
+    assert (names, of) == (["1", "2", "all"], "maps")
+    loudest = torch.zeros_like(code)
+    rows = torch.arange(len(code))
+    loudest[rows, norms.argmax(1)] = code[rows, norms.argmax(1)]
+    drawn = on.model.evaluate(("decoder(Z)",), X=torch.zeros(len(code), *on.graph.variables["X"].shape), Z=loudest)
+    known = on.unprepared(on.graph.variables["X"], drawn["decoder(Z)"].detach().flatten(1))
+    torch.testing.assert_close(pictures[:, 1], known)
+
+
 def test_nonzeros_are_counted_a_value_of_the_picture(on):
     solved = on.solved("optimal")
     code = solved.variables["Z"]

@@ -99,13 +99,38 @@ def test_the_last_picture_is_the_whole_reconstruction(run: Run, monkeypatch: pyt
     pictures, on = seen[0], run.measured()
     rows = np.unique(np.linspace(0, on.rows - 1, progressive.SAMPLES).round().astype(int))
     variable = on.graph.variables["Y"]
-    assert pictures.shape[1] == len(STEPS) + 2
+    assert pictures.shape[1] == sum(step < 7 for step in STEPS) + 2
     torch.testing.assert_close(pictures[:, 0], on.unprepared(variable, on.value("Y")[rows]))
     torch.testing.assert_close(pictures[:, -1], on.unprepared(variable, on.value("decoder(Z)")[rows]))
     code = on.value("Z")[rows]
     first = torch.where(_rank(on, "decoder(Z)", code) < 1, code, 0)
     one = first @ on.matrix("decoder").T
     torch.testing.assert_close(pictures[:, 1], on.unprepared(variable, one))
+
+
+def test_mosaics_of_a_family_stand_side_by_side(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    whole = _filters.mosaics_figure
+
+    def seen(parts, *more):
+        shown.extend(parts)
+        return whole(parts, *more)
+
+    monkeypatch.setattr(_filters, "mosaics_figure", seen)
+    text = SPEC.replace("FIGURE", "{type: mosaics, of: 'few[p].column_norm(decoder)'}") + "indices: {p: 2}\n"
+    text += "variants: {few: {dims.code: 2 + p}}\n"
+    with_family = loads(text)
+    on = run.measured()
+    figure = asked_figures(with_family, {"few[0]": run.measured("start"), "few[1]": on}.__getitem__)["apart"]()
+    assert [len(each) for each in shown] == [7, 7]
+    order = on.matrix("decoder").double().norm(dim=0).argsort(stable=True)
+    torch.testing.assert_close(shown[1], on.pixels("decoder")[order])
+    assert [each.get_text() for axes in figure.axes[1:] for each in axes.texts] == ["7", "7"]
+    one = asked_figures(spec("{type: mosaics, of: column_norm(decoder)}"), run.states())["apart"]()
+    assert len(one.axes) == 2
+    assert asked_figures(with_family, run.states())["apart"]() is None
+    with pytest.raises(RunError, match="2 models"):
+        claims.units_at(with_family, {"few[0]": on, "few[1]": on}.__getitem__, "few[p].column_norm(decoder)")
 
 
 def test_the_run_has_the_picture(run: Run) -> None:

@@ -43,6 +43,9 @@ expect:
   learns:  {claim: "learning lowers it", metric: energy(optimal) / start.energy(optimal), at_most: 0.999999, control: idle}
   nothing: {claim: "any energy is positive", metric: energy(optimal), at_least: 0, control: idle}
   longer:  {claim: "at the full size", metric: heavy.energy(optimal), at_most: 100, budget: full}
+figures:
+  apart:   {type: scatter, of: heavy.column_norm(decoder)}
+  absent:  {type: scatter, of: "wide[0].column_norm(decoder)"}
 """
 
 
@@ -90,6 +93,8 @@ def test_claims_are_judged_on_the_runs_that_they_name(spec, tmp_path):
     stored = json.loads((tmp_path / "out" / "claims-laptop.json").read_text())
     assert stored["claims"][1]["values"] == list(found["lower"].values)
     assert len(stored["runs"]) == 5
+    drawn = [each.name for each in (tmp_path / "out" / "figures").iterdir()]
+    assert drawn == ["apart.png"], "of what was trained; the run of the spec itself has no variant to draw"
 
 
 def test_runs_that_are_there_are_used_again_and_stopped_ones_go_on(spec, tmp_path):

@@ -112,6 +112,11 @@ class Convolution(AffineFunction, Placed, Convolving):
             raise ShapeError(f"cannot convolve {list(given)}: {what} is larger than a side of {size}; {fits}", ("kernel",))
         raise ShapeError(f"cannot convolve {list(given)}: a side of {size} is not covered by {what}{steps} {words}; {fits}")
 
+    def transpose_shape(self, result: Shape, given: Shape | None) -> Shape | None:
+        _, rule = _convolve.side_rules(self.kernel, self.stride, self.padding)
+        sides = tuple(rule(each) for each in result[-2:])
+        return given if given is None or len(result) < 2 or None in sides else (*given[:-2], *sides)  # type: ignore[arg-type]
+
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         seen, made = _convolve.as_maps(given), _convolve.as_maps(result)
         if seen is None or made is None or tuple(self._side(given, each) for each in seen[1:]) != made[1:]:

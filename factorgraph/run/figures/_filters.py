@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np, torch
-from factorgraph.run.figures._style import DOTS_PER_INCH, new_figure, picture_axes, title
+from factorgraph.run.figures._style import DOTS_PER_INCH, INK, LETTERS, new_figure, picture_axes, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST = 256  # pictures in one mosaic
 GAP = 1  # of a filter's pixels, between pictures
+APART = 6  # of the same, between mosaics
+WIDEST = 9.0  # inches, about, of all mosaics of a figure together
 WIDTH = 5.6  # inches, about: each of a filter's pixels becomes a whole number of dots
 
 
@@ -45,6 +48,28 @@ def mosaic_figure(filters: Tensor, heading: str, caption: str) -> Figure:
     axes = picture_axes(figure, margin, margin, width, height)
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     title(axes, heading, caption)
+    return figure
+
+
+def mosaics_figure(parts: Sequence[Tensor], heading: str, caption: str) -> Figure:
+    """Several mosaics beside each other, the number of filters below each; a pixel is as large in all of them."""
+    pictures = [mosaic(each[:MOST]) for each in parts]
+    between, margin, above, below = APART, 0.12, 0.6, 0.25
+    wide = sum(each.shape[1] + between for each in pictures) - between
+    dots = max(1, round(WIDEST * DOTS_PER_INCH / wide))
+    inches = dots / DOTS_PER_INCH
+    height = max(each.shape[0] for each in pictures) * inches
+    figure = new_figure(max(wide * inches, 4.2) + 2 * margin, height + above + below)
+    whole = picture_axes(figure, margin, 0, wide * inches, height + below)
+    title(whole, heading, caption)
+    left = margin
+    for filters, picture in zip(parts, pictures, strict=True):
+        high, across = (side * inches for side in picture.shape[:2])
+        axes = picture_axes(figure, left, below + height - high, across, high)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        count = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": LETTERS, "color": INK}
+        axes.text(0.5, -0.05 / high, f"{len(filters)}", **count)
+        left += across + between * inches
     return figure
 
 

@@ -26,8 +26,8 @@ CELL, GAP = 0.55, 0.05  # inches
 class Progressive(FigureLeaf):
     """Shows held-out samples, and what a function makes of their codes as more and more units are let in, the loudest first.
 
-    A unit is as loud as its value times the norm of what it writes. The first unit alone is what an image is taken for, the rest
-    are its parts.
+    A unit is as loud as its value times the norm of what it writes. Of kernels, whose answers are maps, a whole map is let in at
+    once, as loud as its norm times the kernel's. The first unit alone is what an image is taken for, the rest are its parts.
 
     Source: Rolfe & LeCun, Discriminative Recurrent Sparse Auto-Encoders, ICLR 2013, section 4.
     """
@@ -48,12 +48,14 @@ class Progressive(FigureLeaf):
         whole = some[code]
         rank = _rank(on, made, whole)
         shown = [some[seen.id]]
-        for step in (*STEPS, whole[0].numel()):
-            let_in = torch.where((rank < step).reshape(whole.shape), whole, 0)
+        steps = [each for each in STEPS if each < rank.shape[1]]
+        for step in (*steps, rank.shape[1]):
+            let_in = torch.where((rank < step).reshape(len(rows), -1, *[1] * (whole.dim() - 2)), whole, 0)
             part = replace(solved, variables={**some, code: let_in}, energy=solved.energy[rows])
             shown.append(on.evaluated(made, part))
         pictures = torch.stack([on.unprepared(seen, each.flatten(1)) for each in shown], 1)
-        return _figure(pictures, name.replace("_", " "), [*map(str, STEPS), "all"])
+        of = "units" if rank.shape[1] == whole[0].numel() else "maps"
+        return _figure(pictures, name.replace("_", " "), [*map(str, steps), "all"], of)
 
 
 def _parts(on: Measured, text: str) -> tuple[str, str, Variable]:
@@ -72,16 +74,18 @@ def _parts(on: Measured, text: str) -> tuple[str, str, Variable]:
 
 
 def _rank(on: Measured, made: str, code: Tensor) -> Tensor:
-    """The place of each unit of each row in the order of loudness, 0 first: (rows, units)."""
-    flat = code.flatten(1).double().abs()
+    """The place of each unit, or map, of each row in the order of loudness, 0 first: (rows, units), or (rows, maps)."""
     node = on.graph.functions.get(getattr(on.graph.values[made], "function", ""))
     name = "" if node is None else node.spelled
-    if name in on.pictured_functions() and not on.convolves(name):
+    drawn = name in on.pictured_functions()
+    by_map = drawn and code.dim() == 4 and on.convolves(name)
+    flat = code.double().flatten(2).norm(dim=2) if by_map else code.flatten(1).double().abs()
+    if drawn and len(on.units(name)) == flat.shape[1]:
         flat = flat * on.units(name).double().norm(dim=1)
     return flat.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
 
 
-def _figure(pictures: Tensor, heading: str, names: list[str]) -> Figure:
+def _figure(pictures: Tensor, heading: str, names: list[str], of: str) -> Figure:
     """Pictures (rows, columns, *shape): the sample, then what is made of the first units."""
     from factorgraph.run.figures._reconstructions import CLIPPED, show
     from factorgraph.run.figures._style import INK, LETTERS, fitted, new_figure, picture_axes, title
@@ -90,7 +94,7 @@ def _figure(pictures: Tensor, heading: str, names: list[str]) -> Figure:
     width, height = columns * (CELL + GAP) + 0.6, rows * (CELL + GAP) + 0.9
     figure = new_figure(width, height)
     whole = picture_axes(figure, 0.1, 0, width - 0.2, height - 0.7)
-    title(whole, heading, "units let in, the loudest first; one scale of brightness")
+    title(whole, heading, f"{of} let in, the loudest first; one scale of brightness")
     low, high = np.percentile(pictures.numpy(), (CLIPPED, 100 - CLIPPED))
     for row in range(rows):
         for column in range(columns):

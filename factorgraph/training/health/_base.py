@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from factorgraph.compile.dependence import origin
+from factorgraph.graph.model import Application
 from factorgraph.spec.constants import NonNegative
 from factorgraph.structure import Leaf
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from factorgraph.graph.model import Id
+    from factorgraph.graph.model import Graph, Id
     from factorgraph.training.objective import Batch
     from factorgraph.training.sides import Stretch
 
@@ -70,6 +72,14 @@ def codes(batch: Batch) -> Iterator[tuple[Id, Tensor]]:
             if key not in seen:
                 seen.add(key)
                 yield key, code.detach()
+
+
+def of_maps(graph: Graph, latent: Id) -> bool:
+    """Whether it is whole maps of a latent variable that can be dead: all matrices that read it are kernels."""
+    read = [each for each in graph.values.values() if isinstance(each, Application)]
+    used = {each.function for each in read if latent in [origin(graph, key) for key in each.arguments]}
+    nodes = [graph.functions[key] for key in used if "matrix" in graph.functions[key].parameters]
+    return bool(nodes) and all(node.leaf.by_map for node in nodes)
 
 
 def more_steps(procedure: str, stretch: Stretch) -> str:

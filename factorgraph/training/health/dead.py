@@ -9,9 +9,11 @@ from pydantic import Field
 
 from factorgraph.metrics._base import active_units
 from factorgraph.spec.constants import Share
-from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes, idle
+from factorgraph.training.health._base import HealthLeaf, Shown, Step, codes, idle, of_maps
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from factorgraph.training.sides import Stretch
 
 
@@ -35,13 +37,23 @@ class Dead(HealthLeaf):
     at_most: Share = Field(default=0.05, description="the share of units that may be dead")
 
     def see(self, step: Step) -> Shown:
-        return {key: active_units(code).sum(0).to(code.dtype) for key, code in codes(step.batch)}
+        graph = step.batch.view.graph
+        return {key: _counts(code, of_maps(graph, key)).to(code.dtype) for key, code in codes(step.batch)}
 
     def values(self, shown: Shown, stretch: Stretch) -> Shown:
         return {key: idle(each).to(each.dtype).mean() for key, each in shown.items()}
 
     def sentence(self, subject: str, value: float, first: float, stretch: Stretch) -> str:
-        units = prod(stretch.view.graph.variables[subject].shape)
+        shape = stretch.view.graph.variables[subject].shape
+        if of_maps(stretch.view.graph, subject):
+            return f"{round(value * shape[0])} of {shape[0]} maps of {subject} are hardly ever active: fewer maps"
+        units = prod(shape)
         done = stretch.phase.on_dead is not None
         fix = "they get new columns as it learns" if done else f"learning.{stretch.name}.on_dead=resample, or fewer units"
         return f"{round(value * units)} of {units} units of {subject} are hardly ever active: {fix}"
+
+
+def _counts(code: Tensor, of_maps: bool) -> Tensor:
+    """How often each unit, or map, is active: (batch, *shape) -> (units,), or (maps,)."""
+    active = active_units(code)
+    return active.unflatten(1, (code.shape[1], -1)).sum((0, 2)) if of_maps else active.sum(0)
