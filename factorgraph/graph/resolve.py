@@ -85,11 +85,11 @@ def _resolve(spec: Spec) -> Graph:
 def _definitions(names: Names) -> list[Source]:
     found: list[Source] = []
     for name, leaf in names.variables.items():
-        path = names.spec.variables[name].path
+        declared = names.spec.variables[name]
         if leaf.is_ is not None:
-            found.append(Source((*path, "is"), leaf.is_))
+            found.append(Source(declared.definition, leaf.is_))
         if leaf.start is not None:
-            found.append(Source((*path, "start"), leaf.start))
+            found.append(Source((*declared.path, "start"), leaf.start))
     return found
 
 

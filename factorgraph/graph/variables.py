@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from factorgraph.errors import Path, SpecError, issue
+from factorgraph.errors import SpecError, issue
 from factorgraph.graph.instances import instance
 from factorgraph.graph.model import Id, Variable, Written
 from factorgraph.graph.names import Source
@@ -88,7 +88,7 @@ class Variables:
         keys = keys[first:] + keys[:first]
         chain = " needs ".join(self.label(key) for key in (*keys, keys[0]))
         name = keys[0][0]
-        path: Path = (*self.names.spec.variables[name].path, "is")
+        path = self.names.spec.variables[name].definition
         fix = "read another slot, such as [t-1], with a start; or leave one of them out of the circle"
         self.unroller.note(issue("FG326", f"{self.label(keys[0])} is computed from itself", path, notes=(chain,), fix=fix))
         self.broken.update(keys)
@@ -100,7 +100,7 @@ class Variables:
         declared, leaf = self.names.spec.variables[name], self.names.variables[name]
         slots = dict(zip(self.names.order(self.names.free_of[name]), numbers, strict=True))
         assert leaf.is_ is not None, "only derived variables are defined"
-        source = Source((*declared.path, "is"), leaf.is_)
+        source = Source(declared.definition, leaf.is_)
         definition = self.unroller.value(source, slots)
         if definition is None and leaf.start is not None:
             source = Source((*declared.path, "start"), leaf.start)

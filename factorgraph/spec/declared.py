@@ -46,12 +46,23 @@ class Scales:
             yield dict(zip(names, numbers, strict=True))
 
 
+@dataclass(frozen=True)
+class Bound:
+    """What an observed variable of a fragment is: an expression of the spec that uses it, and where that stands."""
+
+    expression: Expression
+    path: Path
+    scope: Scope = WHOLE
+
+    def within(self, scope: Scope) -> Bound:
+        return Bound(self.expression, scope.path(self.path), self.scope.within(scope))
+
+
 @dataclass(frozen=True, eq=False)
 class Declared(Generic[L]):
     """An entry: ``values`` in long form, keys as written. ``at`` evaluates its constants at slots of the spec's indices.
 
-    One of a fragment has the fragment's ``scales``, and names as the whole knows them, by its ``scope``. ``bound``: what a
-    variable of it is in the spec above, an expression and where that stands.
+    One of a fragment has the fragment's ``scales``, and names as the whole knows them, by its ``scope``.
     """
 
     path: Path
@@ -60,7 +71,7 @@ class Declared(Generic[L]):
     scales: Scales = field(repr=False)
     per: str | None = None
     scope: Scope = WHOLE
-    bound: tuple[Expression, Scope] | None = None
+    bound: Bound | None = None
 
     def at(self, slots: Mapping[str, int] | None = None, size: Size | None = None) -> L:
         """The instance at a slot; ``size`` gives the units of a variable, for constants that ask for it."""
@@ -76,8 +87,7 @@ class Declared(Generic[L]):
     def _of_fragment(self, made: L) -> Iterator[tuple[str, Any]]:
         """What is otherwise in a fragment: a bound variable is derived, and a procedure sees the fragment's factors."""
         if self.bound is not None:
-            expression, scope = self.bound
-            yield from (("kind", None), ("is_", scope.expression(expression)))
+            yield from (("kind", None), ("is_", self.bound.scope.expression(self.bound.expression)))
         if getattr(made, "only", ()) is None:
             yield "only", (self.scope.name,)
 
@@ -102,9 +112,13 @@ class Declared(Generic[L]):
     def within(self, scope: Scope) -> Declared[L]:
         """The same entry, as the spec reads it that uses its file as a fragment."""
         per = None if self.per is None else scope.whole(self.per)
-        bound = None if self.bound is None else (self.bound[0], self.bound[1].within(scope))
-        path = (self.path[0], scope.whole(str(self.path[1])), *self.path[2:])
-        return replace(self, path=path, per=per, scope=self.scope.within(scope), bound=bound)
+        bound = None if self.bound is None else self.bound.within(scope)
+        return replace(self, path=scope.path(self.path), per=per, scope=self.scope.within(scope), bound=bound)
+
+    @property
+    def definition(self) -> Path:
+        """Where the expression stands that a derived variable is."""
+        return (*self.path, "is") if self.bound is None else self.bound.path
 
     @cached_property
     def first(self) -> L:

@@ -95,12 +95,7 @@ class Document:
         if len(path) < 2 or path[0] not in BY_NAME or "." not in str(path[1]):
             return "", path
         part, _, name = str(path[1]).partition(".")
-        if part not in self.parts:
-            return "", path
-        bind = self.values["use"][part].get("bind", {}) if isinstance(self.values["use"][part], dict) else {}
-        if path[0] == "variables" and name in bind and path[2:3] == ("is",):
-            return "", ("use", part, "bind", name, *path[3:])
-        return part, (path[0], name, *path[2:])
+        return (part, (path[0], name, *path[2:])) if part in self.parts else ("", path)
 
     def locate(self, it: Issue) -> Issue:
         """The issue with its place, unless it has one; in a fragment, with the places where that is used."""

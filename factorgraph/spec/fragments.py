@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path, SpecError
 from factorgraph.spec.blocks import Use
+from factorgraph.spec.declared import Bound
 from factorgraph.spec.document import Document, decode, read
 from factorgraph.spec.schema import Fragment, Spec
-from factorgraph.spec.scopes import WHOLE, Scope
+from factorgraph.spec.scopes import Scope
 from factorgraph.spec.syntax import ExpressionError
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def whole(spec: Spec) -> Spec:
             given[block] |= {scope.whole(key): each for key, each in getattr(fragment.spec, block).items()}
         for key, expression in fragment.bind.items():
             if (variable := scope.whole(key)) in given["variables"]:
-                given["variables"][variable] = replace(given["variables"][variable], bound=(expression, WHOLE))
+                bound = Bound(expression, (*fragment.path, "bind", key))
+                given["variables"][variable] = replace(given["variables"][variable], bound=bound)
     document = replace(spec.document, parts={name: each.spec.document for name, each in spec.use.items()})
     blocks: dict[str, Any] = {block: {**each, **getattr(spec, block)} for block, each in given.items()}
     return replace(spec, document=document, **blocks)

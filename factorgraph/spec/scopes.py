@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factorgraph.errors import BY_NAME
+from factorgraph.errors import BY_NAME, Path
 from factorgraph.spec.expressions import Binary, Call, Expression, Negate, Node, Read, Slot
 
 IN_VALUES = ("dims", "indices", "use", "variables", "functions")  # the blocks whose names stand in expressions
@@ -42,6 +42,10 @@ class Scope:
     def whole(self, name: str) -> str:
         """A name of the fragment's file as the whole knows it."""
         return f"{self.name}.{name}" if self.name else name
+
+    def path(self, path: Path) -> Path:
+        """An address in the fragment's file as the whole knows it: ``factors.(first.sparsity).weight``."""
+        return (path[0], self.whole(str(path[1])), *path[2:])
 
     def local(self, name: str) -> str:
         """The other way round."""

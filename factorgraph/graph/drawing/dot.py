@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.drawing.palette import FAMILIES, GREY, INK, OBSERVED, UNSHARED
+from factorgraph.graph.drawing.palette import FAMILIES, FRAME, GREY, INK, OBSERVED, UNSHARED
+from factorgraph.graph.drawing.parts import before, within
 from factorgraph.graph.drawing.picture import Drawing, Edge, Node
 from factorgraph.graph.drawing.sizes import NAME, SMALL, TITLE, factor_width
 from factorgraph.graph.drawing.text import markup, wrapped
@@ -24,6 +25,7 @@ _LOOKS = {
     "noise": {"fillcolor": "white", "penwidth": "1.8", "style": "filled,dashed"},
     "derived": {"fillcolor": "white", "penwidth": "0.6"},
     "operator": {"fillcolor": "white", "penwidth": "0.9"},
+    "fragment": {"fillcolor": FRAME, "penwidth": "2.2"},
 }
 _LEGEND = {
     "observed": '<font color="#9a9a9a">●</font> observed',
@@ -32,6 +34,7 @@ _LEGEND = {
     "derived": "thin ○ computed",
     "function": "▭ function",
     "factor": "■ factor, adds to the energy",
+    "fragment": "▣ fragment, closed",
 }
 AIR = 4  # points between a square and its formula, whose letters reach below the line
 
@@ -47,12 +50,27 @@ def dot(drawing: Drawing) -> str:
     graph.attr(label=_heading(drawing), labelloc="t", labeljust="c", fontsize=str(SMALL))
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize=str(NAME), margin="0.08,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=INK, penwidth="1.1", arrowsize="0.75")
-    for node in drawing.nodes:
-        _node(graph, node, drawing)
+    _shapes(graph, drawing, "")
+    if drawing.frames:
+        graph.attr(newrank="true")  # so that frames may hold columns
     for edge in drawing.edges:
         _edge(graph, drawing, edge)
     graph.body += [f"\t{{ rank=same; {'; '.join(column)} }}\n" for column in drawing.columns]
     return str(graph.source)
+
+
+def _shapes(graph: graphviz.Digraph, drawing: Drawing, part: str) -> None:
+    """The shapes of a fragment, or those of none, and frames with those of the fragments in it."""
+    for node in drawing.nodes:
+        if node.part == part:
+            _node(graph, node, drawing)
+    for frame in drawing.frames:
+        if before(frame) == part:
+            with graph.subgraph(name=f"cluster_{frame.replace('.', '_')}") as inner:
+                label = f'<<b>{markup(within(frame, part))}</b>>'
+                inner.attr(label=label, labelloc="t" if drawing.across else "b", labeljust="l", fontsize=str(SMALL))
+                inner.attr(color=GREY, style="dashed", margin="12")
+                _shapes(inner, drawing, frame)
 
 
 def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
@@ -65,6 +83,8 @@ def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
         case "operator":
             shape, style = ("circle", "filled") if len(node.lines[0]) <= 2 else ("box", "filled,rounded")
             graph.node(node.id, f"<{name}>", shape=shape, style=style, margin="0.03", **_LOOKS[node.kind])
+        case "fragment":
+            graph.node(node.id, f"<<b>{name}</b>>", shape="box", style="filled", margin="0.2,0.14", **_LOOKS[node.kind])
         case "function":
             look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
             graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **look.attributes())
@@ -135,6 +155,9 @@ def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
     if edge.arrow:
         graph.edge(first, second, dir="back" if edge.backward else None)
+        return
+    if drawing.by_id[edge.head].kind == "fragment":
+        graph.edge(first, second, dir="none")
         return
     out, into = ("e", "w") if drawing.across else ("s", "n")
     tail = f"{first}:b:{out}" if edge.backward else first

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from factorgraph.graph.drawing.palette import FAMILIES, INK, OBSERVED
+from factorgraph.graph.drawing.palette import FAMILIES, FRAME, INK, OBSERVED
+from factorgraph.graph.drawing.parts import before, within
 from factorgraph.graph.drawing.picture import Drawing, Edge, Node
 from factorgraph.graph.drawing.text import quoted, scalar
 
 _SHAPES = {"observed": "(({}))", "latent": "(({}))", "noise": "(({}))", "derived": "(({}))", "function": "({})", "factor": "[{}]",
-           "operator": "(({}))", "constant": "[{}]"}
+           "operator": "(({}))", "constant": "[{}]", "fragment": "[[{}]]"}
 _CLASSES = {
     "observed": f"fill:{OBSERVED},stroke:{INK},stroke-width:2px,color:{INK}",
     "latent": f"fill:#ffffff,stroke:{INK},stroke-width:2px,color:{INK}",
@@ -17,6 +18,7 @@ _CLASSES = {
     "factor": f"fill:{INK},stroke:{INK},color:#ffffff",
     "operator": f"fill:#ffffff,stroke:{INK},color:{INK}",
     "constant": f"fill:#ffffff,stroke:#ffffff,color:{INK}",
+    "fragment": f"fill:{FRAME},stroke:{INK},stroke-width:2px,color:{INK}",
 }
 _BORDERS = {"dashed": ",stroke-dasharray:6 3", "dotted": ",stroke-dasharray:2 3", "double": ",stroke-width:4px"}
 
@@ -24,7 +26,7 @@ _BORDERS = {"dashed": ",stroke-dasharray:6 3", "dotted": ",stroke-dasharray:2 3"
 def mermaid(drawing: Drawing) -> str:
     """The text of a flowchart; values flow along arrows, factors hang on plain lines."""
     lines = ["---", f"title: {scalar(drawing.title)}", "---", f"flowchart {'LR' if drawing.across else 'TB'}"]
-    lines += [f"  {_node(each)}" for each in drawing.nodes]
+    lines += _shapes(drawing, "", "  ")
     lines += [f"  {_edge(each)}" for each in drawing.edges]
     kinds = dict.fromkeys(each.kind for each in drawing.nodes)
     lines += [f"  classDef {kind} {_CLASSES[kind]}" for kind in kinds]
@@ -34,6 +36,17 @@ def mermaid(drawing: Drawing) -> str:
             look = FAMILIES[node.family % len(FAMILIES)]
             lines.append(f"  style {node.id} fill:{look.fill}{_BORDERS.get(look.border, '')}")
     return "\n".join(lines) + "\n"
+
+
+def _shapes(drawing: Drawing, part: str, lead: str) -> list[str]:
+    """The shapes of a fragment, or those of none, and frames with those of the fragments in it."""
+    lines = [f"{lead}{_node(each)}" for each in drawing.nodes if each.part == part]
+    for frame in drawing.frames:
+        if before(frame) == part:
+            name = f"frame_{frame.replace('.', '_')}"
+            inside = _shapes(drawing, frame, lead + "  ")
+            lines += [f"{lead}subgraph {name}[{quoted(within(frame, part))}]", *inside, f"{lead}end"]
+    return lines
 
 
 def _node(node: Node) -> str:

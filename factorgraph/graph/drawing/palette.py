@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-INK, GREY, OBSERVED = "#1a1a1a", "#595959", "#cfcfcf"
+INK, GREY, OBSERVED, FRAME = "#1a1a1a", "#595959", "#cfcfcf", "#f2f2f2"
 
 
 @dataclass(frozen=True)

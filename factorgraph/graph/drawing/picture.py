@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-Kind = Literal["observed", "latent", "noise", "derived", "function", "factor", "operator", "constant"]
+from factorgraph.graph.drawing.parts import levels
+
+Kind = Literal["observed", "latent", "noise", "derived", "function", "factor", "operator", "constant", "fragment"]
 VARIABLES = ("observed", "latent", "noise", "derived")
 
 
 @dataclass(frozen=True)
 class Node:
     """One shape. ``family``: functions that share parameters have one number, and with it one colour. ``of``: the value of the
-    graph that it stands for, or the factor, as ``factor sparsity``."""
+    graph that it stands for, or the factor, as ``factor sparsity``, or the fragment. ``part``: the fragment in whose frame it
+    stands."""
 
     id: str  # letters, digits and "_" only
     kind: Kind
     lines: tuple[str, ...]  # as read, not yet escaped
     family: int | None = None
     of: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class Drawing:
     columns: tuple[tuple[str, ...], ...] = ()
     across: bool = True
     notes: tuple[str, ...] = ()  # sentences below the picture
+
+    @cached_property
+    def frames(self) -> tuple[str, ...]:
+        """The fragments that are drawn open, outermost first."""
+        return tuple(dict.fromkeys(each for node in self.nodes for each in levels(node.part)))
 
     @cached_property
     def by_id(self) -> Mapping[str, Node]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from factorgraph.graph.drawing.parts import within
 from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Application, Constant, FactorNode, FunctionNode, Graph, Id, Operation, Value, Variable
 
@@ -56,9 +57,9 @@ def size(shape: tuple[int, ...]) -> str:
     return "×".join(str(each) for each in shape)
 
 
-def formula(graph: Graph, factor: FactorNode) -> str:
-    """What the factor adds to the energy, its weight included."""
-    given = [text(graph, each) for each in factor.arguments]
+def formula(graph: Graph, factor: FactorNode, part: str = "") -> str:
+    """What the factor adds to the energy, its weight included. ``part``: the fragment in whose frame it stands."""
+    given = [text(graph, each, part=part) for each in factor.arguments]
     loose = [_is_loose(graph.values[each]) for each in factor.arguments]
     pattern = factor.leaf.glyph.formula or f"{factor.leaf.glyph.label}({', '.join(f'{{{i}}}' for i in range(len(given)))})"
 
@@ -75,10 +76,10 @@ def formula(graph: Graph, factor: FactorNode) -> str:
     return filled if math.isclose(factor.weight, 1.0) else f"{number(factor.weight)} · {filled}"
 
 
-def text(graph: Graph, id: Id, longest: int = LONGEST) -> str:
+def text(graph: Graph, id: Id, longest: int = LONGEST, part: str = "") -> str:
     """A value as it is read; one that is too long keeps its outermost function: ``decoder(…)``."""
-    full = _text(graph, id)
-    return full if len(full) <= longest else _short(graph, id)
+    full = within(_text(graph, id), part)
+    return full if len(full) <= longest else within(_short(graph, id), part)
 
 
 def _text(graph: Graph, id: Id) -> str:
