@@ -89,9 +89,12 @@ class Names:
         return self._free(node, self.free_of)
 
     def _free_of_variables(self) -> dict[str, frozenset[str]]:
-        """The least assignment in which every derived variable has the free indices of its expression."""
+        """The least assignment in which every derived variable has the free indices of its expression.
+
+        One of a fragment that has an index of its own keeps it: what it is bound to is read slot by slot.
+        """
         found = {name: self._only(leaf.per) for name, leaf in self.variables.items()}
-        derived = {name: leaf.is_.root for name, leaf in self.variables.items() if leaf.is_ is not None}
+        derived = {name: leaf.is_.root for name, leaf in self.variables.items() if leaf.is_ is not None and leaf.per is None}
         changed = True
         while changed:
             changed = False

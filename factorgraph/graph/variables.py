@@ -101,7 +101,7 @@ class Variables:
         slots = dict(zip(self.names.order(self.names.free_of[name]), numbers, strict=True))
         assert leaf.is_ is not None, "only derived variables are defined"
         source = Source(declared.definition, leaf.is_)
-        definition = self.unroller.value(source, slots)
+        definition = self.unroller.value(source, self._outer(name, source, slots))
         if definition is None and leaf.start is not None:
             source = Source((*declared.path, "start"), leaf.start)
             definition = self.unroller.value(source, slots)
@@ -129,6 +129,21 @@ class Variables:
             self.draft.declared[value_id] = tuple(shape)
         self.draft.compare([(value_id, Written(declared.path)), (definition, place)], "is the value of", slots)
         return value_id
+
+    def _outer(self, name: str, source: Source, slots: Slots) -> Slots:
+        """The slots at which an expression is read. What a fragment's variable with an index is bound to has as many slots of an
+        index, or none: one stands for the other."""
+        per = self.names.variables[name].per
+        free = self.names.free(source.expression.root)
+        if per is None or not free:
+            return slots
+        wanted = self.names.indices[per]
+        if [self.names.indices[index] for index in free] == [wanted]:
+            return {next(iter(free)): slots[per]}
+        has = " and ".join(f"{index} has {self.names.indices[index]}" for index in self.names.order(free))
+        message = f"{name} has one value for each {per}, of which there are {wanted}, and what it is bound to does not fit: {has}"
+        fix = f"make the indices as long, by with: {{indices.{per.rpartition('.')[2]}: ...}}"
+        raise SpecError(issue("FG253", message, source.path, span=source.expression.root.span, fix=fix))
 
     def _stood_for(self, name: str, slots: Slots) -> Id:
         own = self.names.order(self.names.free_of.get(name, frozenset()))

@@ -280,7 +280,7 @@ class Builder:
             spec = of_document(document)
         except SpecError as error:
             told = {each.path for each in self._issues}
-            raise SpecError([*self._issues, *(_addressed(each) for each in error.issues if each.path not in told)]) from None
+            raise SpecError([*self._issues, *(self._addressed(each) for each in error.issues if each.path not in told)]) from None
         if self._issues:
             raise SpecError(self._issues)
         return spec
@@ -290,6 +290,12 @@ class Builder:
         return self.spec().to_yaml()
 
     # --- pieces
+
+    def _addressed(self, it: Issue) -> Issue:
+        """An issue of the text that Python's values were written as: nobody saw it, so that no line is named."""
+        if it.place is None or it.place.address or it.place.file != self._file:
+            return it
+        return replace(it, place=replace(it.place, address=address(it.path) or "the spec"))
 
     def _variable(self, name: str, **keys: object) -> Value:
         return Value(self._entry("variables", name, _given(**keys)))
@@ -337,10 +343,3 @@ class Builder:
 def _given(**keys: object) -> dict[str, object]:
     """What is not left out."""
     return {key: value for key, value in keys.items() if value is not None}
-
-
-def _addressed(it: Issue) -> Issue:
-    """An issue of the text that Python's values were written as: nobody saw it, so that no line is named."""
-    if it.place is None or it.place.address or it.place.origin:
-        return it
-    return replace(it, place=replace(it.place, address=address(it.path) or "the spec"))

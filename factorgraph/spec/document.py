@@ -143,6 +143,17 @@ class Document:
         values = _with(self.values, path, value, Issue("FG121", "", path, place=_place(lines, nodes[()], "key", None, None)))
         return replace(self, values=values, _edits=(*self._edits, edit))
 
+    @property
+    def changed(self) -> Iterator[tuple[Path, str]]:
+        """The addresses whose values came from elsewhere, and from where, in words: ``--set``, ``variant wide``, ``with``."""
+        found: dict[Path, str] = {}
+        for edit in self._edits:
+            above = edit.there.place(edit.at).origin or "with" if edit.there is not None and edit.at is not None else ""
+            if origin := above or edit.lines.origin:
+                found.pop(edit.path, None)
+                found[edit.path] = origin
+        return iter(found.items())
+
     def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> tuple[Place, Path]:
         rest = target[len(edit.path) :]
         if edit.there is not None and edit.at is not None:

@@ -106,7 +106,12 @@ class ProcedureName(Handle):
 
 
 class FragmentPart(FunctionName, Value):
-    """Something inside a fragment, of which only the fragment knows whether it is a value or a function."""
+    """Something inside a fragment, of which only the fragment knows whether it is a value, a function or a fragment."""
+
+    def __getattr__(self, name: str) -> FragmentPart:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return FragmentPart(f"{self}.{name}")
 
 
 class FragmentName(Handle):

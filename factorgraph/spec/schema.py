@@ -115,11 +115,12 @@ class Spec:
 
         return as_yaml(self.document.values)
 
-    def full(self) -> str:
-        """The spec as YAML with every default written out."""
-        from factorgraph.spec.write import as_yaml, filled
+    def full(self, *, origins: bool = True) -> str:
+        """The spec as YAML with every default written out; comments say what fragments give, and where values came from that
+        are not the file's, unless without ``origins``."""
+        from factorgraph.spec.write import full
 
-        return as_yaml(filled(self))
+        return full(self, origins=origins)
 
     def own(self, block: str) -> dict[str, Any]:
         """The entries of a block that the file itself has, without those of its fragments."""

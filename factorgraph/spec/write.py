@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from factorgraph.errors import SpecError
+from factorgraph.errors import Path, SpecError, address
 from factorgraph.spec.blocks import LossTerm, several_sources, single_loss
 from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.document import read_scalar
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from factorgraph.spec.declared import Declared
     from factorgraph.spec.schema import Spec
 
+HEAD = ("factorgraph", "title", "source", "seed")  # what a fragment's file says of itself alone
 WIDTH = 130  # characters of a line; a longer entry is written as a block
 _PLAIN = re.compile(r"[A-Za-z_][\w.()*/+-]*( [\w.()*/+-]+)*")
 
 
-def as_yaml(values: Mapping[str, Any]) -> str:
-    """Values of YAML as a text, one entry a line where it fits."""
+def as_yaml(values: Mapping[str, Any], notes: Mapping[Path, str] | None = None) -> str:
+    """Values of YAML as a text, one entry a line where it fits; ``notes``: lines of comment behind an entry, by its address."""
+    told = {path: "".join(f"  # {line}".rstrip() + "\n" for line in note.splitlines()) for path, note in (notes or {}).items()}
     parts = []
     for key, value in values.items():
         if isinstance(value, Mapping) and value and key not in ("source", "dims", "indices"):
-            parts.append(f"{key}:\n" + "".join(_lines(str(name), each, 1) for name, each in value.items()))
+            lines = (_lines(str(name), each, 1) + told.get((key, name), "") for name, each in value.items())
+            parts.append(f"{key}:\n" + "".join(lines))
         else:
-            parts.append(_lines(str(key), value, 0))
+            parts.append(_lines(str(key), value, 0) + told.get((key,), ""))
     return "\n".join(parts) if len(parts) < 2 else "".join(p if "\n" not in p.rstrip("\n") else "\n" + p for p in parts)
 
 
@@ -71,6 +74,26 @@ def _text(text: str) -> str:
 
 
 # --- with every default
+
+
+def full(spec: Spec, *, origins: bool = True) -> str:
+    """The spec as YAML with every default written out, and, as comments, what its fragments give.
+
+    ``origins``: what did not come from the file itself says where it came from: ``--set``, a variant, the ``with`` of a use.
+    """
+    return as_yaml(filled(spec), _notes(spec, origins))
+
+
+def _notes(spec: Spec, origins: bool) -> dict[Path, str]:
+    found: dict[Path, str] = {}
+    for path, origin in spec.document.changed if origins else ():
+        head = path[: 1 if path[0] in ("dims", "indices") else 2]
+        found[head] = "".join((found.get(head, ""), f"{address(path[len(head) :] or path[-1:])}: {origin}\n"))
+    for name, each in spec.use.items():
+        values = {key: value for key, value in filled(each.spec).items() if key not in HEAD}
+        inner = "".join(f"  {line}\n" for line in as_yaml(values, _notes(each.spec, origins)).strip().splitlines())
+        found[("use", name)] = f"{found.get(('use', name), '')}{name} is {each.file}:\n{inner}"
+    return found
 
 
 def filled(spec: Spec) -> dict[str, Any]:

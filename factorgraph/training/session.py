@@ -143,7 +143,8 @@ def resume(
         dataset = run.dataset
         model = compiler.build(spec, run.plan).to(options.device)
         _begin(run.folder, spec, options, run.learned_from, threads_for(model))
-        run.folder.write("spec.full.yaml", spec.full())
+        if epochs is not None:
+            run.folder.write("spec.full.yaml", spec.full())
         run.folder.go_back_to(checkpoint.step)
         say(f"run: {run.path}, from step {checkpoint.step}")
         _learn(run.folder, model, dataset, options, checkpoint, say)

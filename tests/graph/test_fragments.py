@@ -207,6 +207,29 @@ factors:
     assert "2.5 * a.Z[1]" in graph.values
 
 
+FRAMES = """
+factorgraph: 1
+indices: {s: 3}
+use: {a: {file: part.yaml, bind: {Y: X - 1}, with: {indices.t: 3, width: [4, 4, 4], gain: [1, 2, 3]}}}
+variables: {X: {kind: observed, per: s, shape: [4]}}
+factors: {low: {type: l1, of: "a.Z[a.t] - 2 * a.Y[a.t]"}}
+"""
+
+
+def test_what_has_an_index_is_bound_slot_by_slot(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(INDEXED)
+    graph = resolve(loads(FRAMES, str(tmp_path / "above.yaml")))
+    assert [each.definition for each in graph.slots_of("a.Y")] == ["X[0] - 1", "X[1] - 1", "X[2] - 1"]
+    assert graph.factors["low[2]"].arguments == ("a.Z[2] - 2 * a.Y[2]",)
+    one = FRAMES.replace("per: s, ", "")
+    assert [each.definition for each in resolve(loads(one, str(tmp_path / "above.yaml"))).slots_of("a.Y")] == ["X - 1"] * 3
+    with pytest.raises(SpecError) as caught:
+        resolve(loads(FRAMES.replace("indices: {s: 3}", "indices: {s: 4}"), str(tmp_path / "above.yaml")))
+    (found,) = [each for each in caught.value.issues if each.code == "FG253"]
+    assert found.message.startswith("a.Y has one value for each a.t, of which there are 3") and found.message.endswith("s has 4")
+    assert (found.place.file, found.place.line, found.place.column) == (str(tmp_path / "above.yaml"), 4, 38)
+
+
 def test_a_mistake_of_shapes_shows_the_chain_of_files(folder: Path) -> None:
     wrong = ABOVE.replace("X - 0.5}", "X - 0.5}, with: {high.variables.Z.shape: [9]}")
     with pytest.raises(SpecError) as caught:

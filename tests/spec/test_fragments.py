@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import factorgraph as fg
 from factorgraph.errors import SpecError, address
 from factorgraph.spec import fragments
 from factorgraph.spec.load import find, load, loads, specs
@@ -152,3 +153,60 @@ def test_a_fragments_name_is_no_entrys(tmp_path: Path) -> None:
     text = USES.replace("FILE", "part.yaml") + "factors: {inner: {type: l1, of: inner.Z}}\n"
     with pytest.raises(SpecError, match='FG208: the name "inner" is taken: it is in use and in factors'):
         loads(text, str(tmp_path / "spec.yaml"))
+
+
+FULL = """\
+use:
+  a: {file: mid.yaml, bind: {inner.Y: X}, with: {inner.units: 4, inner.inference.optimal.steps: 7}}
+  # with.inner.inference.optimal.steps: --set
+  # a is mid.yaml:
+  #   use:
+  #     inner: {file: part.yaml, with: {units: 4, inference.optimal.steps: 7}}
+  #     # with.units: with
+  #     # with.inference.optimal.steps: --set
+  #     # inner is part.yaml:
+  #     #   dims: {units: 4}
+  #     #     # units: with
+"""
+
+
+def test_the_filled_spec_says_what_fragments_give_and_where_values_came_from(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "mid.yaml").write_text(USES.replace("FILE", "part.yaml"))
+    use = "use: {a: {file: mid.yaml, bind: {inner.Y: X}, with: {inner.units: 4}}}\n"
+    rest = "variables: {X: {kind: observed, shape: [2]}}\nvariants: {wide: {variables.X.shape: [2]}}\n"
+    above = tmp_path / "spec.yaml"
+    above.write_text(f"factorgraph: 1\n{use}{rest}")
+    spec = load(above, ["a.inner.inference.optimal.steps=7"])
+    full = spec.full()
+    assert FULL in full
+    assert "optimal: {method: argmin, of: Z, without: [], steps: 7," in full
+    assert "  # shape: variant wide\n" in spec.variant("wide").full()
+    assert "--set" not in spec.full(origins=False)
+    assert loads(full, str(above)) == spec
+    assert loads(spec.to_yaml(), str(above)) == spec
+
+
+def test_a_spec_in_python_uses_fragments_as_one_in_yaml_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "mid.yaml").write_text(USES.replace("FILE", "part.yaml"))
+    monkeypatch.chdir(tmp_path)
+    b = fg.Builder("spec")
+    X = b.observed("X", shape=2)
+    a = b.use("a", "part.yaml", bind={"Y": X + 1}, with_={"units": 4})
+    deep = b.use("deep", "mid.yaml", bind={"inner.Y": a.Y})
+    near = b.factor("near", fg.factors.L1(of=a.encoder(X) - 2 * a.Z + deep.inner.encoder.transpose(deep.inner.Z)))
+    b.learn("fit", train=[a, deep.inner], only=[a, near], set={"a.factors.prediction.weight": 0.5})
+    text = """
+factorgraph: 1
+use: {a: {file: part.yaml, bind: {Y: X + 1}, with: {units: 4}}, deep: {file: mid.yaml, bind: {inner.Y: a.Y}}}
+variables: {X: {kind: observed, shape: 2}}
+factors: {near: {type: l1, of: a.encoder(X) - 2 * a.Z + deep.inner.encoder.transpose(deep.inner.Z)}}
+learning: {fit: {train: [a, deep.inner], only: [a, near], set: {a.factors.prediction.weight: 0.5}}}
+"""
+    made = b.spec()
+    assert made == loads(text)
+    assert loads(made.to_yaml()) == made
+    (tmp_path / "part.yaml").write_text(PART.replace("linear", "linaer"))
+    with pytest.raises(SpecError, match=r"part\.yaml:6:22\n[\s\S]*= used as a in use\.a\n"):
+        b.spec()

@@ -41,7 +41,8 @@ def opened(graph: Graph, names: Iterable[str]) -> frozenset[str]:
 
     Raises :class:`SpecError` FG209 for a name that no fragment has.
     """
-    parts = dict.fromkeys(part_of(graph, each) for each in (*graph.variables.values(), *graph.factors.values()))
+    names_of = [*(each.name for each in graph.variables.values()), *(each.name for each in graph.factors.values())]
+    parts = dict.fromkeys(map(before, names_of))
     known = tuple(dict.fromkeys(each for part in parts for each in levels(part)))
     for name in names:
         if name not in known:
