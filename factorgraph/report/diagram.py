@@ -63,6 +63,9 @@ def about(graph: Graph, of: Id) -> tuple[Path, list[str]]:
     if of.startswith(FACTOR):
         factor = graph.factors[of.removeprefix(FACTOR)]
         return ("factors", factor.name), _of_factor(graph, factor)
+    if (fragment := graph.spec.fragment(of)) is not None:
+        inside = sum(name.startswith(f"{of}.") for name in graph.factors)
+        return ("use", of), [of, f"fragment, {fragment.file}", f"factors: {inside}"]
     match graph.values.get(of):
         case Variable() as variable:
             return ("variables", variable.name), _of_variable(variable)

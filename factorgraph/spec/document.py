@@ -91,11 +91,16 @@ class Document:
         return _place(self._lines, self._nodes[target], on, span, _value_at(self.values, target)), target
 
     def _divided(self, path: Path) -> tuple[str, Path]:
-        """The fragment that an address leads into, and the address in it; no fragment where it stays in this file."""
+        """The fragment that an address leads into, and the address in it; no fragment where it stays in this file.
+
+        Into fragments that were not read with the file it does not lead: such an address is that of their use.
+        """
         if len(path) < 2 or path[0] not in BY_NAME or "." not in str(path[1]):
             return "", path
         part, _, name = str(path[1]).partition(".")
-        return (part, (path[0], name, *path[2:])) if part in self.parts else ("", path)
+        if part in self.parts:
+            return part, (path[0], name, *path[2:])
+        return "", ("use", part) if self.has(("use", part)) else path
 
     def locate(self, it: Issue) -> Issue:
         """The issue with its place, unless it has one; in a fragment, with the places where that is used."""

@@ -122,6 +122,12 @@ class Spec:
 
         return full(self, origins=origins)
 
+    def fragment(self, name: str) -> Fragment | None:
+        """The fragment of a name, ``pair.low`` for one of a fragment."""
+        first, _, rest = name.partition(".")
+        found = self.use.get(first)
+        return found.spec.fragment(rest) if found is not None and rest else found
+
     def own(self, block: str) -> dict[str, Any]:
         """The entries of a block that the file itself has, without those of its fragments."""
         return {name: each for name, each in getattr(self, block).items() if "." not in name}

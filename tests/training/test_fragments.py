@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from factorgraph.errors import SpecError
+from factorgraph.report.contents import Contents
 from factorgraph.run.dependencies import fingerprint
 from factorgraph.run.run import Run
 from factorgraph.spec.load import load
@@ -67,6 +69,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_three_layers_from_one_file_train_one_after_the_other_and_go_on_without_the_files(home: Path, tmp_path: Path) -> None:
     whole = train(home / "three.yaml", home / "whole")
     assert {each.name: each.verdict for each in whole.evaluate().verdicts} == {"first": "holds", "second": "holds"}
+    shown = Contents(whole)
+    told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
+    begins = [shown.spec_lines[int(told[name]) - 1].strip()[:6] for name in ("first", "third", "X")]
+    assert begins == ["first:", "third:", "X: {ki"]
     with pytest.raises(StoppedError):
         train(home / "three.yaml", home / "halved", stop_after=30)
     shutil.move(home / "halved", tmp_path / "halved")
