@@ -165,6 +165,10 @@ class Function(Leaf, ABC):
         """Whether a constraint keeps what it learns from growing or shrinking without end."""
         return False
 
+    def spoils(self) -> bool:
+        """Whether, while learning, it adds noise to what it passes on."""
+        return False
+
     def domain(self) -> str:
         """The domain, in the words of variables, in which every result lies."""
         return "real"

@@ -134,9 +134,11 @@ def _priors(reading: Reading) -> Iterator[Strategy]:
 
 def _noise(reading: Reading) -> Iterator[Strategy]:
     """Noise on the way to what is compared with the clean data."""
-    noise = frozenset(each.id for each in reading.graph.of_kind("noise"))
+    graph = reading.graph
+    noise = {each.id for each in graph.of_kind("noise")}
+    noise |= {key for key in graph.values if (made := reading.function(key)) is not None and made.leaf.spoils()}
     for node in reading.lowered:
         clean = reading.observed.intersection(node.arguments)
-        beside = reading.graph.leading_to(each for each in node.arguments if each not in clean)
+        beside = graph.leading_to(each for each in node.arguments if each not in clean)
         if clean and not noise.isdisjoint(beside) and not clean.isdisjoint(beside):
             yield Strategy(Way.DYNAMICS, f"{node.name} compares data with what is made of them and noise")

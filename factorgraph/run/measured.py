@@ -14,6 +14,7 @@ from factorgraph.compile.plan import runs
 from factorgraph.compile.planner import visible
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
+from factorgraph.run.around import Around
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
 from factorgraph.run.labels import energies_by_label
 from factorgraph.run.matrices import procedure_matrices
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from factorgraph.structure import Shape
 
 TIMED_ROWS = 100  # a batch as learning uses them
-BACKGROUND_ROWS = 4000  # the standard error of an AUC of 0.9 is then below 0.01
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Solved:
     steps: Tensor  # (rows,)
 
 
-class Measured:
+class Measured(Around):
     """A model, and one split of its data.
 
     ``only`` and ``without`` name the factors that :meth:`energies` counts; the inference is always the procedure's own.
@@ -120,13 +120,6 @@ class Measured:
         if name not in self._solved:
             self._solved[name] = self._rated(self.inferred(name, self.given))
         return self._solved[name]
-
-    def background(self, procedure: str | None = None) -> Solved:
-        """The same for points far from the data, as the source makes them."""
-        name = self._name(procedure)
-        if name not in self._background:
-            self._background[name] = self.inferred(name, self._background_rows())
-        return self._background[name]
 
     def seconds(self, procedure: str) -> float:
         """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""
@@ -385,13 +378,6 @@ class Measured:
     def truth(self) -> Tensor:
         """The true atoms of generated data: (atoms, values)."""
         return as_tensor(from_source(self.graph, "truth", self.graph.spec.seed)).T
-
-    def _background_rows(self) -> Mapping[str, np.ndarray]:
-        points = from_source(self.graph, "background", BACKGROUND_ROWS, self.graph.spec.seed)
-        (variable,) = self.graph.of_kind("observed")
-        chain = self._chain_of(variable)
-        prepared = points if chain is None else chain.apply(points)[0]
-        return {variable.name: prepared.reshape(len(prepared), *variable.shape)}
 
 
 def _units(matrix: Tensor, writes: bool) -> Tensor:

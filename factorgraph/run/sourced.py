@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from factorgraph.graph.model import Graph
 
 
-def from_source(graph: Graph, what: str, *arguments: int) -> Any:
+def from_source(graph: Graph, what: str, *arguments: Any) -> Any:
     """What the first source that has it gives. RunError FG634."""
     data = graph.spec.data
     sources = [each.source for each in data.blocks.values()] if data is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -73,13 +74,20 @@ class Curve(SourceLeaf):
 
     def distance(self, points: Array) -> Array:
         """How far points (rows, 2) are from the curve: (rows,), within 1e-5."""
-        along = np.linspace(np.sqrt(self.start), 1, SEGMENTS + 1) ** 2 if self.shape == "spiral" else None
-        line = self.at(np.linspace(self.start, 1, SEGMENTS + 1) if along is None else along)
-        points = np.asarray(points, dtype=np.float64)
-        found = np.empty(len(points))
-        for start in range(0, len(points), POINTS_AT_ONCE):
-            found[start : start + POINTS_AT_ONCE] = _to_segments(points[start : start + POINTS_AT_ONCE], line)
+        line = self._line()
+        return _in_parts(points, lambda some: _to_segments(some, line))
+
+    def place(self, points: Array) -> Array:
+        """Where along the curve points (rows, 2) are nearest to it, from 0, its beginning, to 1 by its length: (rows,)."""
+        line = self._line()
+        along = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
+        found: Array = along[_in_parts(points, lambda some: _nearest(some, line))] / along[-1]
         return found
+
+    def _line(self) -> Array:
+        """The curve as a polyline: (corners, 2)."""
+        even = np.linspace(np.sqrt(self.start), 1, SEGMENTS + 1) ** 2 if self.shape == "spiral" else None
+        return self.at(np.linspace(self.start, 1, SEGMENTS + 1) if even is None else even)
 
     def background(self, count: int, seed: int) -> Array:
         """``count`` points (count, 2) float32, uniform in the box where it is farther than the gap from the curve. FG509."""
@@ -97,9 +105,22 @@ class Curve(SourceLeaf):
         raise DataError(issue("FG509", why, ("data", "gap"), fix="a smaller gap or a larger box"))
 
 
+def _in_parts(points: Array, found: Callable[[Array], Array]) -> Array:
+    """What is found for some points at a time: (points, 2) -> (points,)."""
+    points = np.asarray(points, dtype=np.float64)
+    parts = [found(points[start : start + POINTS_AT_ONCE]) for start in range(0, len(points), POINTS_AT_ONCE)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _nearest(points: Array, line: Array) -> Array:
+    """The number of the corner of the line that is nearest: (points, 2) -> (points,)."""
+    found: Array = ((line**2).sum(axis=1) - 2 * points @ line.T).argmin(axis=1)  # of |p - q|^2, without what is common
+    return found
+
+
 def _to_segments(points: Array, line: Array) -> Array:
     """Distance from each point to the line: to the two segments that meet at its nearest corner. (points, 2) -> (points,)"""
-    nearest = ((line**2).sum(axis=1) - 2 * points @ line.T).argmin(axis=1)  # of |p - q|^2, without what is common
+    nearest = _nearest(points, line)
     first, second = (_to_segment(points, line, np.clip(nearest - back, 0, len(line) - 2)) for back in (0, 1))
     found: Array = np.minimum(first, second)
     return found

@@ -100,6 +100,31 @@ class Convolution(FunctionForm):
         connections: Number = 0,
     ) -> None: ...
 
+class Corrupt(FunctionForm):
+    r"""Spoils its argument while learning, so that what is made of it must lead back; afterwards it passes it on as it is.
+
+    .. math:: \tilde x = x + \sigma n, \qquad \tilde x_i = m_i x_i,\ P(m_i = 0) = a, \qquad
+              P(\tilde x_i = 0) = P(\tilde x_i = 1) = \tfrac a 2
+
+    Gaussian noise of deviation ``amount``; a mask silences that share of the units; salt and pepper make it 0 or 1.
+
+    Promises: differentiable; drawn anew for each step and each place where it is applied. Learns nothing.
+    Shapes:   x (batch, *shape) -> (batch, *shape), unit by unit.
+    Units:    those of x; salt and pepper are meant for values from 0 to 1.
+    Source:   Vincent, Larochelle, Bengio & Manzagol, ICML 2008, section 2.3; Vincent et al., JMLR 11, 2010, section 3.3.
+
+    Options:
+        amount: the deviation of the noise; of the others the share of units, at most 1
+        kind: what is done to units
+    """
+
+    def __init__(
+        self,
+        *,
+        amount: Number,
+        kind: Literal['gaussian', 'mask', 'salt_pepper'] = 'gaussian',
+    ) -> None: ...
+
 class Crop(FunctionForm):
     r"""Keeps the middle of an image and drops its border, of which a convolution knows less than of the rest.
 
