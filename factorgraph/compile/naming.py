@@ -33,9 +33,16 @@ def reads(graph: Graph, named: Named) -> dict[str, dict[Id, Id]]:
     return {field: found for field in FIELDS if (found := dict(_pairs(graph, (*base, field), named.block)))}
 
 
+def minimised(graph: Graph, plan: ProcedurePlan, method: Method) -> list[str]:
+    """Ids of the factors that a search goes by: those that move with its block."""
+    block = frozenset(plan.block)
+    factors = [graph.factors[key] for key in plan.factors] if method.searches else []
+    return [each.id for each in factors if each.weight != 0 and any(graph.depends(key, block) for key in each.arguments)]
+
+
 def awaited(graph: Graph, plan: ProcedurePlan, method: Method, read: Mapping[str, Mapping[Id, Id]]) -> frozenset[Id]:
     """The latent variables that must be known before a procedure runs: what it reads, less what it infers."""
-    seen = [each for factor in plan.factors for each in graph.factors[factor].arguments] if method.searches else []
+    seen = [each for factor in minimised(graph, plan, method) for each in graph.factors[factor].arguments]
     given = [each for values in read.values() for each in values.values()]
     latent = frozenset(each.id for each in graph.of_kind("latent"))
     return (graph.leading_to([*seen, *given]) & latent) - set(plan.block)

@@ -23,6 +23,19 @@ from factorgraph.structure import Shape
 if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
+
+@dataclass(frozen=True)
+class Share:
+    """A part of every batch: ``size`` rows, or all, of those training rows in ``among``, or of all ``count``."""
+
+    size: int | str
+    count: int
+    among: Array | None = None
+
+    def of(self, drawn: Array) -> Array:
+        return drawn if self.among is None else self.among[drawn]
+
+
 Stored = tuple[Mapping[str, Any], Mapping[str, "Array"]]
 
 
@@ -62,17 +75,17 @@ class Dataset:
         table = self.train if split == "train" else self.test
         return {variable: values[rows] for variable, values in table.items()}
 
-    def drawn(self, phase: str, step: int, batch_size: int | str, whole: bool = False, among: Array | None = None) -> Rows:
+    def drawn(self, phase: str, step: int, shares: Sequence[Share], whole: bool = False) -> Rows:
         """What one step of learning sees: a pure function of seed, phase and step.
 
-        ``whole``: no batch is of two epochs. ``among``: the training rows to draw from.
+        ``shares``: of which rows the batch is made, one after another. ``whole``: no batch is of two epochs.
         """
-        count = self.rows() if among is None else len(among)
-        drawn = batch(self.seed, phase, step, count, batch_size, whole)
-        rows = drawn if among is None else among[drawn]
+        named = [(phase if not number else f"{phase} share {number}", each) for number, each in enumerate(shares)]
+        rows = np.concatenate([each.of(batch(self.seed, name, step, each.count, each.size, whole)) for name, each in named])
+        when = [epochs(step, each.count, each.size, whole) for each in shares]
         values = self.batch(rows)
         for each in self.augmented:
-            pictures = each.drawn(self.seed, phase, epochs(step, count, batch_size, whole), rows)
+            pictures = each.drawn(self.seed, phase, when[0] if len(when) == 1 else np.concatenate(when), rows)
             names = self.preparation.variables_of(each.column)
             values |= {variable: self.preparation.to_variable(variable, pictures) for variable in names}
         return Rows(values, {variable: there[rows] for variable, there in self.present["train"].items()}, rows)
@@ -82,8 +95,21 @@ class Dataset:
         there = self.present["train"]
         if not all(each & there.keys() for each in wanted):
             return None
-        found: Array = np.any([np.all([there[name] for name in each & there.keys()], axis=0) for each in wanted], axis=0)
+        found: Array = np.any([self._having(each) for each in wanted], axis=0)
         return None if found.all() else np.flatnonzero(found)
+
+    def apart(self, wanted: Sequence[frozenset[str]]) -> tuple[Array, Array]:
+        """Those rows in two parts: that lack a variable of any of these sets, and that have them all."""
+        rows = self.usable(wanted)
+        every = np.arange(self.rows()) if rows is None else rows
+        has = self._having(frozenset[str]().union(*wanted))[every]
+        return every[~has], every[has]
+
+    def _having(self, variables: frozenset[str]) -> Array:
+        """Which training rows have all of some variables, (rows,) bool."""
+        there = self.present["train"]
+        found: Array = np.all([np.ones(self.rows(), bool), *(there[name] for name in variables & there.keys())], axis=0)
+        return found
 
     def known(self) -> dict[str, Array]:
         """Of each variable the training rows that have it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.compile import gradients, sizes, warm
+from factorgraph.compile import gradients, kept, phase_specs, sizes, warm
+from factorgraph.compile.phases import phases
 from factorgraph.compile.plan import describe
+from factorgraph.graph.resolve import resolve
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import strategies
 
@@ -21,6 +23,8 @@ def explained(graph: Graph, plan: Plan) -> str:
         place = graph.spec.document.place(("inference", each.name), on="key")
         told = (warm.describe(graph, each), gradients.describe(graph, each, plan.phases))
         blocks.append("\n".join(filter(None, (describe(each, f"{place.file}:{place.line}"), *told))))
+    graphs = {key: resolve(each) for key, each in phase_specs(graph.spec)}
+    declared = {key: each for key, _, each in phases(graph.spec)}
     for phase in plan.phases:
         player = "" if phase.player == "model" else f", player {phase.player}"
         lines = [f"phase {phase.phase}{player}: {', '.join(phase.losses)}"]
@@ -29,6 +33,10 @@ def explained(graph: Graph, plan: Plan) -> str:
             f"  trains  {', '.join(phase.parameters) or 'nothing'}",
         ]
         lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
+        sides = [each for each in plan.phases if each.phase == phase.phase]
+        if phase is sides[-1]:
+            plans = plan.changed.get(phase.phase, plan.procedures)
+            lines += kept.describe(graphs.get(phase.phase, graph), plans, declared[phase.phase], sides)
         blocks.append("\n".join(lines))
     ways = strategies(Reading(graph, plan))
     blocks.append("\n".join(["low energy is bounded by", *(f"  {each}" for each in ways or ("nothing",))]))

@@ -27,6 +27,8 @@ class LossLeaf(Loss, ABC):
 
     is_mean: ClassVar[bool] = False  # is the mean of the energy itself, as curved as its factors are
 
+    at_data: ClassVar[bool] = False  # sees values of the data's own rows alone, so that these may be known beforehand
+
     moves_stand_ins: ClassVar[bool] = False  # gradients reach what makes its stand-ins, and nothing else
 
     def needs(self) -> tuple[Need, ...]:

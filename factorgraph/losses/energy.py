@@ -25,6 +25,7 @@ class Energy(LossLeaf):
 
     type: Literal["energy"] = "energy"
     is_mean: ClassVar[bool] = True
+    at_data: ClassVar[bool] = True
 
     def value(self, batch: Batch) -> Tensor:
         return batch.free_energy().mean()

@@ -28,6 +28,7 @@ class Imitation(LossLeaf):
 
     type: Literal["imitation"] = "imitation"
     sees_energy: ClassVar[bool] = False
+    at_data: ClassVar[bool] = True
 
     teacher: Reference = Field(description="the procedure whose code is right")
     student: Names = Field(description="the procedures that learn to give the same")

@@ -304,8 +304,10 @@ class Checks:
             elif leaves("health")[measure].of_players and not phase.players:  # type: ignore[attr-defined]  # a measure of health
                 what = f"{measure} compares players, and this phase has none: nothing is measured"
                 yield Issue("FG555", what, (*path, "health", measure), on="key", fix="take it out, or give the phase players")
-        if phase.labelled is not None:
-            yield _waits("labelled", "learning labelled", (*path, "labelled"), on="key")
+        if phase.labelled is not None and (isinstance(phase.batch_size, str) or not 0 < phase.labelled < phase.batch_size):
+            message = f"{phase.labelled} rows of each batch are to have every variable, of a batch_size of {phase.batch_size}"
+            fix = "at least 1 and fewer than a batch_size that is a number; or leave labelled out"
+            yield Issue("FG556", message, (*path, "labelled"), fix=fix)
         if phase.workers is not None:
             yield _waits("workers: elastic", "workers elastic", (*path, "workers"))
         owners: dict[str, str] = {}

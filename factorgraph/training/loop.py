@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from factorgraph.compile.kept import Kept
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
@@ -32,11 +33,11 @@ from factorgraph.run.signals import StopRequest
 from factorgraph.training.dependent import Dependent
 from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
+from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
 from factorgraph.training.objective import columns, evaluate, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
-from factorgraph.training.teacher import HaltedError, Keeper, of_rows
 from factorgraph.training.tuning import Tuning, known_before
 from factorgraph.training.watch import Watch
 
@@ -93,7 +94,7 @@ class Drawn:
 
     values: Mapping[str, Tensor]
     present: Mapping[str, Tensor]
-    codes: Mapping[str, Found]  # by procedure, of teachers whose codes are kept
+    codes: Codes  # what is kept of these rows
     index: Any  # which training rows these are, an array
 
 
@@ -105,7 +106,7 @@ class Trainer:
         self.stretches = stretches(model, data.rows("train"), data)
         self.position = Position()
         self.sides: tuple[Side, ...] = ()
-        self.codes: Mapping[str, Found] = {}  # of teachers that the phase leaves as they are, of all training rows
+        self.codes = Codes()  # what the phase leaves as it is, of all training rows
         self.pending: list[tuple[dict[str, Any], Tensor]] = []
         self.guard = Guard(folder, model)
         self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
@@ -170,33 +171,32 @@ class Trainer:
             if self.position == Position():
                 self.save(name="start")
             self.sides = self.sides or stretch.sides()
-            if not self._taught(stretch) or not self._stretch(stretch):
+            if not self._keep(stretch) or not self._stretch(stretch):
                 self.save()
                 return False
             self._end(stretch)
         return True
 
-    def _taught(self, stretch: Stretch) -> bool:
-        """Have the codes of the phase's teachers at hand. Returns whether it came to its end."""
+    def _keep(self, stretch: Stretch) -> bool:
+        """Have what the phase leaves as it is at hand. Returns whether it came to its end."""
 
-        def solve(procedures: tuple[str, ...], rows: slice) -> Mapping[str, Found]:
-            given = self.model.assign(self._given(self.data.batch(rows)))
+        def solve(kept: Kept, rows: Any) -> Mapping[str, Found]:
             with torch.no_grad(), self._precision():
-                return self.model.run(procedures, given, stretch.view.inferences)
+                return found(kept, stretch, self.model.assign(self._given(self.data.batch(rows))))
 
         options = self.options
         keeper = Keeper(self.data, self.folder, options.precision, solve, options.say, lambda: self.stop.requested)
         try:
-            self.codes = keeper.codes(stretch) if self.position.step < stretch.steps else {}
+            self.codes = keeper.codes(stretch) if self.position.step < stretch.steps else Codes()
         except HaltedError:
             return False
         return True
 
     def _stretch(self, stretch: Stretch) -> bool:
         def make(step: int) -> Rows:
-            return self.data.drawn(stretch.id, step, stretch.phase.batch_size, stretch.whole, stretch.among)
+            return self.data.drawn(stretch.id, step, stretch.shares, stretch.whole)
 
-        self.tuning = Tuning(stretch, self.codes)
+        self.tuning = Tuning(stretch, self.codes.found)
         self.resampling = Resampling(stretch, self.sides, self.data.present["train"]) if stretch.phase.on_dead else None
         for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
             self._step(stretch, rows)
@@ -206,7 +206,7 @@ class Trainer:
 
     def _step(self, stretch: Stretch, rows: Rows) -> None:
         where = self.position
-        codes = of_rows(self.codes, rows.index, self.options.device)
+        codes = self.codes.of_rows(rows.index, self.options.device)
         drawn = Drawn(self._given(rows.values), self._given(rows.present), codes, rows.index)
         epoch = stretch.epoch(where.step)
         for side in self.sides:
@@ -247,8 +247,9 @@ class Trainer:
     def _round(self, stretch: Stretch, side: Side, drawn: Drawn, repeat: int) -> Tensor:
         seed = self.model.spec.seed
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
-        given = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
-        known = {key: each for key, each in drawn.codes.items() if key in side.plan.procedures}
+        noisy = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
+        given = {**noisy, **drawn.codes.features}
+        known = {key: each for key, each in drawn.codes.found.items() if key in side.plan.procedures}
         with self._precision():
             learning = Learning(seed, purpose[1:], stretch.learned, self.memory.of(drawn.index))
             outcome = evaluate(stretch, side, given, learning, drawn.present, known)

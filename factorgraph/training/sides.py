@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from torch.optim import Optimizer
 
 from factorgraph import compile as compiler
 from factorgraph.compile.freed import remove
+from factorgraph.compile.kept import Resting, resting
 from factorgraph.compile.lacking import counted, wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, loss_factors, owner_of, phases, sequence
-from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
+from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan, ProcedurePlan
 from factorgraph.compile.program import Program
+from factorgraph.data.dataset import Share
 from factorgraph.data.order import epoch_of, steps_of
 from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Application, Graph
@@ -200,15 +202,26 @@ class Stretch:
     plans: tuple[PhasePlan, ...]
     rows: int  # of the training data that are drawn
     among: ndarray | None = None  # which these are; all, if none is left out
+    parts: tuple[Share, ...] = ()  # of a batch whose rows with every variable are counted: those without, those with all
 
     @property
     def whole(self) -> bool:
         """Whether batches stay within a pass through the data: where a side is solved at its end."""
         return any(each.whole for each in self.plans)
 
+    @cached_property
+    def shares(self) -> tuple[Share, ...]:
+        """What each batch is made of. A pass through the data is one through the rows of the first."""
+        return self.parts or (Share(self.phase.batch_size, self.rows, self.among),)
+
+    @cached_property
+    def batch(self) -> int:
+        """How many rows a step has."""
+        return sum(each.count if isinstance(each.size, str) else min(each.size, each.count) for each in self.shares)
+
     def epoch(self, step: int) -> int:
         """The pass through the data in which the batch of a step begins."""
-        return epoch_of(step, self.rows, self.phase.batch_size, self.whole)
+        return epoch_of(step, self.shares[0].count, self.shares[0].size, self.whole)
 
     @property
     def name(self) -> str:
@@ -223,11 +236,10 @@ class Stretch:
     @cached_property
     def look(self) -> int:
         """The steps of a look at its health: a pass through the data, at least ``LEAST`` steps, at most ``SAMPLES`` samples."""
-        size = self.phase.batch_size
-        whole = steps_of(1, self.rows, size, self.whole)
+        whole = steps_of(1, self.shares[0].count, self.shares[0].size, self.whole)
         if self.whole:  # its sides move once a pass
             return whole
-        return max(LEAST, min(whole, SAMPLES // min(self.rows if isinstance(size, str) else size, self.rows)))
+        return max(LEAST, min(whole, SAMPLES // self.batch))
 
     def ends_look(self, step: int) -> bool:
         return (step + 1) % self.look == 0 or step + 1 == self.steps
@@ -237,23 +249,29 @@ class Stretch:
         return Moment(step / max(self.steps, 1), is_last)
 
     @cached_property
+    def planned(self) -> dict[str, ProcedurePlan]:
+        """The plans of all procedures, as the phase has them."""
+        return {key: each.plan for key, each in self.view.inferences.items()}
+
+    @cached_property
+    def resting(self) -> Resting:
+        """What it leaves as it is."""
+        return resting(self.view.graph, self.plans)
+
+    @property
     def trained(self) -> frozenset[str]:
         """Owners of what its sides train."""
-        return frozenset(owner_of(address) for plan in self.plans for address in plan.parameters)
+        return self.resting.trained
 
-    @cached_property
+    @property
     def learned(self) -> frozenset[str]:
-        """Ids of the functions that learn here: those that a side trains, and those that have nothing to be trained.
+        """Ids of the functions that learn here."""
+        return self.resting.learned
 
-        What is frozen rests: a phase does not change what it does not train.
-        """
-        return frozenset(key for key in self.view.graph.functions if f"functions.{key}" in self.trained | self.free)
-
-    @cached_property
+    @property
     def free(self) -> frozenset[str]:
         """Owners of parameters none of which a gradient reaches."""
-        functions = self.view.graph.functions.items()
-        return frozenset(f"functions.{key}" for key, node in functions if all(each.kept for each in node.parameters.values()))
+        return self.resting.free
 
     def begin(self) -> None:
         """What changes at its first step: matrices that it trains stop to follow their solver, small entries are removed."""
@@ -287,15 +305,35 @@ def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stre
         view = views.get(key) or View(model, model.program, model.inferences)
         procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
-        whole = any(each.whole for each in plans)
-        among = None if data is None else data.usable(wanted_by(view.graph, phase, data.lacked))
+        wanted = () if data is None else wanted_by(view.graph, phase, data.lacked)
+        among = None if data is None else data.usable(wanted)
         drawn = rows if among is None else len(among)
         if not drawn:
             what = f'no training row has all that a factor of phase "{key}" reads'
             raise DataError(model.spec.document.locate(issue("FG543", what, ("learning", name), fix="give some rows all of it")))
-        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, drawn, phase.batch_size, whole)
-        found.append(Stretch(key, phase, view, steps, procedures, plans, drawn, among))
+        stretch = Stretch(key, phase, view, 0, procedures, plans, drawn, among, _parts(model, name, phase, data, wanted))
+        first = stretch.shares[0]
+        steps = phase.steps if phase.steps is not None else steps_of(phase.epochs or 0, first.count, first.size, stretch.whole)
+        found.append(replace(stretch, steps=steps))
     return found
+
+
+def _parts(model: Model, name: str, phase: Phase, data: Dataset | None, wanted: Sequence[frozenset[str]]) -> tuple[Share, ...]:
+    """The two parts of each batch, where a phase says how many of its rows have every variable and not all have.
+
+    Raises DataError FG556 where fewer rows have them all.
+    """
+    if phase.labelled is None or data is None:
+        return ()
+    lacking, whole = data.apart(wanted)
+    if not len(lacking):
+        return ()
+    if len(whole) < phase.labelled:
+        what = f"{phase.labelled} rows of each batch are to have every variable, and {len(whole)} training rows have them all"
+        path = ("learning", name, "labelled")
+        raise DataError(model.spec.document.locate(issue("FG556", what, path, fix=f"at most {len(whole)}")))
+    assert isinstance(phase.batch_size, int), "a batch of which a part is counted has a size"
+    return Share(phase.batch_size - phase.labelled, len(lacking), lacking), Share(phase.labelled, len(whole), whole)
 
 
 def parameters_by_address(model: Model) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from factorgraph.data.dataset import load_data
+from factorgraph.data.dataset import Share, load_data
 from factorgraph.data.pool import balanced, columns, lacked
 from factorgraph.data.preparation import check_data, stored_preparation
 from factorgraph.errors import DataError
@@ -49,7 +49,7 @@ def test_rows_of_all_sources_are_prepared_together_and_lack_what_their_source_do
         assert (table["L"] == labels).all() and (data.fields[split]["label"][numbers >= 100] == -1).all()
     assert not set(data.groups["train"].tolist()) & set(data.groups["test"].tolist())
     assert len(data.known()["L"]) == 45 and len(data.known()["X"]) == 126
-    drawn = data.drawn("joint", 3, 20)
+    drawn = data.drawn("joint", 3, [Share(20, data.rows())])
     assert (drawn.present["L"] == (drawn.values["L"].sum(axis=1) == 1)).all() and 0 < drawn.present["L"].sum() < 20
 
 
@@ -57,7 +57,7 @@ def test_rows_that_a_phase_cannot_use_are_not_drawn(load):
     data, _ = load(few={"prepare": ["center"], "labelled": 30})
     among = data.usable([frozenset({"L"})])
     assert data.usable([frozenset({"L"}), frozenset()]) is None and (among == np.flatnonzero(data.present["train"]["L"])).all()
-    seen = [data.drawn("supervised", step, 10, among=among) for step in range(3)]
+    seen = [data.drawn("supervised", step, [Share(10, len(among), among)]) for step in range(3)]
     assert all(each.present["L"].all() for each in seen)
     assert len({each.tobytes() for one in seen for each in one.values["X"]}) == 30  # each row once in an epoch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from factorgraph.data.dataset import load_data
+from factorgraph.data.dataset import Share, load_data
 from factorgraph.data.order import Prefetch, chances
 from factorgraph.data.preparation import check_block, stored_preparation
 from factorgraph.errors import DataError
@@ -92,9 +92,9 @@ def test_learning_sees_other_pictures_each_epoch_and_measuring_the_same(pictures
     plain, augmented = pictures(())[0], pictures((("shift", {"pixels": 1}), "mirror"))[0]
     for split in ("train", "test"):
         assert all((augmented.batch(slice(None), split)[v] == plain.batch(slice(None), split)[v]).all() for v in "XYL")
-    steps = [augmented.drawn("joint", step, 27) for step in range(6)]  # two batches an epoch
+    steps = [augmented.drawn("joint", step, [Share(27, augmented.rows())]) for step in range(6)]  # two batches an epoch
     for step, drawn in enumerate(steps):
-        plainly = plain.drawn("joint", step, 27)
+        plainly = plain.drawn("joint", step, [Share(27, plain.rows())])
         assert (drawn.values["L"] == plainly.values["L"]).all()  # the same rows, and labels as they are
         for one, x in zip(drawn.values["X"], plainly.values["X"], strict=True):
             moved = [w for v in variations(x, "shift", {"pixels": 1}) for w in variations(v, "mirror", {})]
@@ -104,27 +104,30 @@ def test_learning_sees_other_pictures_each_epoch_and_measuring_the_same(pictures
     assert sum((first[label] != second[label]).any() for label in first) > 40  # of 54; 1 in 18 is equal by chance
     assert any(
         (a.values["X"] != b.values["X"]).any()
-        for a, b in zip(steps, [augmented.drawn("warm", s, 27) for s in range(6)], strict=True)
+        for a, b in zip(steps, [augmented.drawn("warm", s, [Share(27, augmented.rows())]) for s in range(6)], strict=True)
     )
 
 
 def test_all_pictures_of_a_sample_are_changed_alike(pictures):
     data, _, _ = pictures((("shift", {"pixels": 2}), "mirror"), prepare=())
     data.augmented[1].pictures[:] = data.augmented[0].pictures[:, 1]
-    drawn = data.drawn("joint", 1, 30).values
+    drawn = data.drawn("joint", 1, [Share(30, data.rows())]).values
     assert (drawn["X"][:, 1] == drawn["Y"]).all()
 
 
 def test_a_batch_over_the_end_of_an_epoch_takes_each_row_as_its_own_epoch_shows_it(pictures):
     data, _, _ = pictures((("shift", {"pixels": 2}), "mirror"))
     assert data.rows() == 54
-    across, sizes = data.drawn("joint", 2, 20), [data.drawn("joint", step, 2).values for step in range(20, 30)]
+    across, sizes = (
+        data.drawn("joint", 2, [Share(20, data.rows())]),
+        [data.drawn("joint", step, [Share(2, data.rows())]).values for step in range(20, 30)],
+    )
     assert (across.values["X"] == np.concatenate([each["X"] for each in sizes])).all()
 
 
 def test_batches_do_not_depend_on_who_asks(pictures):
     data, _, _ = pictures((("crop", {"size": 4}), "mirror"), shape=(3, 4, 4))
-    make = lambda step: data.drawn("joint", step, 20)  # noqa: E731
+    make = lambda step: data.drawn("joint", step, [Share(20, data.rows())])  # noqa: E731
     alone = [make(step).values["X"] for step in range(12)]
     for workers in (1, 3):
         ahead = [each.values["X"] for each in Prefetch(make, range(5, 12), workers)]
@@ -135,7 +138,7 @@ def test_a_crop_has_its_own_shape_and_is_the_middle_in_measuring(pictures):
     data, spec, shapes = pictures((("crop", {"size": 4}),), shape=(3, 4, 4), prepare=())
     whole = data.fields["train"]["x"]
     assert (data.train["X"] == whole[:, :, 0:4, 1:5]).all() and data.preparation.chains["x"].prepared_shape == (3, 4, 4)
-    drawn = data.drawn("joint", 0, "all").values
+    drawn = data.drawn("joint", 0, [Share("all", data.rows())]).values
     assert (drawn["Y"] != data.train["Y"]).any() and drawn["X"].shape == (54, 3, 4, 4)
     again = stored_preparation(spec, shapes, data.to_tensors())
     prepared, kept = again.chains["x"].apply(data.fields["test"]["x"])
@@ -147,7 +150,10 @@ def test_augmentations_are_part_of_what_a_run_learned_from(pictures):
     stored = (data.fingerprint, data.to_tensors())
     assert data.fingerprint["options"]["augment"] == [{"type": "mirror"}]
     again, _, _ = pictures(("mirror",), stored=stored)
-    assert (again.drawn("joint", 7, 20).values["X"] == data.drawn("joint", 7, 20).values["X"]).all()
+    assert (
+        again.drawn("joint", 7, [Share(20, again.rows())]).values["X"]
+        == data.drawn("joint", 7, [Share(20, data.rows())]).values["X"]
+    ).all()
     with pytest.raises(DataError, match=r"FG510[\s\S]*augment"):
         pictures((), stored=stored)
     plain, _, _ = pictures(())

@@ -11,17 +11,16 @@ import pytest
 import torch
 
 from factorgraph import compile as compiler
+from factorgraph.compile.kept import teachers
 from factorgraph.compile.procedures import Procedure
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.run.folder import RunFolder
 from factorgraph.run.run import Run
 from factorgraph.spec.load import loads
-from factorgraph.training import session
-from factorgraph.training import teacher as teaching
+from factorgraph.training import keeping, session
 from factorgraph.training.session import StoppedError, resume, train
 from factorgraph.training.sides import Stretch, stretches
-from factorgraph.training.teacher import teachers
 from tests.training.test_resume import fingerprint
 
 RUN = """
@@ -68,7 +67,7 @@ FILE = "cache/teacher-optimal.safetensors"
 
 def small(patch: pytest.MonkeyPatch) -> None:
     """Several chunks of codes; no pictures."""
-    patch.setattr(teaching, "ROWS_AT_ONCE", 32)
+    patch.setattr(keeping, "ROWS_AT_ONCE", 32)
     patch.setattr(session, "_all_pictures", lambda *_: None)
 
 
@@ -135,7 +134,7 @@ def test_learning_from_kept_codes_is_learning_from_codes_found_for_each_batch(
     spec = loads(RUN).with_changes({"inference.optimal.tolerance": 0}, "test")  # else rounding moves the step at which rows stop
     one = train(spec, tmp_path / "one")
     assert 32 in searched
-    monkeypatch.setattr(teaching, "LARGEST", 70 * 11 * 4 - 1)
+    monkeypatch.setattr(keeping, "LARGEST", 70 * 11 * 4 - 1)
     searched.clear()
     told: list[str] = []
     other = train(spec, tmp_path / "other", say=told.append)
@@ -194,15 +193,15 @@ def test_a_stop_while_codes_are_found_ends_the_sitting_between_two_phases(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = iter([False, True])
-    honest = teaching.Keeper._found
+    honest = keeping.Keeper._found
 
-    def impatient(self: teaching.Keeper, found: teaching.Teacher) -> object:
-        return honest(replace(self, stopped=lambda: next(asked)), found)
+    def impatient(self: keeping.Keeper, *about: object) -> object:
+        return honest(replace(self, stopped=lambda: next(asked)), *about)
 
-    monkeypatch.setattr(teaching.Keeper, "_found", impatient)
+    monkeypatch.setattr(keeping.Keeper, "_found", impatient)
     with pytest.raises(StoppedError, match="after step 4"):
         train(loads(RUN), tmp_path / "run")
-    monkeypatch.setattr(teaching.Keeper, "_found", honest)
+    monkeypatch.setattr(keeping.Keeper, "_found", honest)
     assert fingerprint(resume(tmp_path / "run").path) == fingerprint(whole.path)
 
 
@@ -242,17 +241,17 @@ ENOUGH = "epochs: 2, batch_size: 16"
     ],
 )
 def test_codes_are_kept_only_where_the_row_alone_tells_them(phase: str, changes: dict[str, object], why: str) -> None:
-    found, data = stretch(phase, **changes)
-    (teacher,) = teachers(found)
-    told = teacher.varies(data) or teacher.unfit(data)
+    found, _ = stretch(phase, **changes)
+    (teacher,) = teachers(found.view.graph, found.planned, found.phase)
+    told = teacher.varies(found.resting) or keeping.unfit(teacher, found)
     assert (why in told) if why else not told
 
 
 def test_the_mark_tells_teachers_apart() -> None:
     def mark(**changes: object) -> str:
         found, data = stretch(f"{{loss: {{type: imitation, teacher: optimal, student: fast}}, {ENOUGH}}}", **changes)
-        (teacher,) = teachers(found)
-        return teacher.fingerprint(data, "float32")
+        (teacher,) = teachers(found.view.graph, found.planned, found.phase)
+        return keeping.fingerprint(teacher, found, data, "float32")
 
     marks = [
         mark(),
@@ -268,4 +267,5 @@ def test_the_mark_tells_teachers_apart() -> None:
     found, data = stretch(f"{{loss: {{type: imitation, teacher: optimal, student: fast}}, {ENOUGH}}}")
     with torch.no_grad():
         found.view.model.tensors()["functions.decoder"]["matrix"][1, 2] += 1e-6
-    assert next(teachers(found)).fingerprint(data, "float32") != marks[0]
+    (teacher,) = teachers(found.view.graph, found.planned, found.phase)
+    assert keeping.fingerprint(teacher, found, data, "float32") != marks[0]
