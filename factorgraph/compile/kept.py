@@ -20,6 +20,7 @@ from factorgraph.graph.model import Application, Graph, Id, Variable
 from factorgraph.graph.texts import shape_text
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.references import standing_for
+from factorgraph.structure import Selection
 
 if TYPE_CHECKING:
     from factorgraph.spec.blocks import Phase
@@ -161,7 +162,11 @@ def beside(graph: Graph, plans: Mapping[str, ProcedurePlan], phase: Phase, rest:
 def features(graph: Graph, roots: Collection[Id], rest: Resting) -> tuple[Id, ...]:
     """The last values on the way to ``roots`` that functions compute from a row and that the phase leaves as they are."""
     still = _still(graph, rest)
-    applied = {key for key, each in graph.values.items() if isinstance(each, Application)}
+    applied = {
+        key
+        for key, each in graph.values.items()
+        if isinstance(each, Application) and not graph.functions[each.function].leaf.keeps(Selection)
+    }
     found: set[Id] = set()
     seen: set[Id] = set()
     waiting = list(roots)
