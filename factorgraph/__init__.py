@@ -30,7 +30,8 @@ from factorgraph.version import __version__
 if TYPE_CHECKING:
     from factorgraph import factors, losses
     from factorgraph.compile import build
-    from factorgraph.compile.model import Model, Solution
+    from factorgraph.compile.model import Model
+    from factorgraph.compile.solution import Solution
     from factorgraph.data import augmentations, sources, steps
     from factorgraph.factors import functions
     from factorgraph.graph.drawing import write as render
@@ -84,7 +85,7 @@ _HOMES = {
     "Model": ("factorgraph.compile.model", "Model"),
     "Player": ("factorgraph.spec.builder", "Player"),
     "Run": ("factorgraph.run.run", "Run"),
-    "Solution": ("factorgraph.compile.model", "Solution"),
+    "Solution": ("factorgraph.compile.solution", "Solution"),
     "Spec": ("factorgraph.spec.schema", "Spec"),
     "Workers": ("factorgraph.spec.builder", "Workers"),
     "build": ("factorgraph.compile", "build"),

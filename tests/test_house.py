@@ -18,17 +18,18 @@ PACKAGE = ROOT / "factorgraph"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PAGES = PACKAGE / "explanations"
 
-BASICS = {"errors", "lazy", "structure", "version"}
+BASICS = {"errors", "lazy", "notebook", "structure", "version"}
 LEAVES = {"factors", "inference", "losses", "metrics"}
 # Imports run one way: a room may use these and itself. Leaves meet only in compile/, where plans are made.
 MAY_USE = {
     "errors": set(),
+    "notebook": set(),
     "version": set(),
     "lazy": set(),
     "promises": set(),
     "structure": {"promises", "spec"},  # expressions are the edges of the graph, so they are part of a leaf's class
     "registry": {"structure"},
-    "spec": {"errors", "structure", "registry"},
+    "spec": {"errors", "notebook", "structure", "registry"},
     "factors": {*BASICS, "spec"},
     "inference": {*BASICS, "spec"},
     "losses": {*BASICS, "spec", "inference"},

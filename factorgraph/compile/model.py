@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,43 +16,20 @@ from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
 from factorgraph.compile.program import MissingError, Program, Tensors
+from factorgraph.compile.solution import Solution
 from factorgraph.compile.summed import shares as free_shares
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
-from factorgraph.inference.problem import NOT_FINITE, SENTENCES
+from factorgraph.inference.problem import NOT_FINITE
 from factorgraph.inference.rows import readable
 from factorgraph.inference.solvers._kinds import Iterative
+from factorgraph.notebook import heading, table
 from factorgraph.spec.references import standing_for
 from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
     from factorgraph.compile.learning import Learning
     from factorgraph.spec.schema import Spec
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What inference found for a batch.
-
-    ``variables`` by name, (batch, *shape) each, what was given included. ``energy`` (batch,) is the sum of ``shares``, each
-    factor's weighted energy. Where nothing was searched, ``status`` is 0, ``steps`` 0 and ``certificate`` not a number.
-    """
-
-    procedure: str
-    variables: Mapping[Id, Tensor]
-    energy: Tensor
-    shares: Mapping[str, Tensor]
-    status: Tensor
-    steps: Tensor
-    certificate: Tensor
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.variables[name]
-
-    def sentence(self) -> str:
-        """How the search ended, in words: "98 of 100 converged, 2 out of steps"."""
-        counts = torch.bincount(self.status.reshape(-1), minlength=len(SENTENCES)).tolist()
-        return ", ".join(f"{count} {word}" for count, word in zip(counts, SENTENCES, strict=True) if count)
 
 
 class Node(nn.Module):
@@ -168,6 +144,12 @@ class Model(nn.Module):
                 tensors = self._node(owner).tensors()
                 for name, value in found.items():
                     tensors[name].copy_(value)
+
+    def _repr_html_(self) -> str:
+        rows = [[name, " x ".join(map(str, each.shape)) or "1", f"{each.numel()}"] for name, each in self.named_parameters()]
+        total = f"{sum(each.numel() for each in self.parameters())} parameters"
+        ways = (f"{key}: {(each.solver or {}).get('type', each.method)}" for key, each in self.plan.procedures.items())
+        return heading(self.spec.title or self.spec.name, total, *ways) + table(("parameter", "shape", "numbers"), rows)
 
     def energy(self, **values: Tensor) -> Tensor:
         """The energy of a batch, (batch,); differentiable in every argument. Every free variable that it needs must be given."""

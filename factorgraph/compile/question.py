@@ -30,8 +30,9 @@ from factorgraph.spec.references import standing_for
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from factorgraph.compile.model import Model, Solution
+    from factorgraph.compile.model import Model
     from factorgraph.compile.plan import ProcedurePlan
+    from factorgraph.compile.solution import Solution
 
 STEPS, TOLERANCE = 3000, 1e-5  # of a search that a question plans
 MOST_TRIED = 4096  # values of the free variables of few values, where others are searched at each

@@ -154,6 +154,15 @@ class Graph:
     def variables(self) -> Mapping[Id, Variable]:
         return {key: each for key, each in self.values.items() if isinstance(each, Variable)}
 
+    def _repr_svg_(self) -> str | None:
+        from factorgraph.errors import RunError
+        from factorgraph.graph.drawing import svg
+
+        try:
+            return svg(self)
+        except RunError:  # no layout program: the notebook shows the name instead
+            return None
+
     def of_kind(self, kind: str) -> tuple[Variable, ...]:
         """Variables of one kind: observed, latent, noise, derived."""
         return tuple(each for each in self.variables.values() if each.kind == kind)

@@ -14,6 +14,7 @@ from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.data.preparation import Preparation, stored_preparation
 from factorgraph.errors import DataError, RunError, issue
+from factorgraph.notebook import heading, table
 from factorgraph.run.checkpoint import Checkpoint
 from factorgraph.run.folder import EVALUATION, RunFolder
 from factorgraph.run.measured import Measured
@@ -182,6 +183,14 @@ class Run:
         from factorgraph.training.session import resume
 
         return resume(self.path, epochs=epochs, data=self._named)
+
+    def _repr_html_(self) -> str:
+        about = self.folder.about()
+        told = heading(self.spec.title or self.spec.name, str(self.path), str(about.get("exit") or "learning"))
+        claims = self.folder.read_json(EVALUATION)["claims"] if self.folder.has(EVALUATION) else []
+        columns = ("verdict", "claim", "values", "bound")
+        rows = [[str(each[key]).strip("[]") for key in columns] for each in claims]
+        return told + (table(columns, rows) if rows else "")
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from factorgraph.errors import Issue, Path
+from factorgraph.notebook import heading, pre
 from factorgraph.spec.blocks import Claim, DataBlock, Figure, LossTerm, Phase, Player, Variable, Workers
 from factorgraph.spec.declared import Declared, FactorEntry, Scales
 from factorgraph.spec.document import Document
@@ -108,6 +109,9 @@ class Spec:
         from factorgraph.spec.changes import lasting
 
         return lasting(self, steps, epochs, origin)
+
+    def _repr_html_(self) -> str:
+        return heading(self.title or self.name, *self.source.values()) + pre(self.to_yaml())
 
     def to_yaml(self) -> str:
         """The spec as YAML that reads back to an equal one."""
