@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.later import predicted
 from factorgraph.compile.naming import in_order
+from factorgraph.compile.noise import draw
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
@@ -71,7 +72,7 @@ class Model(nn.Module):
         self.plan = plan
         self.program = Program(graph)
         self.inferences = dict(inferences)
-        for top in ("functions", "factors", "inference"):
+        for top in ("functions", "factors", "inference", "learning"):
             self._modules[top] = Node()
         self.owners = tuple(start)
         self.taken: set[str] = set()  # owners of solvers' matrices that are parameters of their own; others follow the solver
@@ -352,17 +353,6 @@ class Model(nn.Module):
         for part in rest:
             node = node.child(part)
         return node
-
-
-def draw(variable: Variable, count: int, generator: torch.Generator) -> Tensor:
-    """Samples of a noise variable, (count, *shape), on the CPU, so that every device sees the same."""
-    kind, low, high = variable.distribution or ("normal", 0.0, 1.0)
-    shape = (count, *variable.shape)
-    if kind == "uniform":
-        return torch.rand(shape, generator=generator) * (high - low) + low
-    if kind == "bernoulli":
-        return (torch.rand(shape, generator=generator) < 0.5).float()
-    return torch.randn(shape, generator=generator)
 
 
 def _batch(given: Mapping[Id, Tensor]) -> int:

@@ -119,8 +119,8 @@ def declared(graph: Graph, address: str) -> Parameter:
     """What a graph says of the parameter at an address."""
     block, key = owner_of(address).split(".", 1)
     found: Mapping[str, Parameter]
-    if block == "inference":
-        found = freed(graph)[owner_of(address)]
+    if block in ("inference", "learning"):
+        found = {**freed(graph), **owned(graph.spec)}[owner_of(address)]
     else:
         found = graph.functions[key].parameters if block == "functions" else graph.factors[key].held
     return found[address.rsplit(".", 1)[1]]
@@ -154,6 +154,22 @@ def read_by(graph: Graph, key: str, phase: Phase, player: str, term: str) -> dic
     return {str(path[-1]): ids for path, ids in graph.entries.items() if path[:-1] == base}
 
 
+def owned(spec: Spec) -> dict[str, Mapping[str, Parameter]]:
+    """The parameters that losses have of their own, by owner: ``learning.fit.noise_contrastive``."""
+    return {
+        owned_by(key, phase, player, name): found
+        for key, _, phase in phases(spec)
+        for player, side in phase.sides().items()
+        for name, term in side.loss.items()
+        if (found := _leaf(term).parameters())
+    }
+
+
+def owned_by(key: str, phase: Phase, player: str, term: str) -> str:
+    """The owner of what a loss has of its own. ``key``: the phase at one of its slots."""
+    return ".".join(("learning", key, *((player,) if phase.players else ()), term))
+
+
 def owner_of(address: str) -> str:
     """``functions.encoder.activation.threshold`` belongs to ``functions.encoder.activation``."""
     return address.rsplit(".", 1)[0]
@@ -183,6 +199,8 @@ def _side(
 ) -> PhasePlan:
     reached = _reached(graph, procedures, key, phase, player, side, used, taken)
     wanted = reached if side.train is None else [each for each in reached if _trained(each, side.train)]
+    owners = {name: owned_by(key, phase, player, name) for name in side.loss}
+    wanted += [f"{owners[name]}.{each}" for name, term in side.loss.items() for each in _leaf(term).parameters()]
     taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
     needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
     return PhasePlan(key, player, tuple(wanted), tuple(dict.fromkeys((*needs, *taught))), tuple(side.loss))
@@ -232,7 +250,8 @@ def addresses(graph: Graph) -> list[str]:
     """Every parameter of a graph by its owner and name."""
     functions = [f"functions.{key}.{name}" for key, node in graph.functions.items() for name in node.parameters]
     factors = [f"factors.{key}.{name}" for key, factor in graph.factors.items() for name in factor.parameters]
-    return [*functions, *factors, *(f"{owner}.{name}" for owner, own in freed(graph).items() for name in own)]
+    others = {**freed(graph), **owned(graph.spec)}
+    return [*functions, *factors, *(f"{owner}.{name}" for owner, own in others.items() for name in own)]
 
 
 def _trained(address: str, names: tuple[str, ...]) -> bool:

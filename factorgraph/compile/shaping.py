@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from factorgraph.compile.naming import named_procedures, reads
+from factorgraph.compile.noise import DOMAINS, distribution
 from factorgraph.compile.phases import loss_factors, phases, read_by
 from factorgraph.compile.plan import PhasePlan
 from factorgraph.compile.planner import Named
@@ -130,7 +131,7 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
 
 
 def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG461, FG462 and FG471 to FG473 at losses that need of the energy, or of a value, what it has not."""
+    """FG461, FG462 and FG471 to FG474 at losses that need of the energy, or of a value, what it has not."""
     yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
@@ -213,10 +214,37 @@ def _flatness(of: Shaped) -> Iterator[Issue]:
             yield issue("FG462", what, (*of.path, "of"), allowed=flat, fix=fix)
 
 
+def _density(of: Shaped) -> Iterator[Issue]:
+    """FG474 where a stand-in is no noise that could be told from data."""
+    for name in of.loss.stand_ins():
+        slots = of.graph.slots_of(name)
+        if why := next(filter(None, (_no_noise(of, each) for each in slots)), ""):
+            observed = next((each for each in of.observed if each.domain in KINDS), None)
+            kind, stands_for = (KINDS[observed.domain], observed.name) if observed is not None else ("normal", "what is observed")
+            what = f"{of.loss.type} tells data from noise whose density is known, and {name} {why}"
+            fix = f"variables.{name}: {{kind: noise, distribution: {kind}, stands_for: {stands_for}}}"
+            yield issue("FG474", what, (*of.path, "noise"), fix=f"{fix}; without a density loss: adversarial")
+
+
+def _no_noise(of: Shaped, variable: Variable) -> str:
+    """Why a variable is no noise with a density over what is observed; empty where it is."""
+    if variable.kind != "noise":
+        return f"is {variable.kind}: nothing tells how likely its values are"
+    target = next((each for each in of.observed if each.id == variable.stands_for), None)
+    if target is None:
+        return f"stands for {variable.stands_for or 'nothing'}, of which the energy is no function"
+    kind = distribution(variable)[0]
+    if DOMAINS[kind] != target.domain:
+        return f"is {kind}, and {target.id} is {target.domain}: of such values it has no density"
+    return ""
+
+
+KINDS = {"real": "normal", "binary": "bernoulli"}  # of noise that has a density wherever values of a domain are
 CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {
     "flips": _flips,
     "slope": _slope,
     "curvature": _curvature,
+    "density": _density,
     "motion": _motion,
     "flatness": _flatness,
 }

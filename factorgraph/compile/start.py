@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.freed import freed
+from factorgraph.compile.phases import owned
 from factorgraph.data.order import order, torch_generator
 from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Graph
@@ -35,6 +36,8 @@ def start(graph: Graph, data: Mapping[str, ndarray] | None) -> dict[str, dict[st
             found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in factor.held.items()}
     for owner, declared in freed(graph).items():  # zeros until a phase first trains them: till then they follow the solver
         found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in declared.items()}
+    for owner, own in owned(graph.spec).items():
+        found[owner] = {name: _one(f"{owner}.{name}", each, graph, data) for name, each in own.items()}
     return found
 
 

@@ -204,6 +204,42 @@ class MinimumProbabilityFlow(LossForm):
         without: Name | Sequence[Name] = ...,
     ) -> None: ...
 
+class NoiseContrastive(LossForm):
+    r"""Lowers the energy of the data and raises that of noise, until it tells which of the two a sample is.
+
+    .. math:: \frac{1}{n} \sum_Y \log(1 + e^{-G(Y)}) + \frac{1}{n} \sum_{k=1}^{\nu n} \log(1 + e^{G(U_k)}), \qquad
+              G(u) = -F(u) + c - \log q(u) - \log \nu
+
+    G is the logit of being data, if their density is :math:`e^{-F + c}`, and :math:`\nu` samples U of the noise of density q, the
+    *ratio*, come for each of them. The constant c is learned: it ends at minus the logarithm of the partition function, and
+    starts where samples of the noise estimate that when the phase begins.
+
+    Promises: no partition function; with enough data the true parameters and constant, where the model holds them. Densities of
+              patterns far apart are weighed against each other, if noise comes to both.
+    Needs:    a noise variable that stands for an observed one, and is found wherever data are: data that it cannot hold teach
+              nothing, and are refused. The nearer to the data, the less of it does.
+    Shapes:   F (batch,) at data, (ratio * batch,) at noise; constant () -> a number, averaged over the batch.
+    Units:    nats, which the energy has too.
+    Source:   Gutmann & Hyvarinen, AISTATS 2010, equations 2 to 4, and with a ratio JMLR 13, 2012.
+
+    Options:
+        noise: the noise variable that stands for the data
+        ratio: samples of the noise for each of the data
+        weight: what it is multiplied by
+        only: the factors seen; all, if left out
+        without: factors not seen
+    """
+
+    def __init__(
+        self,
+        *,
+        noise: Name,
+        ratio: Number = 1,
+        weight: Number = 1.0,
+        only: Name | Sequence[Name] | None = None,
+        without: Name | Sequence[Name] = ...,
+    ) -> None: ...
+
 class PseudoLikelihood(LossForm):
     r"""Makes each unit of binary data likely, given all others.
 

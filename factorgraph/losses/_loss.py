@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from factorgraph.structure import Loss
+from factorgraph.structure import Loss, Parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,14 @@ class LossLeaf(Loss, ABC):
     def stand_ins(self) -> tuple[str, ...]:
         """Variables that it puts in the place of those that they stand for."""
         return ()
+
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What it learns itself, beside the energy: trained wherever it stands."""
+        return {}
+
+    def begin(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Values of them when a phase begins, where its data tell more than their start."""
+        return {}
 
     @abstractmethod
     def value(self, batch: Batch) -> Tensor:

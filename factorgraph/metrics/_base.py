@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from factorgraph.run.measured import Measured, Solved
 
 # "units" is another metric that gives one figure a unit; "identity" is that word
-Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units", "identity"]
+Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units", "identity", "phase"]
 
 SILENT = 1e-3  # of a code's root mean square: what a tanh or softplus never gets below, an exact zero always does
 

@@ -190,7 +190,7 @@ def _metric(metric: str, span: tuple[int, int], arguments: tuple[Node, ...], nam
 def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue]:
     from factorgraph.spec.names import unknown
 
-    known = {"procedure": names.procedures, "factor": names.factors, "function": names.functions}.get(kind)
+    known = {"procedure": names.procedures, "factor": names.factors, "function": names.functions, "phase": names.phases}.get(kind)
     if known is not None:
         name = ".".join(node.name) if isinstance(node, Read) else ""
         if name.split(".")[0] in names.unread:

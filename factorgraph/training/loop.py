@@ -21,6 +21,7 @@ from factorgraph.compile.kept import Kept
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
+from factorgraph.compile.phases import owned
 from factorgraph.compile.procedures import Found
 from factorgraph.data.dataset import Dataset
 from factorgraph.data.model import Rows
@@ -35,7 +36,7 @@ from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
 from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
-from factorgraph.training.objective import columns, evaluate, shares_of
+from factorgraph.training.objective import columns, evaluate, numbers_owned, prepare, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.tuning import Tuning, known_before
@@ -168,6 +169,8 @@ class Trainer:
             if self.position.step == 0 and stretch.steps > 0:  # one without steps changes nothing: its state is the one before it
                 stretch.begin()
                 Tuning(stretch).begin(partial(self._every, stretch), known_before(self.stretches[: self.position.phase]))
+                for side in stretch.sides() if owned(self.model.spec) else ():
+                    prepare(stretch, side, next(self._every(stretch)))
             if self.position == Position():
                 self.save(name="start")
             self.sides = self.sides or stretch.sides()
@@ -369,4 +372,7 @@ def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) 
     searched = {key: named[key] for key in ("active", "unconverged") if not math.isnan(named[key])}
     weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
     tuned = {"weights": weights} if weights else {}
-    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched, **tuned}
+    about = f"learning.{row['phase']}."
+    own = {each.removeprefix(about): named[each] for each in numbers_owned(model.graph) if each.startswith(about)}
+    learned = {"learned": own} if own else {}
+    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched, **tuned, **learned}

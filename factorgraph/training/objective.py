@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isnan
@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
-from factorgraph.compile.phases import loss_factors, read_by
+from factorgraph.compile.noise import draw, log_density
+from factorgraph.compile.phases import loss_factors, owned, owned_by, owner_of, read_by
 from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
@@ -23,7 +24,7 @@ from factorgraph.compile.slope import squared_slope, unnamed
 from factorgraph.compile.summed import ENTROPY, Summed
 from factorgraph.compile.summed import shares as free_shares
 from factorgraph.data.order import torch_generator
-from factorgraph.graph.model import WEIGHT, Application, Graph, Id
+from factorgraph.graph.model import WEIGHT, Application, Graph, Id, Variable
 from factorgraph.inference.problem import CONVERGED
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.references import standing_for
@@ -76,6 +77,7 @@ class Batch:
     learning: Learning | None = None
     factors: tuple[str, ...] = ()
     reads: Mapping[str, tuple[Id, ...]] = field(default_factory=dict)  # values of the loss's own expressions, by its fields
+    own: Mapping[str, Tensor] = field(default_factory=dict)  # the loss's own parameters
     shares: dict[str, Tensor] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     present: Mapping[str, Tensor] = field(default_factory=dict)  # of each variable that rows lack, which have it: (batch,)
@@ -151,9 +153,9 @@ class Batch:
 
     def standing(self, stand_in: str) -> dict[Id, Tensor]:
         """What a stand-in is at each of its slots, by the variable in whose place it stands. Gradients reach what made it."""
-        slots = self.view.graph.slots_of(stand_in)
-        known = self.values(tuple(each.id for each in slots), self.inferred())
-        return {each.stands_for: known[each.id] for each in slots if each.stands_for is not None}
+        slots = self.stood_for(stand_in)
+        known = self.values(tuple(each.id for each in slots.values()), self.inferred())
+        return {key: known[each.id] for key, each in slots.items()}
 
     def by_slot(self, stand_in: str) -> list[Tensor]:
         """(batch,): F as :meth:`free_energy`, at each slot of a stand-in: of its factors, and of those without slots."""
@@ -172,9 +174,25 @@ class Batch:
 
     def normal(self, like: Tensor, purpose: str) -> Tensor:
         """Standard normal numbers of this step, of the shape of a tensor. They are drawn on the CPU: all devices see the same."""
+        return torch.randn(like.shape, generator=self._random(purpose)).to(like)
+
+    def noise(self, variable: str, several: int) -> dict[Id, Tensor]:
+        """(several * batch, *shape): noise anew, at each slot of a noise variable, by the variable in whose place it stands."""
+        rows, like = several * self.size, self.zero()
+        drawn = ((key, draw(each, rows, self._random(each.id))) for key, each in self.stood_for(variable).items())
+        return {key: each.to(like) for key, each in drawn}
+
+    def log_density(self, variable: str, values: Mapping[Id, Tensor]) -> Tensor:
+        """(rows,): how likely values, (rows, *shape) each, are as noise."""
+        return sum((log_density(each, values[key]) for key, each in self.stood_for(variable).items()), self.zero())
+
+    def stood_for(self, stand_in: str) -> dict[Id, Variable]:
+        """Each slot of a stand-in by the variable in whose place it stands."""
+        return {each.stands_for: each for each in self.view.graph.slots_of(stand_in) if each.stands_for is not None}
+
+    def _random(self, purpose: str) -> torch.Generator:
         step = self.learning.purpose if self.learning is not None else ()
-        generator = torch_generator(self.view.graph.spec.seed, "loss", *step, purpose)
-        return torch.randn(like.shape, generator=generator).to(like)
+        return torch_generator(self.view.graph.spec.seed, "loss", *step, purpose)
 
     def slopes(self, field: str) -> list[Tensor]:
         """(batch,): the squared norm of its derivative by what is observed, at each of its slots."""
@@ -228,24 +246,51 @@ def evaluate(
 
     ``found``: what procedures are known to find for the batch; they are not run.
     """
-    view, phase = stretch.view, stretch.phase
+    view = stretch.view
     batch = Batch(view, given, stretch.procedures, learning, found=dict(found or {}), present=present or {})
     loss = batch.zero()
     shares: dict[str, Tensor] = {}
-    for name, term in side.player.loss.items():
-        assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
-        batch.factors = loss_factors(view.graph, phase, term)
-        batch.reads = read_by(view.graph, stretch.id, phase, side.plan.player, name)
-        loss = loss + term.weight * term.loss.value(batch)
+    for _, leaf, weight in _losses(batch, stretch, side):
+        loss = loss + weight * leaf.value(batch)
         shares.update(batch.shares)
     entropy = shares[ENTROPY].mean() if ENTROPY in shares else batch.zero() + float("nan")
     numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), entropy, *_searched(batch), *_weights(batch)]
     return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]), batch)
 
 
+def prepare(stretch: Stretch, side: Side, given: Mapping[Id, Tensor]) -> None:
+    """Give the losses of a side their own parameters as a phase begins, from some rows of its data."""
+    model = stretch.view.model
+    learning = Learning(model.spec.seed, (stretch.id, "begin", side.plan.player), ())
+    batch = Batch(stretch.view, given, stretch.procedures, learning)
+    with torch.no_grad():
+        for owner, leaf, _ in _losses(batch, stretch, side):
+            if leaf.parameters():
+                model.keep({owner: leaf.begin(batch)})
+
+
+def _losses(batch: Batch, stretch: Stretch, side: Side) -> Iterator[tuple[str, LossLeaf, float]]:
+    """The losses of a side, with the owner of what is their own and with their weights; the batch as each of them sees it."""
+    graph, phase, player = stretch.view.graph, stretch.phase, side.plan.player
+    tensors = stretch.view.model.tensors()
+    for name, term in side.player.loss.items():
+        assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
+        owner = owned_by(stretch.id, phase, player, name)
+        batch.factors = loss_factors(graph, phase, term)
+        batch.reads = read_by(graph, stretch.id, phase, player, name)
+        batch.own = tensors.get(owner, {})
+        yield owner, term.loss, term.weight
+
+
 def columns(graph: Graph) -> tuple[str, ...]:
     """The names of an outcome's numbers."""
-    return ("loss", *graph.factors, ENTROPY, "active", "unconverged", *(f"factors.{key}.{WEIGHT}" for key in graph.tuned))
+    weights = (f"factors.{key}.{WEIGHT}" for key in graph.tuned)
+    return ("loss", *graph.factors, ENTROPY, "active", "unconverged", *weights, *numbers_owned(graph))
+
+
+def numbers_owned(graph: Graph) -> tuple[str, ...]:
+    """Addresses of the numbers that losses learn themselves, in all phases."""
+    return tuple(f"{owner}.{name}" for owner, own in owned(graph.spec).items() for name, each in own.items() if not each.shape)
 
 
 def shares_of(named: Mapping[str, float], graph: Graph) -> dict[str, float]:
@@ -272,9 +317,10 @@ def _mean(share: Tensor | None, batch: Batch) -> Tensor:
 
 
 def _weights(batch: Batch) -> list[Tensor]:
-    """The weights that are tuned, as they are: a phase may put a number in their place."""
+    """The weights that are tuned, as they are, a phase may put a number in their place; and the numbers that losses learn."""
     view, tensors = batch.view, batch.view.model.tensors()
-    return [batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned]
+    weights = [batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned]
+    return weights + [tensors[owner_of(each)][each.rsplit(".", 1)[1]] for each in numbers_owned(view.model.graph)]
 
 
 def _searched(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,31 @@
+"""Whether noise comes wherever data are: known once they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from factorgraph.compile.noise import distribution
+from factorgraph.compile.plan import Plan
+from factorgraph.compile.shaping import shaped
+from factorgraph.errors import Issue, issue
+from factorgraph.graph.model import Graph
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+
+def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
+    """FGW267 at losses that tell data from noise which is never where some of the data are. ``data``: by variable, rows first."""
+    for each in shaped(graph, {}, plan.phases):
+        for name in each.loss.stand_ins() if "density" in each.loss.needs() else ():
+            noise = graph.slots_of(name)[0]
+            target = graph.variables[noise.stands_for].name if noise.stands_for is not None else ""
+            kind, low, high = distribution(noise)
+            if kind == "uniform" and target in data:
+                rows = data[target].reshape(len(data[target]), -1)
+                outside = float(((rows < low) | (rows > high)).any(1).mean())
+                if outside:
+                    what = f"{outside:.3g} of the rows of {target} are not between {low:g} and {high:g}, where {name} is"
+                    fix = f"variables.{name}.distribution: {{type: uniform, low: {rows.min():.3g}, high: {rows.max():.3g}}}"
+                    yield issue("FGW267", f"{what}: they teach nothing", (*each.path, "noise"), fix=fix)
