@@ -188,14 +188,8 @@ def _needed_latents(graph: Graph, phase: Phase) -> set[Id]:
 
 
 def _side(
-    graph: Graph,
-    procedures: Mapping[str, ProcedurePlan],
-    key: str,
-    phase: Phase,
-    player: str,
-    side: Player,
-    used: tuple[str, ...],
-    taken: Collection[str],
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], key: str, phase: Phase,
+    player: str, side: Player, used: tuple[str, ...], taken: Collection[str],
 ) -> PhasePlan:
     reached = _reached(graph, procedures, key, phase, player, side, used, taken)
     wanted = reached if side.train is None else [each for each in reached if _trained(each, side.train)]
@@ -207,14 +201,8 @@ def _side(
 
 
 def _reached(
-    graph: Graph,
-    procedures: Mapping[str, ProcedurePlan],
-    key: str,
-    phase: Phase,
-    player: str,
-    side: Player,
-    used: tuple[str, ...],
-    taken: Collection[str],
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], key: str, phase: Phase,
+    player: str, side: Player, used: tuple[str, ...], taken: Collection[str],
 ) -> list[str]:
     """Addresses of the parameters that the losses of a side can move, in the order of the graph: none that is kept."""
     named = named_procedures(graph)
