@@ -18,7 +18,7 @@ from PIL import Image
 from factorgraph.__main__ import main
 from factorgraph.cli.app import COMMANDS
 from factorgraph.errors import SpecError
-from factorgraph.spec.load import loads, specs
+from factorgraph.spec.load import load, loads, specs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -138,6 +138,24 @@ def test_the_page_on_questions(command, tmp_path):
         assert (tmp_path / folder / f"{name}.png").is_file(), folder
     exec(compile(asked, "questions.md", "exec"), made := {})
     assert made["label"].shape == (1,) and len(made["energies"]) == 10
+
+
+def test_the_page_on_fragments(command, tmp_path):
+    """Its hierarchy validates, is drawn closed and open, and learns; the mistake is told as shown."""
+    page = ROOT / "docs" / "fragments.md"
+    for text in blocks(page, "yaml"):
+        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    for line in commands(page):
+        command(line)
+    assert "decoder" not in (tmp_path / "hierarchy.svg").read_text()
+    assert "decoder" in (tmp_path / "opened.svg").read_text()
+    assert (tmp_path / "run" / "layer.yaml").read_text() == blocks(page, "yaml")[0]
+    part = tmp_path / "layer.yaml"
+    part.write_text(part.read_text().replace("bias: false", "bais: false"))
+    (shown,) = re.findall(r"^```\n(error .*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    with pytest.raises(SpecError) as told:
+        load("hierarchy.yaml")
+    assert str(told.value) + "\n" == shown
 
 
 def test_commands_of_the_language_page_run(command):

@@ -46,6 +46,7 @@ class Above:
 def used(reading: Reading) -> dict[str, Fragment]:
     """The fragments of a file. What is wrong with them is noted."""
     found: dict[str, Fragment] = {}
+    told: list[Issue] = []
     for name, declared in reading.models("use", Use).items():
         document = reading.document
         try:
@@ -53,16 +54,28 @@ def used(reading: Reading) -> dict[str, Fragment]:
             inner = type(reading)(_text_of(document, file, declared, reading.scales), above)
             spec = inner.run()
         except SpecError as error:
-            found_wrong = [replace(each, path=each.path or declared.path) for each in error.issues]
-            reading.issues += [each if each.place is None else document.used(name, each) for each in found_wrong]
+            each_here = [replace(each, path=each.path or declared.path) for each in error.issues]
+            told += [each if each.place is None else document.used(name, each) for each in each_here]
             continue
         reading.inside[name] = inner.names
         for each in inner.document.located(inner.issues):
             path = (each.path[0], f"{name}.{each.path[1]}", *each.path[2:]) if len(each.path) > 1 else declared.path
-            reading.issues.append(replace(document.used(name, each), path=path))
+            told.append(replace(document.used(name, each), path=path))
         if spec is not None:
             found[name] = Fragment(declared.path, declared.first.file, declared.first.bind, spec)
+    reading.issues += _once(told)
     return found
+
+
+def _once(told: list[Issue]) -> list[Issue]:
+    """Mistakes with those of a file that is used several times told once, with every use."""
+    found: dict[object, Issue] = {}
+    for each in told:
+        key = each.path if each.place is None else each.place
+        before = found.setdefault((each.code, each.message, each.on, key), each)
+        notes = tuple(dict.fromkeys((*before.notes, *each.notes)))
+        found[(each.code, each.message, each.on, key)] = replace(before, notes=notes)
+    return list(found.values())
 
 
 def whole(spec: Spec) -> Spec:

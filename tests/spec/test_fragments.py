@@ -57,6 +57,13 @@ def test_a_mistake_is_told_with_every_place_where_its_file_is_used(tmp_path_fact
     assert address(found.path) == f"{name}.functions.encoder"
 
 
+def test_a_mistake_of_a_file_that_is_used_twice_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART.replace("linear", "linaer"))
+    (tmp_path / "spec.yaml").write_text("factorgraph: 1\nuse:\n  a: part.yaml\n  b: part.yaml\n")
+    found = issue_of(tmp_path / "spec.yaml")
+    assert found.notes == tuple(f"used as {name} in {tmp_path}/spec.yaml:{line}" for name, line in (("a", 3), ("b", 4)))
+
+
 def test_fragments_lie_in_fragments_so_deep_and_no_deeper(tmp_path: Path) -> None:
     deepest = load(chain(tmp_path, fragments.DEEPEST))
     assert ".".join([*["inner"] * fragments.DEEPEST, "Z"]) in deepest.variables
