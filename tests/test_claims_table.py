@@ -50,10 +50,10 @@ def written(name: str) -> dict[str, tuple[Any, ...]]:
     found = {}
     for row in ROWS:
         if row["spec"] == name:
-            kind, _, value = row["bound"].partition(" ")
-            kind = f"{kind}_with" if kind in ("rises", "falls") else kind
-            bound = (kind, number(value))
-            found[row["claim"]] = ((bound,), int(row["seeds"]), row["take"])
+            bounds = []
+            for kind, _, value in (each.partition(" ") for each in row["bound"].split(" and ")):
+                bounds.append((f"{kind}_with" if kind in ("rises", "falls") else kind, number(value)))
+            found[row["claim"]] = (tuple(bounds), int(row["seeds"]), row["take"])
     return found
 
 
@@ -96,6 +96,8 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     *(("lista", name) for name in ("deeper", "order_1")),
     ("lcod", "cheaper"),
     *(("drsae", name) for name in ("parts_first", "wait")),
+    *(("boltzmann_machine", name) for name in ("flow", "ratios", "pseudo")),
+    *(("factor_analysis", "normalised"), ("toy/gmm", "normalised"), ("toy/likelihood", "grid")),
 }
 
 

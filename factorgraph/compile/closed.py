@@ -142,6 +142,9 @@ class _Asked:
             read = self.graph.leading_to(reads(self.graph, named[key]).get("by", {}).values())
             seen = named[key].factors if getattr(named[key].method, "gradient", "stop") != "stop" else ()
             read |= self.graph.leading_to(each for factor in seen for each in self.graph.factors[factor].arguments)
+            if named[key].method.sums:
+                what = f'"{key}" counts all codes of a sample, and {self.by} sums over one code of each'
+                yield issue("FG434", what, ("inference", named[key].name), fix=f"infer one by method: argmin, or {DESCEND}")
             for node in dict.fromkeys(each.function for each in self._trained(read)):
                 what = f'the codes of "{key}" are made by {node}, and move with it: its minimum has no closed form'
                 yield issue("FG434", what, ("inference", named[key].name), fix=f"train it in a phase of its own, or {DESCEND}")

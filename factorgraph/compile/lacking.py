@@ -31,7 +31,8 @@ def touched(graph: Graph, ids: Iterable[Id], lacked: Collection[str]) -> frozens
 
 
 def touched_by(graph: Graph, factor: str, lacked: Collection[str]) -> frozenset[str]:
-    return touched(graph, graph.factors[factor].arguments, lacked)
+    """An entropy, which is a share of the energy and no factor, touches nothing that rows lack: no sum may read such."""
+    return touched(graph, graph.factors[factor].arguments, lacked) if factor in graph.factors else frozenset()
 
 
 def counted(
@@ -44,7 +45,7 @@ def counted(
     """
     found = dict(shares)
     for key, share in shares.items():
-        names = touched_by(graph, key, present) if key in graph.factors else None  # an entropy counts in every row
+        names = touched_by(graph, key, present)
         if names:
             there = torch.stack([present[name] for name in sorted(names)]).all(0)
             rows = there.sum().clamp(min=int(learning)).to(share.dtype)

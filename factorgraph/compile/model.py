@@ -18,6 +18,7 @@ from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
 from factorgraph.compile.program import MissingError, Program, Tensors
 from factorgraph.compile.solution import Solution
+from factorgraph.compile.summed import Summed
 from factorgraph.compile.summed import shares as free_shares
 from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Id, Variable
@@ -240,6 +241,19 @@ class Model(nn.Module):
         given = self.with_noise(self.assign(values))
         return Procedure(inference.knowing(given), given, self.in_use()).approach()
 
+    def summed(self, procedure: str, **values: Tensor) -> Summed:
+        """What a procedure that sums leaves: ``free`` is minus the log of its partition function, over its inverse temperature.
+        Without values nothing may be read beside what is summed out. Raises :class:`RunError` FG620, FG621."""
+        total = self.inferences[procedure].sum if procedure in self.inferences else None
+        if total is None:
+            sums = ", ".join(key for key, each in self.inferences.items() if each.sum is not None)
+            raise RunError(issue("FG620", f'there is no procedure "{procedure}" that sums', allowed=sums or "none here"))
+        like = next(self.parameters(), torch.zeros(()))
+        try:
+            return total(self.assign(values) if values else {"": like.new_zeros(1)}, self.in_use())
+        except MissingError as missing:
+            raise self._not_given(missing) from None
+
     def limited(self, procedure: str, steps: int, tolerance: float) -> Model:
         """The same parameters, with another end of a procedure's search."""
         other = copy(self)
@@ -355,12 +369,9 @@ class Model(nn.Module):
         return node
 
 
-def _batch(given: Mapping[Id, Tensor]) -> int:
-    return int(next(iter(given.values())).shape[0])
-
-
 def _total(shares: Mapping[str, Tensor], given: Mapping[Id, Tensor]) -> Tensor:
-    total = next(iter(given.values())).new_zeros(_batch(given))
+    like = next(iter(given.values()))
+    total = like.new_zeros(len(like))
     for share in shares.values():
         total = total + share
     return total

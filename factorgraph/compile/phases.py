@@ -332,7 +332,7 @@ def _summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: t
     for key in used:
         if named_procedures(graph)[key].method.sums:
             plan = procedures[key]
-            read = graph.leading_to(each for factor in plan.factors for each in graph.factors[factor].arguments)
+            read = graph.leading_to(each for term in plan.terms for each in graph.factors[term.factor].arguments)
             other = next((each for each in by if each in read), None)
             if other is not None:
                 of = ", ".join(dict.fromkeys(graph.variables[each].name for each in (other, *plan.block)))

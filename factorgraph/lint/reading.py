@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from factorgraph.compile.dependence import Kind, dependences, moving_in
+from factorgraph.compile.naming import named_procedures
 from factorgraph.compile.phases import loss_factors, phases
 from factorgraph.compile.plan import Plan
 from factorgraph.graph.model import Application, FactorNode, FunctionNode, Graph, Id, Variable
@@ -38,6 +39,14 @@ class Reading:
                     if isinstance(term.loss, LossLeaf) and term.loss.sees_energy:
                         seen |= dict.fromkeys(loss_factors(self.graph, phase, term))
         return tuple(each for each in map(self.graph.factors.__getitem__, seen) if each.weight != 0)
+
+    @cached_property
+    def summed(self) -> frozenset[Id]:
+        """The latent variables of which all values count wherever learning infers them, and so none that is most likely."""
+        named = named_procedures(self.graph)
+        ran = {key: named[key] for phase in self.plan.phases for key in phase.procedures}
+        single = {variable.id for each in ran.values() if not each.method.sums for variable in each.block}
+        return frozenset(variable.id for each in ran.values() for variable in each.block) - single
 
     @cached_property
     def observed(self) -> frozenset[Id]:

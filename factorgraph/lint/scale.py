@@ -18,7 +18,7 @@ def check(reading: Reading) -> Iterator[Issue]:
     for code in reading.codes:
         priors = [each for each in reading.priors(code) if _feels_scale(reading, code, each)]
         free = _absorber(reading, code)
-        if code.kind != "latent" or code.domain in FINITE or not priors or free is None:
+        if code.kind != "latent" or code.domain in FINITE or code.id in reading.summed or not priors or free is None:
             continue
         prior = priors[0]
         squares = all(

@@ -200,11 +200,13 @@ class Measured(Around):
             fix = "name factors that the model has; a slot is counted from 0"
             raise RunError(issue("FG636", text, allowed=", ".join(self.graph.factors), fix=fix))
         self._check_measured(seen)
+        seen += [key for key in solved.shares if key not in self.graph.factors]  # the entropy of what was summed out
         return torch.stack([solved.shares[key] for key in seen]).sum(0)
 
     def energies_for(self, procedure: str, solved: Solved) -> Tensor:
         """The energy of each row, of the factors that count for a procedure and that some row has what they touch: (rows,)."""
         seen = {key for each in self.plans(procedure) for key in each.factors if not self.lacking(key)}
+        seen |= solved.shares.keys() - self.graph.factors.keys()
         return torch.stack([share for key, share in solved.shares.items() if key in seen] or [solved.energy * 0]).sum(0)
 
     def factor_values(self, name: str, solved: Solved) -> Tensor:
@@ -264,10 +266,8 @@ class Measured(Around):
     def _givens(self, solved: Solved) -> Iterator[dict[str, Tensor]]:
         """What a row's values are computed from, a bounded number of rows at a time, where the model is."""
         for rows in slices(len(solved.energy)):
-            yield self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if not self._derived(key)})
-
-    def _derived(self, id: str) -> bool:
-        return self.graph.variables[id].kind == "derived"
+            kinds = {key: each.kind for key, each in self.graph.variables.items()}
+            yield self._tensors({key: each[rows].numpy() for key, each in solved.variables.items() if kinds[key] != "derived"})
 
     # --- functions ------------------------------------------------------------------------------------------------------------
 

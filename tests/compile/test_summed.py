@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
+from factorgraph.compile.plan import from_json
 from factorgraph.compile.summed import ENTROPY
+from factorgraph.errors import SpecError
 from factorgraph.spec.load import loads
 from factorgraph.training.objective import Batch, View
 
@@ -190,3 +193,88 @@ def test_single_precision_follows_double() -> None:
     single, double = made(MIXTURE, double=False), made(MIXTURE)
     torch.testing.assert_close(free(single, "both", Y=y), free(double, "both", Y=y.double()).float(), rtol=1e-5, atol=1e-5)
     assert log_partition(single, "everything", Y=y).dtype == torch.float64
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------------------
+
+
+def refusals(text: str) -> list[tuple[str, str]]:
+    with pytest.raises(SpecError) as caught:
+        compiler.plan(loads(text))
+    return [(each.code, " ".join((each.message, *each.notes, each.fix))) for each in caught.value.issues]
+
+
+TIED = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [24]}
+  H: {kind: latent, shape: [UNITS], domain: DOMAIN}
+functions:
+  decoder: linear
+  lateral: {type: linear, bias: false}
+factors:
+  error: {type: squared_distance, between: [Y, decoder(H)]}
+  ties:  {type: FACTOR}
+inference:
+  sum: {method: marginal, of: H}
+"""
+
+
+@pytest.mark.parametrize(
+    ("units", "domain", "factor", "told"),
+    [
+        (24, "binary", "inner_product, between: [H, lateral(H)]", "at most 65536 values to try; 24 units have 16777216 together"),
+        (4, "real", "log_cosh, of: H", "at most 3 units; there are 4"),
+        (3, "real", "l1, of: H", ""),
+        (3, "simplex", "l1, of: H", "on a simplex"),
+        (4, "real", "squared_distance, between: [H, 0], weight: -1", "ties is Quadratic and not convex"),
+    ],
+)
+def test_what_cannot_be_summed_is_refused_with_what_keeps_it(units: int, domain: str, factor: str, told: str) -> None:
+    text = TIED.replace("UNITS", f"{units}").replace("DOMAIN", domain).replace("FACTOR", factor)
+    if not told:
+        assert (compiler.plan(loads(text)).procedures["sum"].solver or {})["type"] == "grid"
+        return
+    ((code, said),) = refusals(text)
+    assert code == "FG453" and told in said
+
+
+def test_a_grid_of_so_many_points_is_refused() -> None:
+    text = TIED.replace("UNITS", "3").replace("DOMAIN", "real").replace("FACTOR", "l1, of: H")
+    ((code, said),) = refusals(text.replace("marginal, of: H}", "marginal, of: H, solver: {type: grid, points: 200}}"))
+    assert code == "FG453" and "8000000 values" in said
+
+
+def test_a_solver_that_cannot_sum_this_is_told_which_can() -> None:
+    text = TIED.replace("UNITS", "4").replace("DOMAIN", "binary").replace("FACTOR", "bias, of: H")
+    for solver, fix in (("exact", "enumerate"), ("grid", "enumerate"), ("fista", "enumerate")):
+        ((code, said),) = refusals(text.replace("marginal, of: H}", f"marginal, of: H, solver: {solver}}}"))
+        assert code == "FG453" and f"solver: {fix}" in said
+    ((code, said),) = refusals(text.replace("marginal, of: H}", "argmin, of: H, solver: grid}"))
+    assert code == "FG402" and "looks for no minimum" in said
+
+
+def test_what_is_tied_is_summed_by_one_procedure() -> None:
+    both = "both:       {method: marginal, of: [C, X], beta: BETA}"
+    apart = "first: {method: marginal, of: C, only: share}\n  second: {method: marginal, of: X}"
+    text = MIXTURE.replace(both, apart).replace("  grid: ", "  #").replace("BETA", "1") + (
+        "learning: {fit: {loss: energy, steps: 1}}\ndata: {source: curve, bind: {Y: point}}\n"
+    )
+    ((code, said),) = refusals(text)
+    assert code == "FG455" and "of: [C, X]" in said
+
+
+def test_columns_are_not_solved_where_all_codes_count() -> None:
+    text = MIXTURE.replace("BETA", "1").replace("precision: diagonal, by: C, floor: 0.1", "precision: unit") + (
+        "learning: {fit: {loss: energy, steps: 1, optimizer: closed_form, train: means}}\n"
+        "data: {source: curve, bind: {Y: point}}\n"
+    )
+    assert [code for code, _ in refusals(text)] == ["FG434"]
+
+
+def test_a_plan_that_was_stored_is_followed_and_another_is_not() -> None:
+    spec = loads(MIXTURE.replace("BETA", "1"))
+    stored = compiler.plan(spec)
+    again = from_json(json.loads(stored.to_json()))
+    assert again == stored
+    compiler.build(spec, again)

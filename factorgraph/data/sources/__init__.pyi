@@ -21,6 +21,25 @@ class Arrays(SourceForm):
         file: Name,
     ) -> None: ...
 
+class BarsAndStripes(SourceForm):
+    r"""Binary pictures in which every row is of one value, or every column: ``2 * 2**side - 2`` patterns, each as likely.
+
+    Each pattern comes as often as any other, or once more: training and held-out rows go through all of them in turn. Without
+    ``count`` and ``test`` every pattern is there once, on either side, and the entropy is that of an even choice: 2.639 nats for
+    3 x 3, the least mean negative log likelihood that there can be.
+
+    Source: MacKay, Information Theory, Inference, and Learning Algorithms, 2003, section 43.1.
+
+    Options:
+        side: pixels of a side, at most 16
+    """
+
+    def __init__(
+        self,
+        *,
+        side: Number = 3,
+    ) -> None: ...
+
 class Cifar10(SourceForm):
     r"""Colour photographs of ten kinds of things, 32 x 32 pixels, from 0 to 1: 50,000 to learn from and 10,000 to test.
 
@@ -194,6 +213,27 @@ class NaturalPatches(SourceForm):
         size: Number = 12,
         colors: Number = 1,
         folder: Name | None = None,
+    ) -> None: ...
+
+class PlantedBoltzmann(SourceForm):
+    r"""Binary units that are tied in pairs, drawn from the exact probabilities of all their states.
+
+    .. math:: P(y) \propto \exp(\tfrac12 y' J y + h' y), \qquad J = J', \qquad J_{ii} = 0
+
+    J above its diagonal and h are normal with deviation ``scale``. ``truth(seed)`` gives J, ``fields_of(seed)`` h.
+
+    Source: Ackley, Hinton & Sejnowski, Cognitive Science 9, 1985.
+
+    Options:
+        units: units of a sample, at most 16
+        scale: standard deviation of the true parameters
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Number,
+        scale: Number = 0.5,
     ) -> None: ...
 
 class PlantedCodes(SourceForm):
