@@ -94,6 +94,8 @@ class Factor(Leaf, ABC):
     convex: ClassVar[bool] = False
     usual: ClassVar[Shape | None] = None  # the shape of arguments that nothing else sizes
     additive: ClassVar[bool] = True  # a sum over units: twice the units, twice the energy
+    of_matrix: ClassVar[bool] = False  # its one argument is the matrix of a function, which is named in its place
+    normalises: ClassVar[bool] = False  # with a weight below 0 it keeps what a matrix makes from being small everywhere
     anywhere: ClassVar[bool] = False  # its promises hold whatever the arguments that are meant to have a domain are
     glyph: ClassVar[Glyph]
 

@@ -228,7 +228,7 @@ def _reached(
                 owners |= {owner} | made_of(graph, named[procedure], own)
         if leaf.sees_energy:
             factors = [each for factor in loss_factors(graph, phase, term) if (each := graph.factors[factor]).weight != 0]
-            owners |= {f"factors.{each.id}" for each in factors}
+            owners |= {f"factors.{each.id}" for each in factors} | {f"functions.{each.matrix}" for each in factors if each.matrix}
             values |= graph.leading_to(argument for each in factors for argument in each.arguments)
     owners |= {f"functions.{function}" for each in values if (function := getattr(graph.values[each], "function", None))}
     return [each for each in addresses(graph) if owner_of(each) in owners and not declared(graph, each).kept]

@@ -61,6 +61,9 @@ class Program:
     def energy(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """The same without the weight."""
         factor = self.graph.factors[key]
+        if factor.matrix is not None:
+            of_matrix: Tensor = factor.leaf.energy(tensors[f"functions.{factor.matrix}"]["matrix"])
+            return of_matrix.expand(len(next(iter(known.values()))))
         shape = max((self.graph.values[each].shape for each in factor.arguments), key=len)
         like = next(iter(known.values()))
         arguments: list[object] = [_units(_spread(known[each], (), like), shape) for each in factor.arguments]

@@ -264,6 +264,30 @@ class LogCosh(FactorForm):
         of: Expressed,
     ) -> None: ...
 
+class LogDet(FactorForm):
+    r"""The logarithm of how much a matrix enlarges volumes: with a weight of -1 it is what a density of W y takes for its norm.
+
+    .. math:: E = \log |\det W|
+
+    The energy :math:`\sum_j \phi(w_j' y) - \log |\det W|` has the same partition function for every W: what is low at the data is
+    higher elsewhere, and W = 0 costs without end.
+
+    Promises: differentiable where the matrix is not singular. No variable moves it: it is the same for every sample.
+    Needs:    a function with a square matrix, such as a linear one from a variable to as many units.
+    Shapes:   W (units, units) -> a number, the energy of every sample.
+    Units:    nats.
+    Source:   Bell & Sejnowski, Neural Computation 7(6), 1995; Hyvarinen & Oja, Neural Networks 13, 2000, section 4.4.
+
+    Options:
+        of: the name of a function, whose matrix is meant
+    """
+
+    def __init__(
+        self,
+        *,
+        of: Expressed,
+    ) -> None: ...
+
 class SquaredDistance(FactorForm):
     r"""Pulls two values towards each other, by the square of how far they are apart.
 

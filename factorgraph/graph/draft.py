@@ -44,6 +44,7 @@ class FactorDraft:
     arguments: tuple[Id, ...]
     first: Factor
     written: Written
+    matrix: str | None = None  # id of the function whose matrix it reads
 
 
 @dataclass

@@ -53,6 +53,9 @@ class Entries:
         entry = self.names.spec.factors[name]
         leaf = entry.leaf.first
         read = list(sources(leaf, entry.path))
+        if leaf.of_matrix:
+            self._of_matrix(name, read[0])
+            return
         if not self._checked(read):
             return
         free = frozenset(self._constant_indices(entry, read)).union(*(self.names.free(each.expression.root) for each in read))
@@ -70,6 +73,16 @@ class Entries:
             self._compared(leaf, read, present, slots)
         if not here:
             self._without_slot(name, entry.path, missing, free)
+
+    def _of_matrix(self, name: str, source: Source) -> None:
+        """A factor of the matrix of a function: one at each of its slots."""
+        entry, function = self.names.spec.factors[name], source.expression.text
+        for slots in self._slots(self.names.spec.functions[function].per):
+            key, matrix = name + slot_text(slots), function + slot_text(slots)
+            if matrix not in self.draft.nodes:
+                what = f"{name} reads the matrix of {matrix}, which is applied to nothing"
+                raise SpecError(issue("FG320", what, source.path, fix=f"let a factor read {function}(...), or remove {name}"))
+            self.draft.factors[key] = FactorDraft(key, name, slots, (), entry.leaf.first, Written(entry.path), matrix)
 
     def _constant_indices(self, entry: Any, read: list[Source]) -> Iterator[str]:
         expressions = {each.path[len(entry.path)] for each in read}

@@ -127,6 +127,7 @@ class FactorNode:
     parameters: Mapping[str, Parameter]
     written: Written
     target: Target | None = None  # what the weight is tuned to
+    matrix: str | None = None  # id of the function whose matrix it reads, in the place of arguments
 
     @property
     def held(self) -> Mapping[str, Parameter]:

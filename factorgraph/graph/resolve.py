@@ -107,7 +107,7 @@ def _built(spec: Spec, names: Names, shapes: Shapes, entries: Mapping[Path, tupl
     wrong: list[Issue] = []
     for value_id, draft in shapes.draft.factors.items():
         try:
-            factors[value_id] = _factor(spec, draft, values, size_at(names, draft.slots, shapes.of.get))
+            factors[value_id] = _factor(spec, draft, values, functions, size_at(names, draft.slots, shapes.of.get))
         except SpecError as error:
             wrong += error.issues
     wrong += too_large(_owners(functions, factors), [each for each in values.values() if isinstance(each, Variable)])
@@ -126,10 +126,18 @@ def _function(node: Node, shapes: Shapes) -> FunctionNode:
     return FunctionNode(node.id, node.spelled, node.leaf, parameters, given, result, node.written)
 
 
-def _factor(spec: Spec, draft: FactorDraft, values: Mapping[Id, Value], size: Size) -> FactorNode:
+def _factor(
+    spec: Spec, draft: FactorDraft, values: Mapping[Id, Value], functions: Mapping[str, FunctionNode], size: Size
+) -> FactorNode:
     entry = spec.factors[draft.name]
     leaf = instance(entry.leaf, draft.slots, size)
     shapes = [values[each].shape for each in draft.arguments]
+    if draft.matrix is not None:
+        held = functions[draft.matrix].parameters
+        if "matrix" not in held:
+            what = f"factor {draft.name} reads the matrix of {draft.matrix}, which has none"
+            raise SpecError(issue("FG320", what, (*entry.path, "of"), fix="name a linear function"))
+        shapes = [held["matrix"].shape]
     try:
         leaf.check(*shapes)
         parameters = leaf.parameters(*shapes)
@@ -138,7 +146,8 @@ def _factor(spec: Spec, draft: FactorDraft, values: Mapping[Id, Value], size: Si
     scale = weight(entry, draft.slots, size)
     target = scale if isinstance(scale, Target) else None
     number = 1.0 if isinstance(scale, Target) else scale
-    return FactorNode(draft.id, draft.name, draft.slots, leaf, number, draft.arguments, parameters, draft.written, target)
+    about = (draft.id, draft.name, draft.slots, leaf, number, draft.arguments, parameters, draft.written)
+    return FactorNode(*about, target, draft.matrix)
 
 
 def _owners(functions: Mapping[str, FunctionNode], factors: Mapping[str, FactorNode]) -> Owners:

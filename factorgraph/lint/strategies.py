@@ -62,7 +62,9 @@ def _capacity(reading: Reading) -> Iterator[Strategy]:
             yield Strategy(Way.CAPACITY, f"{code.name} has {reading.size(code.id)} units, {narrow} has {reading.size(narrow)}")
     for node in reading.lowered:
         narrow = _bottleneck(reading, node)
-        if narrow:
+        if node.leaf.normalises and node.weight < 0:
+            yield Strategy(Way.CAPACITY, f"{node.name} pays for the volume that {node.matrix} takes away")
+        elif narrow:
             yield Strategy(
                 Way.CAPACITY, f"{narrow} has {reading.size(narrow)} units, less than what {node.name} compares it with"
             )

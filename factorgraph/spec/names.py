@@ -134,7 +134,10 @@ class Checks:
         entries: list[Declared[Any]] = [each.leaf for each in self.spec.own("factors").values()]
         entries += [each for block in ("variables", "functions", "inference") for each in self.spec.own(block).values()]
         for declared in entries:
-            yield from self.within(declared.first, declared.path)
+            if getattr(declared.first, "of_matrix", False):
+                yield from self.function_of(declared.first.of.text, (*declared.path, "of"))
+            else:
+                yield from self.within(declared.first, declared.path)
         for fragment in self.spec.use.values():
             for name, expression in fragment.bind.items():
                 path = (*fragment.path, "bind", name)
@@ -142,6 +145,11 @@ class Checks:
                 if name not in observed:
                     yield unknown("observed variable of the fragment", name, observed, path, on="key")
                 yield from self.reads(expression, path)
+
+    def function_of(self, name: str, path: Path) -> Iterator[Issue]:
+        """A function that is named in the place of its matrix."""
+        if name not in self.names.functions and name.partition(".")[0] not in self.names.unread:
+            yield unknown("function", name, self.names.functions, path)
 
     def within(self, value: Any, path: Path) -> Iterator[Issue]:
         """The names in every expression of an instance."""

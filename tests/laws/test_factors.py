@@ -89,7 +89,7 @@ def fits(factor: Factor, shape: tuple[int, ...]) -> bool:
 
 def shape_for(factor: Factor, *wanted: tuple[int, ...]) -> tuple[int, ...]:
     """The first of some shapes that the factor takes for all of its arguments; a factor that takes none is a mistake."""
-    return next(shape for shape in (*wanted, (1,)) if fits(factor, shape))
+    return next(shape for shape in (*wanted, (1,), (3, 3)) if fits(factor, shape))
 
 
 def arguments(factor: Factor, batch: int = 3, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> list[torch.Tensor]:

@@ -169,6 +169,25 @@ class Images(SourceForm):
         folder: Name | None = None,
     ) -> None: ...
 
+class MixedSources(SourceForm):
+    r"""As many independent sources as signals, mixed by a matrix that is known.
+
+    .. math:: y = A s, \qquad s_j \sim Laplace(1 / \sqrt 2) \text{ or uniform, of variance 1}
+
+    The mixture A is a product of rotations and of scales that differ by a factor of at most 4. ``truth(seed)`` gives A.
+
+    Options:
+        sources: how many sources, and signals
+        law: what each source is drawn from
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Number = 2,
+        law: Literal['laplace', 'uniform'] = 'laplace',
+    ) -> None: ...
+
 class Mnist(SourceForm):
     r"""Handwritten digits, 28 x 28 pixels, from 0 (paper) to 1 (ink): 60,000 to learn from and 10,000 to test.
 

@@ -119,6 +119,9 @@ class _Builder:
             for end in self._ends(key):
                 backward = not self.sides.is_before(factor, end)
                 self._join(Edge(self.node_of[end], node, arrow=False, backward=backward))
+        for key, value in self.graph.values.items() if factor.matrix is not None else ():
+            if getattr(value, "function", None) == factor.matrix and key in self.node_of:
+                self._join(Edge(self.node_of[key], node, arrow=False))
 
     def _add(self, kind: Kind, key: Id, lines: tuple[str, ...], part: str, family: int | None = None) -> str:
         """A shape; in a fragment that is drawn closed, the fragment's."""

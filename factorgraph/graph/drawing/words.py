@@ -61,6 +61,8 @@ def formula(graph: Graph, factor: FactorNode, part: str = "") -> str:
     """What the factor adds to the energy, its weight included. ``part``: the fragment in whose frame it stands."""
     given = [text(graph, each, part=part) for each in factor.arguments]
     loose = [_is_loose(graph.values[each]) for each in factor.arguments]
+    if factor.matrix is not None:
+        given, loose = [factor.matrix], [False]
     pattern = factor.leaf.glyph.formula or f"{factor.leaf.glyph.label}({', '.join(f'{{{i}}}' for i in range(len(given)))})"
 
     def fill(place: re.Match[str]) -> str:
