@@ -103,7 +103,9 @@ def check_curved(spec: Spec) -> Iterator[Issue]:
     for _, name, phase in phases(spec):
         for player, side in phase.sides().items():
             optimizer = side.optimizer
-            for term in side.loss.values() if optimizer is not None and optimizer.curved else ():
+            if optimizer is None or not optimizer.curved:
+                continue
+            for term in side.loss.values():
                 if not _leaf(term).is_mean:
                     path = ("learning", name, *(("players", player) if phase.players else ()), "loss")
                     what = f"{optimizer.type} divides by the energy's curvature, and the loss is {_leaf(term).type}"

@@ -17,19 +17,23 @@ if TYPE_CHECKING:
     from factorgraph.training.objective import Batch
 
 
-def curvatures(batch: Batch, factors: Mapping[str, float], parameters: Sequence[Tensor]) -> list[Tensor | None]:
+def curvatures(
+    batch: Batch, factors: Mapping[str, float], parameters: Sequence[Tensor], draws: int = 1
+) -> list[Tensor | None]:
     """An estimate for each parameter of the mean energy over a batch; ``None`` where no factor tells any.
 
     ``factors``: how often the loss counts each. A sum of residuals with random signs has a gradient whose square is, on average,
-    the sum of the squares of each residual's own. Signs belong to the step, so that a resumed run draws the same.
+    the sum of the squares of each residual's own; the estimate is the mean of ``draws`` such squares. Signs belong to the step,
+    so that a resumed run draws the same.
     """
     learning, graph, tensors = batch.learning, batch.view.graph, batch.view.model.tensors()
     assert learning is not None, "there is learning wherever there is an optimizer"
-    total = batch.zero()
+    like = batch.zero()
     known = batch.values(tuple(each for key in factors for each in graph.factors[key].arguments), batch.inferred())
-    rows = counted(graph, {key: total.new_ones(batch.size) for key in factors}, batch.present, learning=True)
-    device = "cpu" if total.device.type == "meta" else str(total.device)  # what has no values has no random numbers of its own
+    rows = counted(graph, {key: like.new_ones(batch.size) for key in factors}, batch.present, learning=True)
+    device = "cpu" if like.device.type == "meta" else str(like.device)  # what has no values has no random numbers of its own
     random = torch_generator(learning.seed, "curvature", *learning.purpose, device=device)
+    residuals: list[Tensor] = []
     for key, times in factors.items():
         leaf, read = graph.factors[key].leaf, [known[each] for each in graph.factors[key].arguments]
         moving = frozenset(place for place, each in enumerate(read) if each.requires_grad)
@@ -39,14 +43,17 @@ def curvatures(batch: Batch, factors: Mapping[str, float], parameters: Sequence[
         scale = (rows[key] * curvature).detach().clamp_min(0).sqrt()
         difference = isinstance(leaf, Square) and len(read) == 2
         for each in [read[0] - read[1]] if difference else [read[place] for place in sorted(moving)]:
-            total = total + (_signed(each, random).sum(1) * scale).sum()
-    if not total.requires_grad:
-        return [None] * len(parameters)
-    found = torch.autograd.grad(total, list(parameters), allow_unused=True)
-    return [None if each is None else each.square() / batch.size for each in found]
+            residuals.append(each.flatten(1) * scale[:, None])
+    found: list[Tensor | None] = [None] * len(parameters)
+    for draw in range(draws if residuals else 0):
+        total = torch.stack([_signed(each, random).sum() for each in residuals]).sum()
+        slopes = torch.autograd.grad(total, list(parameters), retain_graph=draw < draws - 1, allow_unused=True)
+        new = [None if each is None else each.square() / (batch.size * draws) for each in slopes]
+        found = [a if b is None else b if a is None else a + b for a, b in zip(found, new, strict=True)]
+    return found
 
 
 def _signed(residual: Tensor, random: Generator) -> Tensor:
-    """Its values with random signs: (batch, *shape) -> (batch, units)."""
+    """Its values with random signs."""
     signs = torch.randint(0, 2, residual.shape, generator=random, device=random.device).to(residual) * 2 - 1
-    return (residual * signs).flatten(1)
+    return residual * signs

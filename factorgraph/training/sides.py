@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from factorgraph.training.optimizers._sums import Sums
 
 
+FIRST_DRAWS = 16  # of curvatures at a first step: the square of one normal number is next to zero too often to divide by
 LEAST, SAMPLES = 25, 20_000  # steps and samples of a look at health, see ``Stretch.look``
 
 
@@ -144,7 +145,8 @@ class CurvedSide(Side):
             for term in self.player.loss.values():
                 for key in loss_factors(self.graph, self.phase, term):
                     seen[key] = seen.get(key, 0.0) + term.weight
-            self.optimizer.gather(curvatures(batch, seen, list(self.names.values())))
+            draws = 1 if self.optimizer.has_begun else FIRST_DRAWS
+            self.optimizer.gather(curvatures(batch, seen, list(self.names.values()), draws))
         super().learn(gradients, batch, at)
 
 

@@ -60,7 +60,7 @@ def test_the_mean_estimate_is_the_diagonal_of_the_gauss_newton_matrix() -> None:
     assert set(names) == set(side.names), "all that the model learns is here"
     wanted = torch.autograd.functional.jacobian(residuals, tuple(side.names[each].detach() for each in names))
     found: dict[str, Tensor] = {}
-    batch = evaluate(stretch.view, stretch.phase, side.player, (), {"X": x, "Z": z}).batch
+    batch = evaluate(stretch, side, {"X": x, "Z": z}).batch
     for draw in range(DRAWS):
         batch.learning = Learning(0, ("fit", draw, "model", 0), stretch.learned)
         estimates = curvatures(batch, dict.fromkeys(model.graph.factors, 1.7), list(side.names.values()))
@@ -87,7 +87,7 @@ def test_a_step_is_a_share_of_the_gradient_over_the_mean_curvature() -> None:
     expected, mean = float(slope.detach()), 0.0
     for step, (x, y) in enumerate([(3.0, 2.0), (-1.5, 2.5), (0.5, -1.0)], 1):
         given = {"X": torch.tensor([[x]]).double(), "Y": torch.tensor([[y]]).double()}
-        outcome = evaluate(stretch.view, stretch.phase, side.player, (), given, Learning(0, ("fit", step, "model", 0), ()))
+        outcome = evaluate(stretch, side, given, Learning(0, ("fit", step, "model", 0), ()))
         side.learn(torch.autograd.grad(outcome.loss, [slope]), outcome.batch, Moment(0, is_last=False))
         mean = 0.9 * mean + 0.1 * 2 * 0.37 * x * x
         expected -= 0.8 * 2 * 0.37 * x * (expected * x - y) / (mean / (1 - 0.9**step) + 0.5)

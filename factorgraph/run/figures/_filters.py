@@ -67,8 +67,8 @@ def mosaics_figure(parts: Sequence[Tensor], heading: str, caption: str) -> Figur
         high, across = (side * inches for side in picture.shape[:2])
         axes = picture_axes(figure, left, below + height - high, across, high)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-        count = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": LETTERS, "color": INK}
-        axes.text(0.5, -0.05 / high, f"{len(filters)}", **count)
+        place = 0.5, -0.05 / high
+        axes.text(*place, f"{len(filters)}", transform=axes.transAxes, ha="center", va="top", fontsize=LETTERS, color=INK)
         left += across + between * inches
     return figure
 

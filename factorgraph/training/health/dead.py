@@ -56,4 +56,4 @@ class Dead(HealthLeaf):
 def _counts(code: Tensor, of_maps: bool) -> Tensor:
     """How often each unit, or map, is active: (batch, *shape) -> (units,), or (maps,)."""
     active = active_units(code)
-    return active.unflatten(1, (code.shape[1], -1)).sum((0, 2)) if of_maps else active.sum(0)
+    return active.reshape(*code.shape[:2], -1).sum((0, 2)) if of_maps else active.sum(0)

@@ -170,9 +170,9 @@ class DiagonalNewton(OptimizerForm):
 
     for the squares :math:`c\, r^2 / 2` of the energy's factors: the diagonal of the Gauss-Newton matrix, which leaves out how
     functions are curved themselves and is never negative. Other smooth factors count with the bound of their curvature, the rest
-    with none. Each step estimates it from its own batch, by one gradient of the residuals times random signs; h is the running
-    mean of the estimates, the damping mu what it is at least, about. A learning rate of 1 is Newton's step along one parameter
-    alone; where many work together, as the pixels of a kernel do, about 0.05 is stable.
+    with none. Each step estimates it from its own batch, by one gradient of the residuals times random signs, the first step by
+    sixteen. h is the running mean of the estimates, the damping mu what it is at least, about. A learning rate of 1 is Newton's
+    step along one parameter alone; where many work together, as the pixels of a kernel do, about 0.05 is stable.
 
     Deviates: the papers go back to the curvature of a few hundred samples every ten thousand; here its mean runs along.
     Errors:   FG439 where a loss is not the energy itself.

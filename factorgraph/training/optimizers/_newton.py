@@ -17,6 +17,11 @@ class Newton(torch.optim.Optimizer):
         for each, _ in self._parameters():
             self.state[each] = {"step": torch.zeros(()), "curvature": torch.zeros_like(each)}
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there are curvatures yet."""
+        return any(float(self.state[each]["step"]) > 0 for each, _ in self._parameters())
+
     @torch.no_grad()
     def gather(self, curvatures: Sequence[Tensor | None]) -> None:
         """Take an estimate into the means, one a parameter in their order; ``None`` is no curvature."""
