@@ -111,7 +111,10 @@ def is_quick(graph: Graph, terms: tuple[Term, ...], known: Mapping[Id, Dependenc
 
 
 def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tensors) -> Convolved:
-    """What a solver sees of it. ``still``: what stands still beside the block, (batch, *shape) each or ()."""
+    """What a solver sees of it. ``still``: what stands still beside the block, (batch, *shape) each or ().
+
+    It makes nothing as large as the code, unless terms that compare the code itself do.
+    """
     graph = block.program.graph
     drawn = drawn_in(graph, block.plan.terms, block.dependences)
     assert drawn is not None, "the planner gives this kernel to convolutions alone"
@@ -119,11 +122,13 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
     assert isinstance(leaf, Convolving), "the way ends at one"
     kernels, cut = leaf.drawn(tensors.get(f"functions.{drawn.way.picture.function}", {}), drawn.way.picture.method)
     kernels = kernels.detach()
+    still = {**still, drawn.way.picture.id: _undrawn(graph, drawn, tensors, start)}
     lacking = _lacking(block, drawn, still, tensors, start)
     sides = (len(kernels), *drawn.way.picture.shape[-2:])
     own = [each for each in drawn.others if each.leaf.keeps(Square, moving_in(each, block.dependences))]
     others = [each.id for each in drawn.others]
-    zero, blank = start.new_zeros(()), torch.zeros_like(start)
+    zero = start.new_zeros(())
+    blank = zero.expand_as(start)
     curvature = zero + drawn.way.scale**2 * _weight(block, drawn.factor, tensors)
     constant = block.smooth_of(still, tensors, others)(blank)
     if not block.squares:  # else there is no number beside them, and none from rounding either
@@ -143,9 +148,30 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
     )
 
 
+def pictured(block: Block, drawn: Drawn, framed: Tensor, cut: int, tensors: Tensors) -> Tensor:
+    """The value of the picture, (batch, *shape), from what kernels draw on all that they reach."""
+    height, width = drawn.way.picture.shape[-2:]
+    rows, columns = framed.shape[-2:]
+    beyond = (0, max(0, cut + width - columns), 0, max(0, cut + height - rows))
+    seen = torch.nn.functional.pad(framed, beyond)[..., cut : cut + height, cut : cut + width]
+    return seen.reshape(len(framed), *drawn.way.picture.shape) + _undrawn(block.program.graph, drawn, tensors, framed)
+
+
+def _undrawn(graph: Graph, drawn: Drawn, tensors: Tensors, like: Tensor) -> Tensor:
+    """(batch, *shape): the picture of a code of zeros, which is one number a colour: seen where a kernel lies on nothing else."""
+    value, shape = drawn.way.picture, drawn.way.picture.shape
+    node = graph.functions[value.function]
+    if value.method == "transpose":
+        return like.new_zeros(()).expand(len(like), *shape)
+    side = node.parameters["matrix"].shape[-1]
+    given = (*graph.values[value.arguments[0]].shape[:-2], side, side)
+    flat: Tensor = node.leaf.forward(like.new_zeros(1, *given), tensors.get(f"functions.{node.id}", {}))[..., :1, :1]
+    return flat.detach().expand(len(like), *flat.shape[1:-2], *shape[-2:]).reshape(len(like), *shape)
+
+
 def _lacking(block: Block, drawn: Drawn, still: Assignment, tensors: Tensors, start: Tensor) -> Tensor:
     """(batch, *shape): what the picture is compared with, less what is there of a code of zeros, where it is not scaled."""
-    given = {**block.split(torch.zeros_like(start)), **still}
+    given = {**block.split(start.new_zeros(()).expand_as(start)), **still}
     compared = drawn.factor.arguments
     known = block.program.values(compared, given, tensors)
     (position,) = moving_in(drawn.factor, block.dependences)

@@ -261,6 +261,13 @@ class Model(nn.Module):
         other.inferences = {**self.inferences, **called}
         return other
 
+    def tiled(self, procedure: str, side: int) -> Model:
+        """The same parameters, with a procedure that searches tile by tile. See :func:`tiled.untileable`."""
+        other = copy(self)
+        called = {key: self.inferences[key].tiled(side) for key in standing_for(procedure, self.inferences)}
+        other.inferences = {**self.inferences, **called}
+        return other
+
     def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, and the first for each other."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.compile import through
+from factorgraph.compile import through, tiled
 from factorgraph.compile.freed import thinned
 from factorgraph.compile.later import predicted
 from factorgraph.compile.naming import awaited
@@ -37,7 +37,10 @@ CERTAIN = 64  # of a precision's eps: a relative gap that sums over a code's uni
 
 @dataclass(frozen=True)
 class Found:
-    """What a procedure found. ``status``, ``steps`` and ``certificate`` are (batch,), ``None`` where nothing was searched."""
+    """What a procedure found. ``status``, ``steps`` and ``certificate`` are (batch,), ``None`` where nothing was searched.
+
+    ``values``: its variables, and what was computed of them on the way.
+    """
 
     values: Mapping[Id, Tensor]  # (batch, *shape) each
     status: Tensor | None = None
@@ -74,6 +77,7 @@ class Inference:
         self.sum: Sum | None = None
         if method.sums and isinstance(self.solver, Summing):
             self.sum = Sum(program, plan, self.solver, float(getattr(method, "beta", 1)))
+        self.tile = 0  # the side of the tiles that a search goes by; 0: it takes all at once
         self.later: Inference | None = None
         if plan.later is not None:
             self.later = Inference(program, plan.later, method, reads)
@@ -86,6 +90,13 @@ class Inference:
         other = copy(self)
         other.method = self.method.model_copy(update={"steps": steps, "tolerance": tolerance})
         other.later = self.later.limited(steps, tolerance) if self.later is not None else None
+        return other
+
+    def tiled(self, side: int) -> Inference:
+        """The same search by tiles of a side."""
+        other = copy(self)
+        other.tile = side
+        other.later = self.later.tiled(side) if self.later is not None else None
         return other
 
     def knowing(self, given: Assignment) -> Inference:
@@ -138,8 +149,13 @@ class Procedure:
             if 0 < tolerance < CERTAIN * torch.finfo(usual).eps:
                 start, given = start.double(), _in_double(given)
                 tensors = {owner: _in_double(each) for owner, each in tensors.items()}
-            minimum = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance)
-        return Found(block.split(minimum.z.to(usual)), minimum.status, minimum.steps, minimum.certificate.to(usual))
+            if self.inference.tile:
+                own = start.clone() if self.inference.reads.get("start") else start
+                minimum, more = tiled.search(block, own, given, tensors, self.inference.tile, steps, tolerance)
+            else:
+                minimum, more = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance), {}
+        values = {key: each.to(usual) for key, each in {**block.split(minimum.z), **more}.items()}
+        return Found(values, minimum.status, minimum.steps, minimum.certificate.to(usual))
 
     def sum_out(self) -> Found:
         """The means of the block's variables where all of its values count, and the free energy that is left."""

@@ -5,13 +5,13 @@ Pure: parameters come in as tensors, nothing is kept between calls but the order
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
 from factorgraph.graph.model import WEIGHT, Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Shape
+from factorgraph.structure import Affine, Proximal, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, Mapping[str, "Tensor"]]  # parameters by owner ("functions.decoder") and local name ("matrix")
 Assignment = Mapping[Id, "Tensor"]  # (batch, *shape) each
+PIECE = 2**20  # units of a sample that are summed at once
 
 
 class MissingError(KeyError):
@@ -69,6 +70,8 @@ class Program:
         arguments: list[object] = [_units(_spread(known[each], (), like), shape) for each in factor.arguments]
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
+        if len(arguments) == 1 and isinstance(factor.leaf, Proximal) and factor.leaf.separable and not torch.is_grad_enabled():
+            return _in_pieces(factor.leaf.energy, known[factor.arguments[0]])
         found: Tensor = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
         return found
 
@@ -140,6 +143,12 @@ def _spread(value: Tensor, shape: Shape, like: Tensor) -> Tensor:
 def _units(value: Tensor, shape: Shape) -> Tensor:
     """A number of every row, as what a function makes of a number, among values of a shape: it stands for equal units."""
     return value.reshape(-1, *[1] * len(shape)) if value.dim() == 1 else value
+
+
+def _in_pieces(energy: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A sum over units, of a code of many by and by: nothing else as large as the code is made."""
+    pieces = torch.split(x.flatten(1), PIECE, 1) if x.dim() > 1 and x[0].numel() > PIECE else (x,)
+    return torch.stack([energy(each) for each in pieces]).sum(0)
 
 
 def _combined(value: Operation, parts: list[Tensor]) -> Tensor:

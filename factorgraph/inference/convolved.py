@@ -55,6 +55,12 @@ class Convolved:
         """On the torus: what of the picture is compared, less what it is compared with."""
         return self.grid.picture(self.maps(z)).mul_(self.grid.mask).sub_(self.grid.target)
 
+    def framed(self, picture: Tensor) -> Tensor:
+        """A picture (batch, colours, height, width) at its place on all that kernels reach, 0 around it; the rest is cut."""
+        (_, rows, columns), reach, low = self.shape, self.kernels.shape[-1] - 1, self.cut
+        bottom, right = (side + reach - low - size for side, size in zip((rows, columns), picture.shape[-2:], strict=True))
+        return torch.nn.functional.pad(picture, (low, right, low, bottom))
+
     @property
     def diagonal(self) -> Tensor:
         """(maps,): the Hessian's, far from where the mask hides a part of the kernel."""

@@ -16,7 +16,7 @@ Follow = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]  # gradient (batch, 
 
 def curvature(convolved: Convolved) -> Tensor:
     """(units,): the Hessian's diagonal, of what the mask leaves of each unit's kernel."""
-    squares = torch.nn.functional.conv2d(_mask(convolved), convolved.kernels.transpose(0, 1).square())
+    squares = torch.nn.functional.conv2d(convolved.framed(convolved.mask), convolved.kernels.transpose(0, 1).square())
     return (convolved.curvature * squares + convolved.own).flatten()
 
 
@@ -26,7 +26,7 @@ def follower(convolved: Convolved) -> Follow:
     The correlations of whole kernels are the same everywhere; near the mask's border they are not, so that none is stored.
     """
     maps, rows, columns = convolved.shape
-    kernels, mask = convolved.kernels.transpose(0, 1).contiguous(), _mask(convolved)[0]
+    kernels, mask = convolved.kernels.transpose(0, 1).contiguous(), convolved.framed(convolved.mask)[0]
     side = kernels.shape[-1]
     along = torch.arange(side, device=mask.device)
     around = torch.arange(1 - side, side, device=mask.device)
@@ -50,10 +50,3 @@ def follower(convolved: Convolved) -> Follow:
 def _inside(at: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The nearest places of an axis, and which are there."""
     return at.clamp(0, size - 1), (at >= 0) & (at < size)
-
-
-def _mask(convolved: Convolved) -> Tensor:
-    """(1, colours, height, width): where kernels are compared, on all that they reach; 0 where the picture is cut."""
-    (_, rows, columns), reach, cut = convolved.shape, convolved.kernels.shape[-1] - 1, convolved.cut
-    height, width = convolved.mask.shape[-2:]
-    return torch.nn.functional.pad(convolved.mask, (cut, columns + reach - cut - width, cut, rows + reach - cut - height))
