@@ -18,6 +18,7 @@ from factorgraph.compile.problems import Block, still_ids, varies
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.compile.terms import terms_of
 from factorgraph.graph.model import Id
+from factorgraph.inference.domains import FINITE
 from factorgraph.inference.problem import Choices
 from factorgraph.inference.solvers._kinds import Summing
 from factorgraph.lazy import torch
@@ -130,6 +131,14 @@ class Summed:
             closed = closed + (chance[:, :, None] * piece.mean.reshape(*chance.shape, -1)).sum(1)
         found = {**_split(self.sum.tried, tried), **_split(self.sum.closed, closed)}
         return {key: found[key] for key in self.block}
+
+    def chances(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of what is tried on axes: its values, (values, units), and how likely each is, all else summed out: (values,)."""
+        block = self.sum.tried
+        sized = zip(block.variables, block.sizes, strict=True)
+        real = [place for each, size in sized for place in [each.domain not in FINITE] * size]
+        for piece in self._pieces():
+            yield piece.values[:, real], self._posterior(piece)[0]
 
     def expected(self, keys: Collection[str]) -> dict[str, Tensor]:
         """The mean of factors' weighted energies under the posterior, (rows,) each."""

@@ -95,6 +95,8 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
         yield from _drawn_units(figure, leaf.parts, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "value":
         yield from _drawn_value(figure, ("figures", name, "of"), names)
+    elif getattr(leaf, "shows", "") == "procedures":
+        yield from _drawn_procedures(figure, ("figures", name, "of"), spec, names)
 
 
 def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
@@ -127,6 +129,18 @@ def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:
         root = getattr(written, "root", None)
         if isinstance(root, Call) and ".".join(root.name) not in names.functions and root.name[0] not in names.unread:
             yield unknown("function", ".".join(root.name), names.functions, path)
+
+
+def _drawn_procedures(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
+    """Procedures that sum on a grid."""
+    solvers = {key: getattr(each.first, "solver", None) for key, each in spec.inference.items()}
+    grids = [key for key, each in solvers.items() if getattr(each, "type", "") == "grid"]
+    for number, written in enumerate(map(str, figure.of)):
+        where = (*path, number) if spec.document.has((*path, number)) else path
+        if written not in grids and written.split(".")[0] not in names.unread:
+            what = f'a {figure.type} is of procedures that sum on a grid, and "{written}" is none'
+            fix = "" if grids else "a procedure with method: marginal, of the variable in the plane, and solver: grid"
+            yield Issue("FG427", what, where, allowed=", ".join(grids), fix=fix)
 
 
 def _drawn_units(figure: Figure, parts: tuple[str, ...], path: Path, spec: Spec, names: Names) -> Iterator[Issue]:

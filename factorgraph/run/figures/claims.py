@@ -34,7 +34,7 @@ class Claims(FigureLeaf):
 
     type: Literal["claims"] = "claims"
 
-    shows: ClassVar[Literal["claim", "value", "units"]] = "claim"
+    shows: ClassVar[Literal["claim", "value", "units", "procedures"]] = "claim"
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
         from factorgraph.run.claims import NotMeasuredError, measured_at

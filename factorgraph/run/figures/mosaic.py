@@ -24,7 +24,7 @@ class Mosaic(FigureLeaf):
 
     type: Literal["mosaic"] = "mosaic"
 
-    shows: ClassVar[Literal["claim", "value", "units"]] = "units"
+    shows: ClassVar[Literal["claim", "value", "units", "procedures"]] = "units"
     parts: ClassVar[tuple[str, ...]] = ("function", "metric")
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:

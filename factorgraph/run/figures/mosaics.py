@@ -24,7 +24,7 @@ class Mosaics(FigureLeaf):
 
     type: Literal["mosaics"] = "mosaics"
 
-    shows: ClassVar[Literal["claim", "value", "units"]] = "units"
+    shows: ClassVar[Literal["claim", "value", "units", "procedures"]] = "units"
     parts: ClassVar[tuple[str, ...]] = ("metric",)
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:

@@ -26,7 +26,7 @@ class Scatter(FigureLeaf):
 
     type: Literal["scatter"] = "scatter"
 
-    shows: ClassVar[Literal["claim", "value", "units"]] = "units"
+    shows: ClassVar[Literal["claim", "value", "units", "procedures"]] = "units"
     parts: ClassVar[tuple[str, ...]] = ("metric", "metric?")
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
