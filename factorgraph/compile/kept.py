@@ -154,7 +154,7 @@ def beside(graph: Graph, plans: Mapping[str, ProcedurePlan], phase: Phase, rest:
     found = [each for each in codes if not each.varies(rest) and not _tuned(each)]
     yield from found
     running = [plans[key] for key in _procedures(graph, plans, phase) if key not in {each.name for each in found}]
-    wanted = features(graph, _roots(graph, running, phase), rest)
+    wanted = features(graph, read_in(graph, running, phase), rest)
     if wanted:
         yield Kept("features", " and ".join(wanted), graph, wanted=wanted)
 
@@ -188,7 +188,7 @@ def spoiled(graph: Graph, plans: Mapping[str, ProcedurePlan], phase: Phase, rest
         return ""
     running = [plans[key] for key in _procedures(graph, plans, phase)]
     latent = frozenset(each.id for each in graph.of_kind("latent"))
-    for key in sorted(graph.leading_to(_roots(graph, running, phase)) - _still(graph, rest)):
+    for key in sorted(graph.leading_to(read_in(graph, running, phase)) - _still(graph, rest)):
         value = graph.values[key]
         if isinstance(value, Application) and not graph.depends(key, latent) and graph.functions[value.function].parameters:
             above = graph.leading_to([key])
@@ -225,19 +225,20 @@ def _procedures(graph: Graph, plans: Mapping[str, ProcedurePlan], phase: Phase) 
     return tuple(dict.fromkeys([*sequence(graph, plans, phase), *students]))
 
 
-def _roots(graph: Graph, running: Sequence[ProcedurePlan], phase: Phase) -> frozenset[Id]:
-    """What the factors of a phase and the procedures that it runs read."""
+def factors_in(graph: Graph, running: Sequence[ProcedurePlan], phase: Phase) -> frozenset[str]:
+    """Ids of the factors that a phase sees: its losses, and the procedures that it runs."""
     named = named_procedures(graph)
-    factors = {
-        key
-        for side in phase.sides().values()
-        for term in side.loss.values()
-        if isinstance(term.loss, LossLeaf) and term.loss.sees_energy
-        for key in loss_factors(graph, phase, term)
-    }
-    factors |= {key for each in running for key in minimised(graph, each, named[each.id].method)}
+    terms = [term for side in phase.sides().values() for term in side.loss.values()]
+    seeing = [term for term in terms if isinstance(term.loss, LossLeaf) and term.loss.sees_energy]
+    found = {key for term in seeing for key in loss_factors(graph, phase, term) if graph.factors[key].weight != 0}
+    return frozenset(found | {key for each in running for key in minimised(graph, each, named[each.id].method)})
+
+
+def read_in(graph: Graph, running: Sequence[ProcedurePlan], phase: Phase) -> frozenset[Id]:
+    """What these factors and procedures read."""
+    named = named_procedures(graph)
     written = {key for each in running for field in reads(graph, named[each.id]).values() for key in field.values()}
-    return frozenset(written.union(*(graph.factors[key].arguments for key in factors)))
+    return frozenset(written.union(*(graph.factors[key].arguments for key in factors_in(graph, running, phase))))
 
 
 def describe(graph: Graph, plans: Mapping[str, ProcedurePlan], phase: Phase, sides: Sequence[PhasePlan]) -> list[str]:

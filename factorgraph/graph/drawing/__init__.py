@@ -10,6 +10,6 @@ from factorgraph.graph.drawing.check import check
 from factorgraph.graph.drawing.dot import dot
 from factorgraph.graph.drawing.files import FORMATS, png, svg, write
 from factorgraph.graph.drawing.mermaid import mermaid
-from factorgraph.graph.drawing.picture import Drawing, Edge, Node
+from factorgraph.graph.drawing.picture import Drawing, Edge, Node, Strip
 
-__all__ = ["FORMATS", "Drawing", "Edge", "Node", "check", "dot", "draw", "mermaid", "png", "svg", "write"]
+__all__ = ["FORMATS", "Drawing", "Edge", "Node", "Strip", "check", "dot", "draw", "mermaid", "png", "svg", "write"]

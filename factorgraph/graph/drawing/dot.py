@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.drawing.palette import FAMILIES, FRAME, GREY, INK, OBSERVED, UNSHARED
+from factorgraph.graph.drawing.palette import FAINT, FAMILIES, FRAME, GREY, INK, OBSERVED, TRAINED, UNSHARED
 from factorgraph.graph.drawing.parts import before, within
-from factorgraph.graph.drawing.picture import Drawing, Edge, Node
+from factorgraph.graph.drawing.picture import Drawing, Edge, Node, Strip
 from factorgraph.graph.drawing.sizes import NAME, SMALL, TITLE, factor_width
 from factorgraph.graph.drawing.text import markup, wrapped
 
@@ -41,22 +41,41 @@ AIR = 4  # points between a square and its formula, whose letters reach below th
 
 def dot(drawing: Drawing) -> str:
     """The DOT text, one statement a line."""
+    graph = _empty("LR" if drawing.across else "TB", drawing)
+    _drawn(graph, drawing)
+    return str(graph.source)
+
+
+def strip(drawn: Strip) -> str:
+    """The DOT text of several drawings, each in a frame with its title and its notes."""
+    graph = _empty("LR", Drawing(drawn.title, tuple(node for each in drawn.drawings for node in each.nodes), ()))
+    for drawing in reversed(drawn.drawings):  # the first one declared is laid out lowest
+        with graph.subgraph(name=f"cluster_{drawing.prefix}") as inner:
+            inner.attr(label=_framed(drawing), labelloc="t", labeljust="l", fontsize=str(NAME), color=GREY, margin="14")
+            _drawn(inner, drawing)
+    return str(graph.source)
+
+
+def _empty(direction: str, drawing: Drawing) -> graphviz.Digraph:
+    """A graph with nothing in it but the heading of a drawing."""
     import graphviz
 
     graph = graphviz.Digraph("factorgraph")
-    direction = "LR" if drawing.across else "TB"
     graph.attr(rankdir=direction, nodesep="0.35", ranksep="0.5", pad="0.2", outputorder="edgesfirst")
     graph.attr(fontname=FONT, fontcolor=INK)
     graph.attr(label=_heading(drawing), labelloc="t", labeljust="c", fontsize=str(SMALL))
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize=str(NAME), margin="0.08,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=INK, penwidth="1.1", arrowsize="0.75")
+    return graph
+
+
+def _drawn(graph: graphviz.Digraph, drawing: Drawing) -> None:
     _shapes(graph, drawing, "")
     if drawing.frames:
         graph.attr(newrank="true")  # so that frames may hold columns
     for edge in drawing.edges:
         _edge(graph, drawing, edge)
     graph.body += [f"\t{{ rank=same; {'; '.join(column)} }}\n" for column in drawing.columns]
-    return str(graph.source)
 
 
 def _shapes(graph: graphviz.Digraph, drawing: Drawing, part: str) -> None:
@@ -66,31 +85,39 @@ def _shapes(graph: graphviz.Digraph, drawing: Drawing, part: str) -> None:
             _node(graph, node, drawing)
     for frame in drawing.frames:
         if before(frame) == part:
-            with graph.subgraph(name=f"cluster_{frame.replace('.', '_')}") as inner:
+            with graph.subgraph(name=f"cluster_{drawing.prefix}{frame.replace('.', '_')}") as inner:
                 label = f'<<b>{markup(within(frame, part))}</b>>'
                 inner.attr(label=label, labelloc="t" if drawing.across else "b", labeljust="l", fontsize=str(SMALL))
                 inner.attr(color=GREY, style="dashed", margin="12")
                 _shapes(inner, drawing, frame)
 
 
+def _of_state(node: Node) -> dict[str, str]:
+    """How a shape differs by what a phase does with it: what is trained is filled and thick, what is not used is faint."""
+    if node.state == "unused":
+        return {"color": FAINT, "fontcolor": FAINT, "fillcolor": "white"}
+    return {"fillcolor": TRAINED, "penwidth": "3"} if node.state == "trained" else {}
+
+
 def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
+    state = _of_state(node)
     name, *below = (markup(line) for line in node.lines)
     match node.kind:
         case "factor":
             graph.node(node.id, _beside_square(node, drawing), shape="plain", margin="0")
         case "constant":
-            graph.node(node.id, f"<{name}>", shape="plain")
+            graph.node(node.id, f"<{name}>", shape="plain", **{key: each for key, each in state.items() if key == "fontcolor"})
         case "operator":
             shape, style = ("circle", "filled") if len(node.lines[0]) <= 2 else ("box", "filled,rounded")
-            graph.node(node.id, f"<{name}>", shape=shape, style=style, margin="0.03", **_LOOKS[node.kind])
+            graph.node(node.id, f"<{name}>", shape=shape, style=style, margin="0.03", **(_LOOKS[node.kind] | state))
         case "fragment":
-            graph.node(node.id, f"<<b>{name}</b>>", shape="box", style="filled", margin="0.2,0.14", **_LOOKS[node.kind])
+            graph.node(node.id, f"<<b>{name}</b>>", shape="box", style="filled", margin="0.2,0.14", **(_LOOKS[node.kind] | state))
         case "function":
             look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
-            graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **look.attributes())
+            graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **(look.attributes() | state))
         case _:
             shape = "circle" if len(node.lines[0]) <= ROUND else "ellipse"
-            round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind]
+            round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind] | state
             graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), **round_look)
 
 
@@ -105,17 +132,19 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
     that lead to the square; a port lies ``LAP`` inside its stub, for Graphviz ends some lines a point too early.
     """
     formula, *below = (markup(line) for line in node.lines)
-    text = f'<font point-size="{NAME}">{formula}</font>'
-    name = "".join(f'<font point-size="{SMALL}" color="{GREY}">{line}</font>' for line in below)
+    ink, grey = (FAINT, FAINT) if node.state == "unused" else (INK, GREY)
+    shade = "" if ink == INK else f' color="{ink}"'
+    text = f'<font point-size="{NAME}"{shade}>{formula}</font>'
+    name = "".join(f'<font point-size="{SMALL}" color="{grey}">{line}</font>' for line in below)
     touched = {edge.backward for edge in drawing.edges if edge.head == node.id}
-    before, after = (f' bgcolor="{INK}"' if side in touched else "" for side in (False, True))
+    before, after = (f' bgcolor="{ink}"' if side in touched else "" for side in (False, True))
     half = SQUARE // 2
     if drawing.across:
         side = (factor_width(node) - SQUARE) // 2
         rows = [
             _cell('colspan="5"', text),
             _cell(f'colspan="5" height="{AIR}"', ""),
-            _blank(side, half, 2) + _square("rowspan", 3) + _blank(side, half, 2),
+            _blank(side, half, 2) + _square("rowspan", 3, ink) + _blank(side, half, 2),
             _stub(LAP, 1, before) + _stub(side - LAP, 1, before, "a") + _stub(side - LAP, 1, after, "b") + _stub(LAP, 1, after),
             _blank(side, SQUARE - 1 - half, 2) * 2,
             _cell(f'colspan="5" height="{AIR}"', ""),
@@ -127,7 +156,7 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
         rows = [
             _blank(left, LAP) + _stub(1, LAP, before) + _blank(right, LAP) + _cell('rowspan="5" align="left"', words),
             _blank(left, STUB) + _stub(1, STUB, before, "a") + _blank(right, STUB),
-            _square("colspan", 3),
+            _square("colspan", 3, ink),
             _blank(left, STUB) + _stub(1, STUB, after, "b") + _blank(right, STUB),
             _blank(left, LAP) + _stub(1, LAP, after) + _blank(right, LAP),
         ]
@@ -147,22 +176,24 @@ def _stub(width: int, height: int, ink: str, port: str = "") -> str:
     return _cell((f'port="{port}" ' if port else "") + f'width="{width}" height="{height}"{ink}', "")
 
 
-def _square(span: str, cells: int) -> str:
-    return _cell(f'{span}="{cells}" fixedsize="true" width="{SQUARE}" height="{SQUARE}" bgcolor="{INK}"', "")
+def _square(span: str, cells: int, ink: str) -> str:
+    return _cell(f'{span}="{cells}" fixedsize="true" width="{SQUARE}" height="{SQUARE}" bgcolor="{ink}"', "")
 
 
 def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
+    unused = "unused" in (drawing.by_id[edge.head].state, drawing.by_id[edge.tail].state)
+    faint = {"color": FAINT} if unused else {}
     if edge.arrow:
-        graph.edge(first, second, dir="back" if edge.backward else None)
+        graph.edge(first, second, dir="back" if edge.backward else None, **faint)
         return
     if drawing.by_id[edge.head].kind == "fragment":
-        graph.edge(first, second, dir="none")
+        graph.edge(first, second, dir="none", **faint)
         return
     out, into = ("e", "w") if drawing.across else ("s", "n")
     tail = f"{first}:b:{out}" if edge.backward else first
     head = second if edge.backward else f"{second}:a:{into}"
-    graph.edge(tail, head, dir="none")
+    graph.edge(tail, head, dir="none", **faint)
 
 
 def _heading(drawing: Drawing) -> str:
@@ -171,10 +202,19 @@ def _heading(drawing: Drawing) -> str:
     entries = [entry for kind, entry in _LEGEND.items() if kind in kinds]
     if any(node.family is not None for node in drawing.nodes):
         entries.append("one colour and border: the same parameters")
+    states = {node.state for node in drawing.nodes}
+    entries += ["green, thick: trained in this phase"] if "trained" in states else []
+    entries += ["faint: not used"] if "unused" in states else []
     key = [f'<font color="{GREY}">{line}</font>' for line in _in_rows(entries)]
     title = [f'<font point-size="{TITLE}"><b>{markup(line)}</b></font>' for line in wrapped(drawing.title, TITLE_WIDTH)]
     notes = [f'<font color="{GREY}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, NOTE_WIDTH)]
     return "<" + "<br/>".join([*title, f'<font point-size="{SMALL // 2}"> </font>', *key, *notes, " "]) + ">"
+
+
+def _framed(drawing: Drawing) -> str:
+    """The title and the notes of one drawing of a strip, each line from the left."""
+    notes = [f'<font point-size="{SMALL}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, TITLE_WIDTH)]
+    return "<" + "".join(f'{line}<br align="left"/>' for line in [f"<b>{markup(drawing.title)}</b>", *notes]) + ">"
 
 
 def _in_rows(entries: list[str]) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.drawing.build import draw
-from factorgraph.graph.drawing.dot import dot
+from factorgraph.graph.drawing.dot import dot, strip
 from factorgraph.graph.drawing.layout import Format, Rendered, render
 from factorgraph.graph.drawing.mermaid import mermaid
-from factorgraph.graph.drawing.picture import Drawing
+from factorgraph.graph.drawing.picture import Drawing, Strip
 from factorgraph.graph.model import Graph
 
 _LAID_OUT: dict[str, Format] = {"svg": "svg", "pdf": "pdf", "png": "png"}
@@ -18,7 +18,7 @@ _TEXTS = {"dot": dot, "gv": dot, "mermaid": mermaid, "mmd": mermaid}
 FORMATS = (*_LAID_OUT, *_TEXTS)
 
 
-def write(graph: Graph | Drawing, path: str | os.PathLike[str]) -> str:
+def write(graph: Graph | Drawing | Strip, path: str | os.PathLike[str]) -> str:
     """Write the picture; the ending of ``path`` names the format. The file is whole or not there.
 
     Returns who laid it out: *dot on the PATH*, *pygraphviz*, or *no layout needed* for DOT and Mermaid text.
@@ -36,20 +36,30 @@ def write(graph: Graph | Drawing, path: str | os.PathLike[str]) -> str:
     return picture.engine
 
 
-def rendered(graph: Graph | Drawing, form: str) -> Rendered:
-    """The picture in one of ``FORMATS``, and who laid it out."""
+def rendered(graph: Graph | Drawing | Strip, form: str) -> Rendered:
+    """The picture in one of ``FORMATS``, and who laid it out. Mermaid text has no strips: SpecError FG260."""
+    if isinstance(graph, Strip):
+        return _of_strip(graph, form)
     drawing = graph if isinstance(graph, Drawing) else draw(graph)
     if form in _TEXTS:
         return Rendered(_TEXTS[form](drawing).encode(), "no layout needed")
     return render(dot(drawing), _LAID_OUT[form])
 
 
-def png(graph: Graph | Drawing) -> bytes:
+def _of_strip(drawn: Strip, form: str) -> Rendered:
+    if _TEXTS.get(form) is mermaid:
+        allowed = ", ".join(f".{each}" for each in FORMATS if _TEXTS.get(each) is not mermaid)
+        raise SpecError(issue("FG260", "a strip of phases has no Mermaid text", allowed=allowed, fix="another ending"))
+    text = strip(drawn)
+    return Rendered(text.encode(), "no layout needed") if form in _TEXTS else render(text, _LAID_OUT[form])
+
+
+def png(graph: Graph | Drawing | Strip) -> bytes:
     """The picture as PNG."""
     return rendered(graph, "png").data
 
 
-def svg(graph: Graph | Drawing) -> str:
+def svg(graph: Graph | Drawing | Strip) -> str:
     """The picture as SVG text, without a header, to be put into a page."""
     text = rendered(graph, "svg").data.decode()
     return text[text.index("<svg") :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INK, GREY, OBSERVED, FRAME = "#1a1a1a", "#595959", "#cfcfcf", "#f2f2f2"
+FAINT, TRAINED = "#b8b8b8", "#8ed9bd"  # what a phase does not use, and what it trains
 
 
 @dataclass(frozen=True)

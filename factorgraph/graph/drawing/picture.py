@@ -10,6 +10,7 @@ from typing import Literal
 from factorgraph.graph.drawing.parts import levels
 
 Kind = Literal["observed", "latent", "noise", "derived", "function", "factor", "operator", "constant", "fragment"]
+State = Literal["", "trained", "unused"]  # in a phase: what it trains, what it does not touch; all else is used as it is
 VARIABLES = ("observed", "latent", "noise", "derived")
 
 
@@ -25,6 +26,7 @@ class Node:
     family: int | None = None
     of: str = ""
     part: str = ""
+    state: State = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Drawing:
     columns: tuple[tuple[str, ...], ...] = ()
     across: bool = True
     notes: tuple[str, ...] = ()  # sentences below the picture
+    prefix: str = ""  # of the names of its frames, where several drawings stand in one picture
 
     @cached_property
     def frames(self) -> tuple[str, ...]:
@@ -59,3 +62,11 @@ class Drawing:
     @cached_property
     def by_id(self) -> Mapping[str, Node]:
         return {each.id: each for each in self.nodes}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Several drawings in one picture, one below the other, each with its own ``prefix``: a graph in its phases."""
+
+    title: str
+    drawings: tuple[Drawing, ...]
