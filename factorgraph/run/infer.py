@@ -17,6 +17,7 @@ from factorgraph.graph.model import Constant, Graph, Id, Variable
 from factorgraph.inference.problem import SENTENCES
 from factorgraph.lazy import np, torch
 from factorgraph.run.files import atomic_write
+from factorgraph.run.labels import predict, predictable
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -29,8 +30,8 @@ ROWS_AT_ONCE = 1000
 def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterator[str]:
     """Infer for an input and write ``output``; yields what there is to say.
 
-    A file .npz holds everything: each variable, ``energy``, ``status``, ``steps`` and each factor's share; there is no energy
-    where every factor reads what the input lacks. A file .png is the
+    A file .npz holds everything: each variable, the numbers of labels that are predicted, ``energy``, ``status``, ``steps`` and
+    each factor's share; there is no energy where every factor reads what the input lacks. A file .png is the
     reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
     """
     given = read_input(source, run.preparation)
@@ -56,6 +57,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
         atomic_write(output / "summary.json", json.dumps(_summary(run, arrays, procedure), indent=1).encode())
     yield f"{given.rows} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
+    yield from _labels_in_words(arrays, given)
     yield from (f"note: {each}" for each in given.notes)
     yield str(output)
 
@@ -96,6 +98,9 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
         found = {f"variable/{key}": each for key, each in solution.variables.items() if key not in lacking}
         found |= {f"reconstruction/{name}": shown[key] for name, key in made.items()}
         found |= {f"share/{key}": each for key, each in shares.items()}
+        for label in (each for each in predictable(model.graph) if each.id not in solution.variables):
+            with torch.no_grad():
+                found[f"predicted/{label.id}"] = predict(model, label, solution.variables)
         if shares or not lacking:
             found["energy"] = torch.stack(list(shares.values())).sum(0) if lacking else solution.energy
         found |= {
@@ -123,6 +128,17 @@ def _save_only_picture(path: Path, pictures: Mapping[str, tuple[ndarray, ...]], 
     atomic_write(path, images.to_bytes(found[0]))
 
 
+def _labels_in_words(arrays: Mapping[str, ndarray], given: Input) -> Iterator[str]:
+    """What the labels that were not given are taken to be: of one sample, or how many of each."""
+    for name, found in _predicted(arrays).items():
+        counts = ", ".join(f"{int((found == each).sum())} x {each}" for each in np.unique(found))
+        yield f"{name}: {found[0]}" if given.rows == 1 else f"{name}: {counts}"
+
+
+def _predicted(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    return {key.removeprefix("predicted/"): each for key, each in arrays.items() if key.startswith("predicted/")}
+
+
 def _summary(run: Run, arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
     shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
     return {
@@ -131,6 +147,7 @@ def _summary(run: Run, arrays: Mapping[str, ndarray], procedure: str | None) -> 
         "energy": float(arrays["energy"].mean()) if "energy" in arrays else None,
         "shares": shares,
         "ends": _ends(arrays),
+        "labels": {name: each.tolist() for name, each in _predicted(arrays).items()},
     }
 
 

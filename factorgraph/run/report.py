@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS
 from factorgraph.metrics._base import active_units, squared_difference
 from factorgraph.run.counts import products
+from factorgraph.run.labels import Confusion, confusions
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured, Solved
@@ -49,6 +50,7 @@ class Report:
     procedures: tuple[Inferred, ...]
     compared: tuple[Compared, ...]
     weights: Mapping[str, float] = field(default_factory=dict)  # of factors whose weight was tuned: what it came to
+    labels: tuple[Confusion, ...] = ()  # of factors by which a label is predicted
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``; a figure that is no finite number is ``None``."""
@@ -59,6 +61,7 @@ class Report:
                 "procedures": {each.procedure: {**vars(each)} for each in self.procedures},
                 "compared": [{**vars(each)} for each in self.compared],
                 "weights": self.weights,
+                "labels": {each.factor: _labels(each) for each in self.labels},
             }
         )
         return figures
@@ -71,6 +74,9 @@ class Report:
             gap = f"{each.gap:.4g}, {each.relative_gap:.2%} of its energy; relative code error {each.code_error:.3g}"
             lines.append(f"amortization gap of {each.fast} to {each.search}: {gap}")
         lines += [f"weight of {key}, as it was tuned: {value:.4g}" for key, value in self.weights.items()]
+        for found in self.labels:
+            lines += ["", f"{found.label} by {found.factor}: {found.error:.2%} of {found.rows} samples wrong"]
+            lines += aligned(_table(found))
         return "\n".join(lines)
 
     def _rows(self) -> list[list[str]]:
@@ -97,7 +103,8 @@ def evaluate(on: Measured, procedure: str | None = None) -> Report:
     names: Sequence[str | None] = [procedure] if procedure is not None else list(on.procedures) or [None]
     solved = [on.solved(name) for name in names]
     weights = {key: float(on.model.program.weight(key, on.model.tensors())) for key in on.graph.tuned}
-    return Report(on.split, on.rows, tuple(_inferred(on, each) for each in solved), tuple(_compared(on, solved)), weights)
+    labels = tuple(confusions(on))
+    return Report(on.split, on.rows, tuple(_inferred(on, each) for each in solved), tuple(_compared(on, solved)), weights, labels)
 
 
 def _inferred(on: Measured, solved: Solved) -> Inferred:
@@ -130,6 +137,34 @@ def _compared(on: Measured, solved: Sequence[Solved]) -> list[Compared]:
             found.append(Compared(fast.procedure, search.procedure, gap, _ratio(gap, abs(least)), _ratio(difference, norm)))
             break
     return found
+
+
+def _labels(found: Confusion) -> dict[str, Any]:
+    classes = range(len(found.true))
+    return {
+        "label": found.label,
+        "rows": found.rows,
+        "error": found.error,
+        "classes": [
+            {"class": each, "rows": int(found.true[each]), "precision": found.precision(each), "recall": found.recall(each)}
+            for each in classes
+        ],
+        "confusion": found.counts.tolist(),
+    }
+
+
+def _table(found: Confusion) -> list[list[str]]:
+    """A line for each true class: what it was taken for, how much of it was found, how much that was taken for it is of it."""
+    classes = range(len(found.true))
+    head = ["class", *(f"as {each}" for each in classes), "recall", "precision"]
+    return [head] + [
+        [str(each), *(str(int(count)) for count in found.counts[each]), _rate(found.recall(each)), _rate(found.precision(each))]
+        for each in classes
+    ]
+
+
+def _rate(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.1%}"
 
 
 def _ratio(a: float, b: float) -> float:

@@ -11,7 +11,10 @@ import torch
 from factorgraph import compile as compiler
 from factorgraph.errors import RunError
 from factorgraph.registry import leaves
+from factorgraph.run.figures._confusion import confusion
+from factorgraph.run.labels import confusions, predict
 from factorgraph.run.measured import Measured
+from factorgraph.run.report import evaluate
 from factorgraph.spec.load import loads
 
 SPEC = """
@@ -106,3 +109,34 @@ def test_a_factor_without_a_label_is_refused(text):
     with pytest.raises(RunError, match="touches none") as caught:
         leaves("metrics")["error_rate"]().measure(measured(text), "reconstruction")
     assert caught.value.issues[0].code == "FG656"
+
+
+def test_confusions_recall_and_precision_are_those_of_another_library():
+    from sklearn.metrics import confusion_matrix, precision_score, recall_score
+
+    on = measured(SPEC, rows=200, lacking=30)
+    (found, other) = confusions(on)
+    assert (found.factor, found.label, other.factor, found.rows) == ("classification", "L", "nearness", 170)
+    energies, true = on.by_label("classification")
+    taken, true = energies.argmin(1).numpy(), true.numpy()
+    np.testing.assert_array_equal(found.counts.numpy(), confusion_matrix(true, taken, labels=range(3)))
+    assert found.error == pytest.approx(leaves("metrics")["error_rate"]().measure(on, "classification"))
+    for number in range(3):
+        assert found.recall(number) == pytest.approx(recall_score(true, taken, labels=[number], average=None)[0])
+        assert found.precision(number) == pytest.approx(precision_score(true, taken, labels=[number], average=None)[0])
+    report = evaluate(on)
+    table = report.text().splitlines()
+    begin = table.index(f"L by classification: {found.error:.2%} of 170 samples wrong")
+    assert table[begin + 1].split() == ["class", "as", "0", "as", "1", "as", "2", "recall", "precision"]
+    assert table[begin + 2].split()[1:4] == [str(each) for each in found.counts[0].tolist()]
+    assert report.as_dict()["labels"]["classification"]["classes"][1]["recall"] == found.recall(1)
+    assert confusion(on, "classification") is not None and confusion(on, "ridge") is None
+
+
+def test_a_label_that_is_not_given_is_predicted_by_the_factors_that_touch_it():
+    on = measured(SPEC)
+    label = on.graph.variables["L"]
+    known = on.model.infer(X=torch.from_numpy(on.given["X"])).variables
+    assert "L" not in known
+    best = np.argmin(np.stack([on.model.energy(**known, L=each.expand(40, 3)).detach().numpy() for each in torch.eye(3)], 1), 1)
+    np.testing.assert_array_equal(predict(on.model, label, known).numpy(), best)

@@ -10,6 +10,7 @@ from factorgraph.registry import leaves
 from factorgraph.run.figures._codes import code_histogram
 from factorgraph.run.figures._compared import compared
 from factorgraph.run.figures._components import component_functions, components
+from factorgraph.run.figures._confusion import confusion
 from factorgraph.run.figures._curves import curves
 from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._health import health
@@ -17,6 +18,7 @@ from factorgraph.run.figures._maps import feature_maps, has_maps
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
 from factorgraph.run.figures._style import png
 from factorgraph.run.figures._surface import energy_surface, plane_variable
+from factorgraph.run.labels import labelling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +37,9 @@ def first_figures(on: Measured) -> dict[str, Callable[[], Figure]]:
 def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callable[[], Figure | None]]:
     """All figures of a run by file name, each drawn when it is called; ``rows`` are those of metrics.jsonl.
 
-    Filters and reconstructions where the data are pictures, small matrices where they are not, codes where there are latents, the
-    energy surface where the data lie in a plane (what was learned is then drawn there), the curves of learning and its health.
+    Confusions where a label is predicted, filters and reconstructions where the data are pictures, small matrices where they are
+    not, codes where there are latents, the energy surface where the data lie in a plane (what was learned is then drawn there),
+    the curves of learning and its health.
     """
     found: dict[str, Callable[[], Figure | None]] = {}
     for name in on.pictured_functions():
@@ -44,6 +47,9 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     pair = compared_pictures(on)
     if pair is not None:
         found["reconstructions"] = partial(reconstructions, on, *pair)
+    factors = labelling(on.graph)
+    for factor in factors:
+        found["confusion" if len(factors) == 1 else f"confusion-{_plain(factor)}"] = partial(confusion, on, factor)
     plane = plane_variable(on)
     for name in component_functions(on) if plane is None else ():
         found[f"components-{name}"] = partial(components, on, name)
