@@ -73,7 +73,7 @@ class FakeModel:
         self.spec = spec
         kinds, factors = {"optimal": "argmin", "fast": "amortized"}, tuple(self.graph.factors)
         plans = [ProcedurePlan(name, name, {}, kind, ("Z",), factors, units) for name, kind in kinds.items()]
-        self.inferences = {each.id: SimpleNamespace(plan=each, method=SimpleNamespace()) for each in plans}
+        self.inferences = {each.id: SimpleNamespace(of_latents=True, plan=each, method=SimpleNamespace()) for each in plans}
 
     def _graph(self, spec, values, units, role):
         y = Variable("Y", "Y", {}, "observed", (values,), HERE)
@@ -160,7 +160,7 @@ class FakePlane:
         self.graph = Graph(spec, {each.id: each for each in (y, z, value)}, {"prototypes": function}, {"reconstruction": factor})
         self.spec = spec
         plan = ProcedurePlan("nearest", "nearest", {}, "argmin", ("Z",), ("reconstruction",), len(prototypes))
-        self.inferences = {"nearest": SimpleNamespace(plan=plan, method=SimpleNamespace())}
+        self.inferences = {"nearest": SimpleNamespace(of_latents=True, plan=plan, method=SimpleNamespace())}
 
     def parameters(self):
         return iter([self.prototypes])
