@@ -97,6 +97,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     ("lcod", "cheaper"),
     *(("drsae", name) for name in ("parts_first", "wait")),
     *(("boltzmann_machine", name) for name in ("flow", "ratios", "pseudo")),
+    ("rbm_noise_contrastive", "constant"),
     *(("factor_analysis", "normalised"), ("toy/gmm", "normalised"), ("toy/likelihood", "grid")),
 }
 
