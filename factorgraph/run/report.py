@@ -126,11 +126,12 @@ def _inferred(on: Measured, solved: Solved) -> Inferred:
 
 
 def _compared(on: Measured, solved: Sequence[Solved]) -> list[Compared]:
-    """Each amortized or unrolled procedure with the first search that shares a latent with it."""
+    """Each amortized or unrolled procedure with the first search that infers a latent that it infers, too."""
     found = []
+    own = {each.procedure: set(on.model.inferences[each.procedure].plan.block) for each in solved if each.procedure}
     searches = [each for each in solved if on.method(each.procedure) == "argmin"]
     for fast in (each for each in solved if on.method(each.procedure) in ("amortized", "unrolled")):
-        for search in (each for each in searches if set(each.latents) & set(fast.latents)):
+        for search in (each for each in searches if own[each.procedure] & own[fast.procedure]):
             difference, norm = squared_difference(fast, search)
             reached, least = (float(on.energies_for(search.procedure, each).double().mean()) for each in (fast, search))
             gap = reached - least

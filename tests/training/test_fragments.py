@@ -33,6 +33,7 @@ factors:
   sparsity:       {type: l1, of: Z, weight: 0.1}
 inference:
   optimal: {method: argmin, of: Z, start: predicted, steps: 10}
+  fast:    {method: amortized, of: Z, by: predicted}
 """
 THREE = """
 factorgraph: 1
@@ -69,6 +70,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_three_layers_from_one_file_train_one_after_the_other_and_go_on_without_the_files(home: Path, tmp_path: Path) -> None:
     whole = train(home / "three.yaml", home / "whole")
     assert {each.name: each.verdict for each in whole.evaluate().verdicts} == {"first": "holds", "second": "holds"}
+    pairs = [(each.fast, each.search) for each in whole.evaluate().report.compared]
+    assert pairs == [(f"{name}.fast", f"{name}.optimal") for name in ("first", "second", "third")]
     shown = Contents(whole)
     told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
     begins = [shown.spec_lines[int(told[name]) - 1].strip()[:6] for name in ("first", "third", "X")]
