@@ -104,7 +104,7 @@ def every_direction(data: Points) -> dict[str, Tensor]:
     """Each unit of all variables together in its turn: (units * batch, *shape) each."""
     sizes = [each[0].numel() for each in data.values()]
     like = next(iter(data.values()))
-    parts = torch.eye(sum(sizes), dtype=like.dtype, device=like.device).split(sizes, 1)
+    parts = torch.split(torch.eye(sum(sizes), dtype=like.dtype, device=like.device), sizes, 1)
     return {
         key: part[:, None].expand(-1, len(each), -1).reshape(-1, *each.shape[1:])
         for part, (key, each) in zip(parts, data.items(), strict=True)

@@ -143,7 +143,7 @@ class Batch:
             return self.at(others).free_energy()
         several = len(next(iter(others.values()))) // self.size
         rows = max(1, several * AT_ONCE // numbers) * self.size
-        pieces = zip(*(each.split(rows) for each in others.values()), strict=True)
+        pieces = zip(*(torch.split(each, rows) for each in others.values()), strict=True)
         found = (self.at(dict(zip(others, each, strict=True))) for each in pieces)
         return torch.cat([checkpoint(_again, each, use_reentrant=False, preserve_rng_state=False) for each in found])
 
