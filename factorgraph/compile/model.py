@@ -268,7 +268,7 @@ class Model(nn.Module):
         other.inferences = {**self.inferences, **called}
         return other
 
-    def sequence(self, procedure: str | None, given: Mapping[Id, Tensor]) -> tuple[str, ...]:
+    def sequence(self, procedure: str | None, given: Collection[Id]) -> tuple[str, ...]:
         """The procedures that fill in every latent variable that is not given: the named one, and the first for each other."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
         chosen = [] if procedure is None else standing_for(procedure, self.inferences)

@@ -12,7 +12,8 @@ from factorgraph.structure import Metric
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from factorgraph.run.measured import Measured, Solved
+    from factorgraph.run.measured import Measured
+    from factorgraph.run.solved import Solved
 
 # "units" is another metric that gives one figure a unit; "identity" is that word
 Kind = Literal["procedure", "factor", "function", "value", "number", "field", "units", "identity", "phase"]

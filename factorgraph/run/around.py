@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from factorgraph.compile.model import Model
     from factorgraph.data.chain import Chain
     from factorgraph.graph.model import Graph, Variable
-    from factorgraph.run.measured import Solved
+    from factorgraph.run.solved import Solved
 
 BACKGROUND_ROWS = 4000  # the standard error of an AUC of 0.9 is then below 0.01
 OFF = 0.15  # how far points are moved off the data

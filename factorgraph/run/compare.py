@@ -25,7 +25,7 @@ from factorgraph.spec.references import standing_for
 if TYPE_CHECKING:
     from factorgraph.compile.plan import Plan
     from factorgraph.graph.model import Graph
-    from factorgraph.run.measured import Solved
+    from factorgraph.run.solved import Solved
     from factorgraph.spec.schema import Spec
 
 ROWS = 1000  # held-out samples at most: a mean's standard error is then a thirtieth of their spread

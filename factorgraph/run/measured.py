@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,11 @@ from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 from factorgraph.run.around import Around
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
+from factorgraph.run.denoised import denoised
 from factorgraph.run.labels import energies_by_label
-from factorgraph.run.matrices import procedure_matrices
+from factorgraph.run.layers import below, drawn_on
+from factorgraph.run.matrices import joined, matrices, units_of
+from factorgraph.run.solved import Solved
 from factorgraph.run.sourced import from_source
 from factorgraph.spec.references import standing_for
 
@@ -34,19 +37,6 @@ if TYPE_CHECKING:
 TIMED_ROWS = 100  # a batch as learning uses them
 
 
-@dataclass(frozen=True)
-class Solved:
-    """What a procedure inferred for every row of a split. Tensors lie on the CPU, rows first."""
-
-    procedure: str
-    variables: Mapping[str, Tensor]  # by value id: (rows, *shape)
-    latents: tuple[str, ...]  # the ids of those that are latent
-    energy: Tensor  # (rows,)
-    shares: Mapping[str, Tensor]  # weighted, by factor id: (rows,); they add up to the energy
-    status: Tensor  # (rows,), of factorgraph.inference.problem
-    steps: Tensor  # (rows,)
-
-
 class Measured(Around):
     """A model, and one split of its data.
 
@@ -60,7 +50,7 @@ class Measured(Around):
             raise RunError(issue("FG633", f"there is no split called {split!r}", allowed="train, test"))
         self.model, self.dataset, self.split = model, dataset, split
         self.only, self.without = tuple(only), tuple(without)
-        self._solved: dict[str, Solved] = {}
+        self._solved: dict[tuple[object, ...], Solved] = {}
         self._background: dict[str, Solved] = {}
         if not self.rows:
             raise RunError(issue("FG633", f"the split {split!r} has no rows, nothing can be measured on it", ("data", "test")))
@@ -116,10 +106,26 @@ class Measured(Around):
 
     def solved(self, procedure: str | None) -> Solved:
         """What a procedure (the first, if ``None``) infers for the split. Inferred once, then kept."""
-        name = self._name(procedure)
-        if name not in self._solved:
-            self._solved[name] = self._rated(self.inferred(name, self.given))
-        return self._solved[name]
+        return self.kept(self._name(procedure), self.given)
+
+    def kept(self, name: str, given: Mapping[str, np.ndarray], *about: object) -> Solved:
+        """What a procedure infers for the split as it is, or changed in a way that ``about`` tells apart. Inferred once.
+
+        Slots that wait for each other run together, whichever of them is asked for.
+        """
+        key = (self.model.sequence(name or None, given), *about)
+        if key not in self._solved:
+            self._solved[key] = self._rated(self.inferred(name, given))
+        return replace(self._solved[key], procedure=name, latents=self._latents(name))
+
+    def _latents(self, procedure: str) -> tuple[str, ...]:
+        every = [each.id for each in self.graph.of_kind("latent")]
+        own = {key for each in self.plans(procedure) for key in each.block} if procedure else {*every}
+        return tuple(key for key in every if key in own)
+
+    def denoised(self, procedure: str, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean values, noisy ones and what a procedure restores of these, (rows, values) each."""
+        return denoised(self, procedure, sigma)
 
     def seconds(self, procedure: str) -> float:
         """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""
@@ -168,11 +174,10 @@ class Measured(Around):
         with torch.no_grad():
             solution = self.model.predict(procedure=procedure or None, **self._tensors(batch))
         known = self.graph.variables
-        variables = {key: each.detach().cpu() for key, each in solution.variables.items() if key in known}
         return Solved(
             procedure,
-            variables,
-            tuple(key for key in variables if known[key].kind == "latent"),
+            {key: each.detach().cpu() for key, each in solution.variables.items() if key in known},
+            self._latents(procedure),
             solution.energy.detach().cpu(),
             {key: each.detach().cpu() for key, each in solution.shares.items()},
             solution.status.cpu(),
@@ -280,15 +285,30 @@ class Measured(Around):
 
         Of a convolution what each map draws at a place, which is its kernel turned by half a turn, or looks for.
         """
-        return torch.cat([_units(matrix, self.writes(node)) for node, matrix in self._matrices(function)])
+        return joined(function, [units_of(matrix, self.writes(node)).flatten(1) for node, matrix in self._matrices(function)])
 
     def filters(self, function: str) -> Tensor:
-        """The units of a function as pictures, in the space of the prepared data: (units, [channels,] height, width)."""
-        units = self.units(function)
-        shape = self.picture_shape(function)
-        if shape is None:
-            text = f"the units of function {function!r} are no pictures: no observed picture has {units.shape[1]} values"
+        """The units of a function as pictures, in the space of the prepared data: (units, [channels,] height, width).
+
+        What a function writes into a variable that others draw from is shown as they draw it.
+        """
+        found = [pictures for node, matrix in self._matrices(function) if (pictures := self._pictures(node, matrix)) is not None]
+        if not found:
+            values = self.units(function).shape[1]
+            text = f"the units of function {function!r} are no pictures: no observed picture has {values} values"
             raise RunError(issue("FG632", text, fix="ask for a function that reads or writes a variable bound to images"))
+        return joined(function, found)
+
+    def _pictures(self, node: FunctionNode, matrix: Tensor) -> Tensor | None:
+        units, way = units_of(matrix, self.writes(node)), below(self.graph, node)
+        for each in way:
+            units = drawn_on(units, units_of(self._matrices(each.id)[0][1], writes=True))
+        last = way[-1] if way else node
+        shape = self._shape_of_size(math.prod(last.result if self.writes(last) else last.given))
+        if shape is None:
+            return None
+        if units.dim() == 4:
+            return units if units.shape[1] > 1 else units[:, 0]
         return units.reshape(len(units), *shape)
 
     def pixels(self, function: str) -> Tensor:
@@ -305,26 +325,25 @@ class Measured(Around):
 
     def writes(self, node: FunctionNode) -> bool:
         """Whether a function's units write (a decoder's columns) or read (an encoder's rows)."""
-        if node.role:
-            return node.role == "decoder"
+        if node.role or below(self.graph, node):
+            return node.role != "encoder"
         return self._shape_of_size(math.prod(node.result)) is not None and self._shape_of_size(math.prod(node.given)) is None
 
     def picture_shape(self, function: str) -> Shape | None:
-        """The shape of the pictures that a function's units are, or ``None``."""
-        node, matrix = self._matrices(function)[0]
-        shape = self._shape_of_size(math.prod(node.result if self.writes(node) else node.given))
-        if shape is None or not self.convolves(function):
-            return shape
-        maps = matrix.shape[0] if self.writes(node) else matrix.shape[1]
-        return (maps, *matrix.shape[2:]) if maps > 1 else tuple(matrix.shape[2:])
+        """The shape of the pictures that a function's units are, or ``None``: those of a slot may be of another size."""
+        found = [self._pictures(node, matrix) for node, matrix in self._matrices(function)]
+        shapes = {None if each is None else tuple(each.shape[1:]) for each in found}
+        return shapes.pop() if len(shapes) == 1 else None
 
     def convolves(self, function: str) -> bool:
         """Whether the units of a function are kernels, each of which a whole map of units uses."""
-        return self._matrices(function)[0][1].dim() == 4
+        return self.matrix(function).dim() == 4
 
     def pictured_functions(self) -> tuple[str, ...]:
-        """The functions with a matrix whose units are pictures, in the order of the spec."""
-        names = dict.fromkeys(node.spelled for node in self.graph.functions.values() if "matrix" in node.parameters)
+        """The functions with a matrix whose units are pictures, in the order of the spec; by slot where slots differ in size."""
+        nodes = [each for each in self.graph.functions.values() if "matrix" in each.parameters]
+        several = {name for name in {each.spelled for each in nodes} if len({m.shape[1:] for _, m in self._matrices(name)}) > 1}
+        names = dict.fromkeys(each.id if each.spelled in several else each.spelled for each in nodes)
         return tuple(name for name in names if self.picture_shape(name) is not None)
 
     def picture_shape_of(self, variable: Variable) -> Shape | None:
@@ -356,17 +375,7 @@ class Measured(Around):
         return as_tensor(show(flat.numpy()))
 
     def _matrices(self, function: str) -> list[tuple[FunctionNode, Tensor]]:
-        named = dict(self.model.named_parameters())
-        found = []
-        for node in self.graph.functions.values():
-            key = f"functions.{node.id.replace('[', '.').replace(']', '')}.matrix"
-            if function in (node.spelled, node.id) and key in named:
-                found.append((node, named[key].detach().cpu()))
-        found = found or procedure_matrices(self.model, function)
-        if not found:
-            having = sorted({each.spelled for each in self.graph.functions.values() if "matrix" in each.parameters})
-            raise RunError(issue("FG632", f"function {function!r} has no matrix", allowed=", ".join(having)))
-        return found
+        return matrices(self.model, self.graph, function)
 
     # --- the source -----------------------------------------------------------------------------------------------------------
 
@@ -378,8 +387,3 @@ class Measured(Around):
     def truth(self) -> Tensor:
         """The true atoms of generated data: (atoms, values)."""
         return as_tensor(from_source(self.graph, "truth", self.graph.spec.seed)).T
-
-
-def _units(matrix: Tensor, writes: bool) -> Tensor:
-    """The columns, (inputs, values), of a matrix, or its rows. A cross-correlation draws its kernels turned by half a turn."""
-    return matrix.movedim(1, 0).flip(list(range(2, matrix.dim()))).flatten(1) if writes else matrix.flatten(1)

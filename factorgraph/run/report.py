@@ -13,7 +13,8 @@ from factorgraph.run.counts import products
 from factorgraph.run.labels import Confusion, confusions
 
 if TYPE_CHECKING:
-    from factorgraph.run.measured import Measured, Solved
+    from factorgraph.run.measured import Measured
+    from factorgraph.run.solved import Solved
 
 
 @dataclass(frozen=True)

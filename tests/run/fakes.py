@@ -138,6 +138,9 @@ class FakeModel:
 
     predict = infer  # nothing is given in training only
 
+    def sequence(self, procedure, given):
+        return (procedure or "optimal",)
+
     def evaluate(self, wanted, **known):
         found = {"decoder(Z)": known["Z"] @ self.decoder.T, "encoder(Y)": self.code(known["Y"]), **known}
         return {key: found[key] for key in wanted}
@@ -176,6 +179,9 @@ class FakePlane:
         return FakeSolution(variables={"Y": Y, "Z": z}, energy=energy, shares={"reconstruction": energy}, status=none, steps=none)
 
     predict = infer
+
+    def sequence(self, procedure, given):
+        return ("nearest",)
 
     def evaluate(self, wanted, *, Z, **known):
         found = {"prototypes(Z)": Z @ self.prototypes, "Z": Z, **known}

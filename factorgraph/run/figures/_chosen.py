@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def first_figures(on: Measured) -> dict[str, Callable[[], Figure]]:
     """What can be drawn before anything is inferred: a filter mosaic of each function whose units are pictures, by file name."""
-    return {f"filters-{name}": partial(filter_mosaic, on, name, used=False) for name in on.pictured_functions()}
+    return {f"filters-{_plain(name)}": partial(filter_mosaic, on, name, used=False) for name in on.pictured_functions()}
 
 
 def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callable[[], Figure | None]]:
@@ -43,7 +43,7 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     """
     found: dict[str, Callable[[], Figure | None]] = {}
     for name in on.pictured_functions():
-        found[f"filters-{name}"] = partial(filter_mosaic, on, name)
+        found[f"filters-{_plain(name)}"] = partial(filter_mosaic, on, name)
     pair = compared_pictures(on)
     if pair is not None:
         found["reconstructions"] = partial(reconstructions, on, *pair)
@@ -52,7 +52,7 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
         found["confusion" if len(factors) == 1 else f"confusion-{_plain(factor)}"] = partial(confusion, on, factor)
     plane = plane_variable(on)
     for name in component_functions(on) if plane is None else ():
-        found[f"components-{name}"] = partial(components, on, name)
+        found[f"components-{_plain(name)}"] = partial(components, on, name)
     rows = list(rows)
     found["curves"] = partial(curves, rows, _of_another_energy(on))
     if sum("health" in row for row in rows) > 1:

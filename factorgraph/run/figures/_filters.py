@@ -101,7 +101,7 @@ def _with_channels_last(pictures: np.ndarray) -> np.ndarray:
 def _usage(on: Measured, function: str, units: int) -> Tensor | None:
     """The mean magnitude of each unit, or map, of the latent on the function's other side: (units,); ``None``: none fits."""
     solved = on.solved(None)
-    for key in solved.latents:
+    for key in (each.id for each in on.graph.of_kind("latent")):
         code = solved.variables[key]
         code = code.flatten(2).transpose(1, 2).flatten(0, 1) if on.convolves(function) and code.dim() == 4 else code.flatten(1)
         if code.shape[1] == units and _touches(on, function, key):
@@ -111,7 +111,7 @@ def _usage(on: Measured, function: str, units: int) -> Tensor | None:
 
 def _touches(on: Measured, function: str, latent: str) -> bool:
     """Whether the function is applied to the latent, or one of its values is compared with it."""
-    ids = {node.id for node in on.graph.functions.values() if node.spelled == function}
+    ids = {node.id for node in on.graph.functions.values() if function in (node.spelled, node.id)}
     values = [key for key, each in on.graph.values.items() if getattr(each, "function", None) in ids]
     if any(on.graph.depends(key, frozenset({latent})) for key in values):
         return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np
-from factorgraph.run.figures._pairs import Pair
 from factorgraph.run.figures._style import INK, LETTERS, fitted, new_figure, picture_axes, title
+from factorgraph.run.pairs import Pair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np, torch
-from factorgraph.run.figures._pairs import Pair, compared_pair, is_reconstruction
 from factorgraph.run.figures._style import INK, LETTERS, fitted, new_figure, picture_axes, title
+from factorgraph.run.pairs import Pair, compared_pair, is_reconstruction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

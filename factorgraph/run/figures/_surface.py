@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np, torch
-from factorgraph.run.figures._pairs import compared_pair, is_reconstruction, sources
 from factorgraph.run.figures._style import COLOURS, FAINT, INK, LETTERS, fitted, new_figure, plain, title
+from factorgraph.run.pairs import compared_pair, is_reconstruction, sources
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

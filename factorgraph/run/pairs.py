@@ -1,11 +1,12 @@
-"""What a factor compares an observed variable with."""
+"""What a factor compares a variable with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.model import Application, Constant, Graph, Variable
+from factorgraph.compile.dependence import origin
+from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Variable
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured
@@ -19,19 +20,25 @@ def compared_pair(on: Measured, fits: Callable[[Variable], bool]) -> Pair | None
     Where both are seen through one function, as through a crop, it is what is behind it.
     """
     for factor in on.graph.factors.values():
-        if len(factor.arguments) != 2:
-            continue
-        pair = _uncovered(on.graph, *factor.arguments)
-        for observed, made in (pair, pair[::-1]):
-            one, other = on.graph.values[observed], on.graph.values[made]
-            seen = isinstance(one, Variable) and one.kind == "observed" and fits(one)
+        for seen in compared(factor):
+            named, made = alike(on.graph, *seen)
+            one, other = on.graph.values[origin(on.graph, named)], on.graph.values[made]
+            observed = isinstance(one, Variable) and one.kind == "observed" and fits(one)
             computed = not isinstance(other, Constant) and not (isinstance(other, Variable) and other.kind != "derived")
-            if seen and computed and not on.graph.depends(observed, frozenset({made})):
-                return observed, made
+            if observed and computed and not on.graph.depends(named, frozenset({made})):
+                return one.id, made
     return None
 
 
-def _uncovered(graph: Graph, one: str, other: str) -> Pair:
+def compared(factor: FactorNode) -> list[Pair]:
+    """The two values that a factor compares, either way round; none where it compares nothing."""
+    if len(factor.arguments) != 2:
+        return []
+    one, other = factor.arguments
+    return [(one, other), (other, one)]
+
+
+def alike(graph: Graph, one: str, other: str) -> Pair:
     """Two values without the functions that are applied to both alike."""
     a, b = graph.values[one], graph.values[other]
     while isinstance(a, Application) and isinstance(b, Application) and (a.function, a.method) == (b.function, b.method):
