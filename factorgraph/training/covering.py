@@ -1,4 +1,4 @@
-"""Whether noise comes wherever data are: known once they are read."""
+"""Whether the values of data are what losses take them for: known once they are read."""
 
 from __future__ import annotations
 
@@ -29,3 +29,14 @@ def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator
                     what = f"{outside:.3g} of the rows of {target} are not between {low:g} and {high:g}, where {name} is"
                     fix = f"variables.{name}.distribution: {{type: uniform, low: {rows.min():.3g}, high: {rows.max():.3g}}}"
                     yield issue("FGW267", f"{what}: they teach nothing", (*each.path, "noise"), fix=fix)
+
+
+def no_bits(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
+    """FG562 at losses that flip units of which some values of the data are neither 0 nor 1."""
+    for each in shaped(graph, {}, plan.phases):
+        flipped = {one.name for one in each.observed if one.domain == "binary"} if "flips" in each.loss.needs() else set[str]()
+        for name in sorted(flipped & data.keys()):
+            grey = float(((data[name] != 0) & (data[name] != 1)).mean())
+            if grey:
+                what = f"{each.loss.type} flips the units of {name} between 0 and 1, and {grey:.3g} of its values are neither"
+                yield issue("FG562", what, ("variables", name), fix="prepare: [binarise]")

@@ -55,6 +55,11 @@ class View:
         """Factors that compare a latent variable with what is predicted of it."""
         return predictions(self.graph)
 
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Addresses of the numbers that losses learn themselves."""
+        return numbers_owned(self.model.graph)
+
     def observed(self, domain: str, factors: tuple[str, ...], procedures: tuple[str, ...]) -> tuple[Id, ...]:
         """The observed variables of a domain on which the energy of some factors depends, as procedures infer the others."""
         asked = (domain, factors, procedures)
@@ -320,7 +325,7 @@ def _weights(batch: Batch) -> list[Tensor]:
     """The weights that are tuned, as they are, a phase may put a number in their place; and the numbers that losses learn."""
     view, tensors = batch.view, batch.view.model.tensors()
     weights = [batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned]
-    return weights + [tensors[owner_of(each)][each.rsplit(".", 1)[1]] for each in numbers_owned(view.model.graph)]
+    return weights + [tensors[owner_of(each)][each.rsplit(".", 1)[1]] for each in view.numbers]
 
 
 def _searched(batch: Batch) -> tuple[Tensor, Tensor]:

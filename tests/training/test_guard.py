@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from factorgraph import compile as compiler
-from factorgraph.errors import RunError
+from factorgraph.errors import DataError, RunError
 from factorgraph.spec.load import loads
 from factorgraph.training.guard import RUNAWAY, Guard
 from factorgraph.training.session import train
@@ -62,3 +62,11 @@ def test_flips_of_bits_are_learned_from_and_logged(tmp_path: Path) -> None:
         run = train(loads(TEXT.replace("LOSS", loss), str(tmp_path / "spec.yaml")), tmp_path / loss)
         losses = [row["loss"] for row in run.metrics if row["split"] == "train"]
         assert losses[-1] < 0.8 * losses[0]
+
+
+def test_bits_that_are_none_are_refused(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 2, (60, 16)).astype(np.float32)
+    grey[0, 3] = 0.37
+    np.savez(tmp_path / "rows.npz", bits=grey)
+    with pytest.raises(DataError, match=r"FG562: ratio_matching flips the units of Y .* and 0\.00125 of its values"):
+        train(loads(TEXT.replace("LOSS", "ratio_matching"), str(tmp_path / "spec.yaml")), tmp_path / "run")
