@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 from factorgraph.compile.noise import distribution
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.shaping import shaped
-from factorgraph.errors import Issue, issue
+from factorgraph.errors import DataError, Issue, issue
 from factorgraph.graph.model import Graph
 
 if TYPE_CHECKING:
     from numpy import ndarray
+
+
+def check_values(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
+    """Warnings of :func:`uncovered`. Raises DataError FG562."""
+    if grey := list(no_bits(graph, plan, data)):
+        raise DataError(graph.spec.document.located(grey))
+    yield from uncovered(graph, plan, data)
 
 
 def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:

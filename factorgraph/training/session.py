@@ -28,7 +28,7 @@ from factorgraph.run.signals import StopRequest
 from factorgraph.spec.fragments import files
 from factorgraph.spec.load import load
 from factorgraph.spec.schema import Spec
-from factorgraph.training.covering import no_bits, uncovered
+from factorgraph.training.covering import check_values
 from factorgraph.training.loop import Options, Progress, Trainer
 from factorgraph.training.memory import check_memory
 
@@ -87,9 +87,7 @@ def train(
     if not dataset.rows("test"):
         raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
     compiler.check_rows(spec, graph, plan, dataset.lacked)
-    if grey := list(no_bits(graph, plan, dataset.train)):
-        raise DataError(spec.document.located(grey))
-    for warning in uncovered(graph, plan, dataset.train):
+    for warning in check_values(graph, plan, dataset.train):
         say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
     check_memory(graph, plan, dataset.rows())
     model = compiler.build(spec, plan, dataset.known()).to(chosen)
