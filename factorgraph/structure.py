@@ -167,6 +167,10 @@ class Function(Leaf, ABC):
         """Whether a constraint keeps what it learns from growing or shrinking without end."""
         return False
 
+    def is_limited(self) -> bool:
+        """Whether every unit of every result lies between two numbers that no parameter moves."""
+        return False
+
     def spoils(self) -> bool:
         """Whether, while learning, it adds noise to what it passes on."""
         return False

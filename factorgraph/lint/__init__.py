@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue
 from factorgraph.graph.model import Graph
-from factorgraph.lint import corners, encoder_only, scale, silent, turns, volume
+from factorgraph.lint import corners, encoder_only, evaded, limited, scale, silent, turns, volume
 from factorgraph.lint.explained import explained
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import Strategy, strategies
@@ -19,7 +19,8 @@ from factorgraph.lint.strategies import Strategy, strategies
 __all__ = ["Strategy", "explained", "lint", "strategies_of"]
 
 Rule = Callable[[Reading], Iterator[Issue]]
-RULES: tuple[Rule, ...] = (scale.check, volume.check, encoder_only.check, silent.check, turns.check, corners.check)
+READ = (scale, volume, encoder_only, silent, turns, corners, evaded, limited)
+RULES: tuple[Rule, ...] = tuple(each.check for each in READ)
 
 
 def lint(graph: Graph, plan: Plan) -> tuple[Issue, ...]:

@@ -128,6 +128,15 @@ def test_results_lie_where_a_function_says(function):
 
 
 @each
+def test_results_that_are_limited_stay_where_they_are_however_large_what_is_mapped(function):
+    far, farther = (apply(function, scale * data(), parameters(function)).abs().amax() for scale in (1e3, 1e6))
+    if function.is_limited():
+        assert far <= 2 and farther <= 2
+    elif issubclass(type(function), Affine):
+        assert farther > 100 * far
+
+
+@each
 def test_the_shapes_of_input_and_result_agree(function):
     implied = function.input_shape(result(function))
     assert implied is None or implied == GIVEN

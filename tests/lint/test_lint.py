@@ -57,6 +57,41 @@ learning: {fit: {loss: energy}}
 data: {source: arrays, file: rows.npy, bind: {Y: array}}
 """
 
+STILL = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [6]}
+  H: encoder(Y)
+functions:
+  encoder: {type: linear, units: 9, activation: sigmoid}
+  decoder: linear
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(H)]}
+learning: {fit: {loss: {push_down: energy, flatten: {type: contraction, of: H, weight: 0.3}}}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
+BAND = """
+factorgraph: 1
+variables:
+  Y:    {kind: observed, shape: [6]}
+  X:    {kind: observed, shape: [6]}
+  N:    {kind: noise, shape: [6]}
+  band: Y - X
+  fake: {is: "generator(N, X)", stands_for: band}
+functions:
+  generator: {type: network, layers: 9fc-6fc, last: tanh}
+  critic:    {type: network, layers: 9fc-fc}
+factors:
+  realism: {type: value, of: critic(X + band)}
+learning:
+  game:
+    players:
+      critic:    {loss: {type: adversarial, fake: fake}}
+      generator: {loss: {type: fool, fake: fake}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
 RECONSTRUCTION = {"type": "squared_distance", "between": ["Y", "decoder(Z)"]}
 SPARSE = {"factors": {"reconstruction": RECONSTRUCTION, "sparsity": {"type": "l1", "of": "Z"}}}
 SQUARE = {"type": "squared_distance", "between": ["Z", 0]}
@@ -64,7 +99,7 @@ FREE = {"type": "linear", "bias": False}
 
 
 def named(name: str) -> Spec:
-    texts = {"filters": FILTERS, "copy": COPY, "search": SEARCH}
+    texts = {"still": STILL, "band": BAND, "filters": FILTERS, "copy": COPY, "search": SEARCH}
     return loads(texts[name]) if name in texts else load(name)
 
 
@@ -98,6 +133,9 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("copy", {}, "FGW263", SPARSE),
     ("copy", {}, "FGW263", {"functions.encoder.layers": "9fc-3fc"}),
     ("filters", {}, "FGW264", {"functions.filters.unit_norm": "rows"}),
+    ("still", {}, "FGW270", {"functions.decoder.max_column_norm": 1}),
+    ("still", {}, "FGW270", {"factors.reconstruction.between": ["Y", "encoder.transpose(H)"]}),
+    ("band", {}, "FGW271", {"functions.generator.last": "identity"}),
     ("psd", {"factors.prediction.weight": 0, "learning.warm": {"loss": "energy"}}, "FGW265", {"factors.prediction.weight": 1}),
 ]
 

@@ -34,5 +34,8 @@ class DoubleTanh(LearnsByUnit, Cornerless):
     def parameters(self, given: Shape, result: Shape) -> dict[str, Parameter]:
         return {"place": Parameter(self.learned_shape(result), "constant", START)}
 
+    def is_limited(self) -> bool:
+        return True
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.tanh(x + parameters["place"]) + torch.tanh(x - parameters["place"])

@@ -206,6 +206,10 @@ class Network(Function, Cornerless):
         applied = (each.activation for each in self._chain if each.activation)
         return all(_function(name).keeps(Cornerless) for name in applied) and all(each.layer.kind != "p" for each in self._chain)
 
+    def is_limited(self) -> bool:
+        last = self._chain[-1].activation
+        return bool(last) and _function(last).is_limited()
+
     def domain(self) -> str:
         last = self._chain[-1].activation
         return _function(last).domain() if last else "real"

@@ -23,6 +23,9 @@ class SaturatedLinear(UnitByUnit, Saturating):
 
     type: Literal["saturated_linear"] = "saturated_linear"
 
+    def is_limited(self) -> bool:
+        return True
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x.clamp(-1, 1)
 

@@ -24,5 +24,8 @@ class Sigmoid(UnitByUnit, Cornerless):
 
     type: Literal["sigmoid"] = "sigmoid"
 
+    def is_limited(self) -> bool:
+        return True
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.sigmoid(x)

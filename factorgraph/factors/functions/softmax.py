@@ -27,5 +27,8 @@ class Softmax(SameShape, Cornerless):
     def domain(self) -> str:
         return "simplex"
 
+    def is_limited(self) -> bool:
+        return True
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.softmax(x.flatten(1), 1).reshape(x.shape)

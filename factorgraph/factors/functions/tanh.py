@@ -24,5 +24,8 @@ class Tanh(UnitByUnit, Cornerless):
 
     type: Literal["tanh"] = "tanh"
 
+    def is_limited(self) -> bool:
+        return True
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.tanh(x)
