@@ -95,6 +95,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     *(("sparse_coding", name) for name in ("alive", "control")),
     *(("lista", name) for name in ("deeper", "order_1")),
     ("lcod", "cheaper"),
+    ("convolutional_psd", "one"),
     *(("drsae", name) for name in ("parts_first", "wait")),
     *(("boltzmann_machine", name) for name in ("flow", "ratios", "pseudo")),
     ("rbm_noise_contrastive", "constant"),
