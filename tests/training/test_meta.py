@@ -27,8 +27,11 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
     model: Model = compiler.build(spec).to("meta")
     rows = 3
     values = {name: torch.empty(rows, *shape, device="meta") for name, shape in model.graph.sample_shapes.items()}
-    for name in (name for name, each in model.inferences.items() if each.of_latents):
-        assert model.infer(procedure=name, **values).energy.shape == (rows,)
+    for name, each in model.inferences.items():
+        if each.of_latents:
+            assert model.infer(procedure=name, **values).energy.shape == (rows,)
+        else:
+            assert model.summed(name).free.shape == (1,)
     given = model.with_noise(model.assign(values))
     for stretch in stretches(model, rows=100):
         stretch.begin()
