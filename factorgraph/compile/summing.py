@@ -107,6 +107,9 @@ def _no_gaussian(graph: Graph, part: list[Variable]) -> str:
     for term in terms:
         if not (term.part == "smooth" and term.quadratic and term.convex):
             return f"{term.factor} is {term.promise}" + (" and not convex" if term.quadratic else "")
+    known = dependences(graph, frozenset(each.id for each in part))
+    if all(linear(graph.factors[term.factor], known, graph) for term in terms):
+        return "nothing keeps it from running away"
     return _solver("exact").too_large(structure_of(terms, tuple(part), _units(part)))
 
 

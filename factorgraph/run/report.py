@@ -84,7 +84,8 @@ class Report:
         every = self.procedures
         rows = [["energy", *(f"{each.energy:.4g}" for each in every)]]
         for factor in dict.fromkeys(name for each in every for name in each.shares):
-            rows.append([f"  {factor}", *(f"{each.shares.get(factor, math.nan):.4g}" for each in every)])
+            told = (f"{each.shares[factor]:.4g}" if factor in each.shares else "" for each in every)
+            rows.append([f"  {factor}", *told])
         for latent in dict.fromkeys(name for each in every for name in each.active):
             rows.append([f"active units of {latent}", *(_percent(each.active.get(latent)) for each in every)])
         if any(each.steps for each in every):

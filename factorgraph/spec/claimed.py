@@ -137,7 +137,8 @@ def _drawn_procedures(figure: Figure, path: Path, spec: Spec, names: Names) -> I
     grids = [key for key, each in solvers.items() if getattr(each, "type", "") == "grid"]
     for number, written in enumerate(map(str, figure.of)):
         where = (*path, number) if spec.document.has((*path, number)) else path
-        if written not in grids and written.split(".")[0] not in names.unread:
+        unread = written in names.procedures and written not in solvers  # what is wrong with it is told there
+        if written not in grids and not unread and written.split(".")[0] not in names.unread:
             what = f'a {figure.type} is of procedures that sum on a grid, and "{written}" is none'
             fix = "" if grids else "a procedure with method: marginal, of the variable in the plane, and solver: grid"
             yield Issue("FG427", what, where, allowed=", ".join(grids), fix=fix)

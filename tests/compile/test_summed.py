@@ -239,6 +239,12 @@ def test_what_cannot_be_summed_is_refused_with_what_keeps_it(units: int, domain:
     assert code == "FG453" and told in said
 
 
+def test_what_nothing_keeps_finite_is_not_integrated() -> None:
+    text = TIED.replace("UNITS", "4").replace("DOMAIN", "real").replace("FACTOR", "bias, of: H")
+    ((code, said),) = refusals(text.replace("type: squared_distance, between: [Y, decoder(H)]", "type: bias, of: Y"))
+    assert code == "FG453" and "nothing keeps it from running away" in said
+
+
 def test_a_grid_of_so_many_points_is_refused() -> None:
     text = TIED.replace("UNITS", "3").replace("DOMAIN", "real").replace("FACTOR", "l1, of: H")
     ((code, said),) = refusals(text.replace("marginal, of: H}", "marginal, of: H, solver: {type: grid, points: 200}}"))

@@ -232,7 +232,7 @@ def test_a_variable_may_be_given_in_training_only() -> None:
         ("expect: {a: {claim: low, metric: energy(best), at_most: 1, budget: tiny}}", "FG209", "tiny"),
         ("expect: {a: {claim: low, metric: later.energy(best), at_most: 1}}", "FG209", "later"),
         ("expect: {a: {claim: low, metric: energy(bset), at_most: 1}}", "FG209", "bset"),
-        ("expect: {a: {claim: low, metric: nll(best), at_most: 1}}", "FG205", "nll"),
+        ("expect: {a: {claim: low, metric: nll_annealed(best), at_most: 1}}", "FG205", "nll_annealed"),
         ("expect: {a: {claim: low, metric: value(nere), report: true, without: [few]}}", "FG209", "nere"),
         ("figures: {a: {type: samples, of: Y}}", "FG205", "samples"),
         ("figures: {a: {type: sampels, of: Y}}", "FG204", "sampels"),
@@ -340,7 +340,7 @@ TYPE = re.compile(rf"(?:{KEYS}): \[?([a-z]\w+)")
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_each_type_with_a_slip_is_an_error_on_its_line(file: Path) -> None:
     tried = mutations(file, TYPE, False)
-    assert len(tried) > 7
+    assert len(tried) > (1 if re.search(r"^use:", file.read_text(), re.MULTILINE) else 6)  # a fragment brings the others
     for text, line, word in tried:
         found = issues(text)
         assert [(it.place.line, it.replacement) for it in found if it.place] == [(line, word)], render(found)
