@@ -10,6 +10,7 @@ import pytest
 from factorgraph import compile as compiler
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.errors import DataError
+from factorgraph.run.infer import infer
 from factorgraph.spec.load import loads
 from factorgraph.training import session
 from factorgraph.training.session import StoppedError, resume, train
@@ -85,3 +86,17 @@ def test_a_run_that_stopped_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StoppedError):
         train(loads(SPEC), tmp_path / "run", stop_after=5, workers=2)
     assert fingerprint(resume(tmp_path / "run").path) == fingerprint(whole.path)
+
+
+def test_a_label_that_an_input_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_all_pictures", lambda *_: None)
+    run = train(loads(SPEC), tmp_path / "run")
+    rows = run.dataset.test["X"][:7]
+    np.savez(tmp_path / "mine.npz", X=rows)
+    said = list(infer(run, tmp_path / "mine.npz", tmp_path / "out.npz", None))
+    tensors = {name: each.detach().numpy() for name, each in run.model.tensors()["functions.encoder"].items()}
+    hidden = np.tanh(rows @ tensors["matrix"].T + tensors["bias"])
+    classifier = {name: each.detach().numpy() for name, each in run.model.tensors()["functions.classifier"].items()}
+    right = (hidden @ classifier["matrix"].T + classifier["bias"]).argmax(1)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["predicted.label"], right)
+    assert any(line.startswith("label: ") and f"{(right == right[0]).sum()} x {right[0]}" in line for line in said)
