@@ -73,9 +73,10 @@ class Variable(Entry):
     domain: Literal["real", "nonnegative", "binary", "one_hot", "simplex"] = Field(default="real", description="its values")
     per: Reference | None = Field(default=None, description="an index: one for each of its slots")
     given: Literal["always", "training"] = Field(default="always", description="training: known when learning, predicted later")
-    distribution: Annotated[Distribution | None, BeforeValidator(lambda v: v if v is None else long_form(v))] = Field(
-        default=None, description="what noise is drawn from"
-    )
+    distribution: Annotated[
+        Distribution | None,
+        BeforeValidator(lambda v: v if v is None else long_form(v), json_schema_input_type=Distribution | str | None),
+    ] = Field(default=None, description="what noise is drawn from")
     is_: Expression | None = Field(default=None, alias="is", description="makes it derived: an expression")
     start: Expression | None = Field(default=None, description="its value where what it reads has no such slot")
     stands_for: Reference | None = Field(default=None, description="the variable in whose place losses may put it")
