@@ -20,6 +20,12 @@ from factorgraph.errors import RunError, issue
 )
 @click.option("--interpolate", nargs=3, metavar="LATENT A B", help="from the code of one input to that of another, decoded")
 @click.option("--steps", type=int, metavar="N", help="of an interpolation, ends included; 8, if left out")
+@click.option(
+    "--whole/--no-whole", default=False, help="each picture at its own size, not cut into windows"
+)
+@click.option(
+    "--tile", type=click.IntRange(min=0), metavar="N", help="with --whole: by tiles of N x N units; 0: none"
+)
 @click.option("--procedure", metavar="NAME", help="the way to infer; the first, if left out")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help=".npz, .png, or a folder")
 @options.device
@@ -32,6 +38,8 @@ def command(
     mask: Path | None,
     interpolate: tuple[str, str, str] | None,
     steps: int | None,
+    whole: bool,
+    tile: int | None,
     procedure: str | None,
     output: Path,
     device: str,
@@ -44,14 +52,20 @@ def command(
     from factorgraph.run import answers, asking
     from factorgraph.run.infer import infer
     from factorgraph.run.run import Run
+    from factorgraph.run.whole import infer_wholes
     from factorgraph.training.session import choose_device
 
     opened = Run(run, data, choose_device(device, "float32"))
     _check(input_, clamp, free, mask, interpolate, steps, asking.example(opened))
+    if (whole and input_ is None) or (tile is not None and not whole):
+        what = "--whole without INPUT" if whole else "--tile without --whole"
+        raise RunError(issue("FG660", what, fix="factorgraph infer RUN PICTURE --whole -o OUT"))
     if interpolate is not None:
         latent, *ends = interpolate
         answered, across = asking.interpolate(opened, latent, ends, 8 if steps is None else steps, procedure)
         lines = answers.write(opened, answered, output, across)
+    elif input_ is not None and whole:
+        lines = infer_wholes(opened, input_, output, procedure, tile)
     elif input_ is not None:
         lines = infer(opened, input_, output, procedure)
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from factorgraph.graph.model import WEIGHT, Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
 from factorgraph.lazy import torch
@@ -71,7 +71,7 @@ class Program:
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
         if len(arguments) == 1 and isinstance(factor.leaf, Proximal) and factor.leaf.separable and not torch.is_grad_enabled():
-            return _in_pieces(factor.leaf.energy, known[factor.arguments[0]])
+            return _in_pieces(factor.leaf.energy, arguments[0])
         found: Tensor = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
         return found
 
@@ -145,7 +145,7 @@ def _units(value: Tensor, shape: Shape) -> Tensor:
     return value.reshape(-1, *[1] * len(shape)) if value.dim() == 1 else value
 
 
-def _in_pieces(energy: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def _in_pieces(energy: Callable[[Tensor], Tensor], x: Any) -> Tensor:
     """A sum over units, of a code of many by and by: nothing else as large as the code is made."""
     pieces = torch.split(x.flatten(1), PIECE, 1) if x.dim() > 1 and x[0].numel() > PIECE else (x,)
     return torch.stack([energy(each) for each in pieces]).sum(0)

@@ -25,6 +25,7 @@ LINE = 13  # pixels from one line of words to the next
 ITU_601 = (0.299, 0.587, 0.114)  # luma of red, green, blue: Rec. ITU-R BT.601
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height change places
 ORIENTATION = 0x0112
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"})  # modes
 SEE_THROUGH = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})  # modes
 
 
@@ -47,6 +48,18 @@ def see_through(path: Path, at: errors.Path = ()) -> bool:
             return bool(np.asarray(picture.convert("RGBA"))[:, :, 3].min() < 255)
         except BROKEN as why:
             raise DataError(_unreadable(path, why, at)) from None
+
+
+def in_colour(path: Path, at: errors.Path = ()) -> bool:
+    """Whether red, green and blue differ anywhere. DataError FG512, FG513."""
+    with _opened(path, at) as picture:
+        if picture.mode in GREY:
+            return False
+        try:
+            values = np.asarray(picture.convert("RGB"))
+        except BROKEN as why:
+            raise DataError(_unreadable(path, why, at)) from None
+    return bool((values != values[:, :, :1]).any())
 
 
 def read(path: Path, colors: int, at: errors.Path = ()) -> Array:

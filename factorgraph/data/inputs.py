@@ -32,6 +32,7 @@ class Picture:
     corners: Array
     file: tuple[int, int] = (0, 0)
     see_through: bool = False
+    lost_colour: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class Input:
         if other := [each for each in self.pictures if each.see_through]:
             told = ", ".join(each.name for each in other[:MOST_NAMED])
             yield f"{told}{_more(other)}: what is see-through was laid on white"
+        if other := [each for each in self.pictures if each.lost_colour]:
+            told = ", ".join(each.name for each in other[:MOST_NAMED])
+            yield f"{told}{_more(other)}: in colour, and this model sees grey: the luma of its colours is taken"
 
     def undo(self, variable: str, values: Array) -> Array:
         """Values of a variable (rows, *shape) as the source's field has them: (rows, *field shape). DataError FG522."""
@@ -102,10 +106,16 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     Where samples are whole pictures, each is brought to their size. Else it is cut into the source's patches, ``stride`` pixels
     apart (default: a patch's size); the last ones overlap so that every pixel is covered. Raises DataError with what would do.
     """
-    if not path.exists():
-        raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy file"))
     if path.suffix.lower() in arrays.ENDINGS and path.is_file():
         return _from_arrays(path, preparation)
+    files, geometry = _named_pictures(path, preparation)
+    return _from_pictures(files, preparation, geometry, geometry.size if stride is None else stride)
+
+
+def _named_pictures(path: Path, preparation: Preparation) -> tuple[list[tuple[str, Path]], Geometry]:
+    """The pictures that the user named, each with its name, and how they become samples. DataError FG501, FG504, FG521."""
+    if not path.exists():
+        raise DataError(issue("FG501", f"there is no {path}", fix="name a picture, a folder of pictures, or an .npy file"))
     geometry = preparation.geometry
     if geometry is None or not preparation.variables_of(geometry.field):
         why = f"the samples of {preparation.of} are not cut from pictures"
@@ -114,8 +124,7 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
     if not files:
         endings = ", ".join(sorted(images.ENDINGS))
         raise DataError(issue("FG504", f"{path} holds no images", allowed=endings, fix="name a folder of pictures, or a picture"))
-    step = geometry.size if stride is None else stride
-    return _from_pictures(files, preparation, geometry, step)
+    return files, geometry
 
 
 def read_variable(path: Path, variable: str, preparation: Preparation) -> Input:
@@ -170,17 +179,53 @@ def _from_pictures(files: Sequence[tuple[str, Path]], preparation: Preparation, 
     return Input(variables, tuple(pictures), dict.fromkeys(names, kept), preparation, raw)
 
 
+def wholes(path: Path, preparation: Preparation) -> Iterator[Input]:
+    """Each picture that the user named by itself, at its own size: one sample, whose variables have its rows and columns.
+
+    Raises DataError FG521 where the samples are no pictures, or a step of their preparation is made for one size.
+    """
+    if path.suffix.lower() in arrays.ENDINGS and path.is_file():
+        raise DataError(issue("FG521", f"{path} holds arrays: --whole takes pictures", fix="leave out --whole, or save pictures"))
+    files, geometry = _named_pictures(path, preparation)
+    names = preparation.variables_of(geometry.field)
+    for name in names:
+        if len(preparation.shapes[name]) < 2:
+            shape = list(preparation.shapes[name])
+            why = f"{name} has the shape {shape}: as one row of values it has no rows and columns that could be more"
+            raise DataError(issue("FG521", why, fix=f"train on {list(geometry.shape)}, and leave out --whole until then"))
+    steps = len(preparation.chains[geometry.field].steps) - len(preparation.augment.get(geometry.field, ()))
+    chain, _ = preparation.chains[geometry.field].parted(steps)
+    if fixed := [step.type for step in chain.steps if not step.anywhere]:
+        why = f"{' and '.join(fixed)} prepares samples of {geometry.size} x {geometry.size} pixels, and none of another size"
+        raise DataError(issue("FG521", why, fix="train without it; contrast_normalise takes any size"))
+    for called, file in files:
+        values = images.read(file, geometry.colors)
+        sides = tuple(values.shape[-2:])
+        own = replace(chain, shape=tuple(values.shape))
+        prepared, kept = own.apply(values[None])
+        shapes = {name: (*preparation.shapes[name][:-2], *sides) for name in names}
+        known = replace(preparation, chains={geometry.field: own}, shapes=shapes, geometry=None, augment={})
+        variables = {name: known.to_variable(name, prepared) for name in names}
+        yield Input(variables, (_whole(called, file, geometry, sides),), dict.fromkeys(names, kept), known, values[None])
+
+
+def _whole(name: str, file: Path, geometry: Geometry, sides: tuple[int, ...]) -> Picture:
+    """A picture that is one sample; ``sides``: of the sample."""
+    height, width = sides
+    lost = geometry.colors == 1 and images.in_colour(file)
+    return Picture(name, height, width, np.zeros((1, 2), dtype=np.int64), images.size_of(file), images.see_through(file), lost)
+
+
 def _picture(name: str, file: Path, geometry: Geometry, stride: int) -> Picture:
-    height, width = images.size_of(file)
-    see_through = images.see_through(file)
     if geometry.whole:
-        return Picture(name, geometry.size, geometry.size, np.zeros((1, 2), dtype=np.int64), (height, width), see_through)
+        return _whole(name, file, geometry, (geometry.size, geometry.size))
+    height, width = images.size_of(file)
     if min(height, width) < geometry.size:
         why = f"{file} is {width} x {height} pixels; this model sees patches of {geometry.size} x {geometry.size}"
         raise DataError(issue("FG514", why, fix=f"a picture of at least {geometry.size} x {geometry.size} pixels"))
     tops, lefts = (_starts(length, geometry.size, stride) for length in (height, width))
     corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    return Picture(name, height, width, corners, (height, width), see_through)
+    return replace(_whole(name, file, geometry, (height, width)), corners=corners)
 
 
 def _starts(length: int, size: int, stride: int) -> Array:
@@ -197,12 +242,12 @@ def cut(values: Array, picture: Picture, geometry: Geometry) -> Array:
 
 
 def _assembled(raw: Array, picture: Picture) -> Array:
-    size = raw.shape[-1]
+    tall, wide = raw.shape[-2:]
     total = np.zeros((*raw.shape[1:-2], picture.height, picture.width))
     times = np.zeros((picture.height, picture.width))
     for patch, (top, left) in zip(raw, picture.corners.tolist(), strict=True):
-        total[..., top : top + size, left : left + size] += patch
-        times[top : top + size, left : left + size] += 1
+        total[..., top : top + tall, left : left + wide] += patch
+        times[top : top + tall, left : left + wide] += 1
     result: Array = (total / times).astype(np.float32)
     return result
 

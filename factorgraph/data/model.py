@@ -169,6 +169,7 @@ class StepLeaf(Leaf, ABC):
     """
 
     main: ClassVar[str] = ""  # the field that {step: value} sets
+    anywhere: ClassVar[bool] = True  # what it learned from samples of one size does the same to one of any other
 
     def output_shape(self, given: Shape) -> Shape:
         """The shape of a prepared sample."""

@@ -50,7 +50,8 @@ class _Resizing:
         functions = {key: self._function(each) for key, each in self.old.functions.items()}
         values: dict[Id, Value] = {key: replace(each, shape=self.of[key]) for key, each in self.old.values.items()}
         for factor in self.old.factors.values():
-            self._check(factor)
+            if factor.arguments:  # else it is one of a matrix, which stays
+                self._check(factor)
         return replace(self.old, values=values, functions=functions)
 
     # --- sizes -----------------------------------------------------------------------------------------------------------------

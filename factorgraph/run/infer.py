@@ -13,11 +13,12 @@ from factorgraph.compile.later import predicted
 from factorgraph.data import images
 from factorgraph.data.inputs import Input, read_input
 from factorgraph.errors import DataError, issue
-from factorgraph.graph.model import Constant, Graph, Id, Variable
+from factorgraph.graph.model import Application, Constant, Graph, Id, Variable
 from factorgraph.inference.problem import SENTENCES
 from factorgraph.lazy import np, torch
 from factorgraph.run.files import atomic_write
 from factorgraph.run.labels import predict, predictable
+from factorgraph.structure import Selection
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -63,18 +64,32 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
 
 
 def reconstructions(graph: Graph) -> dict[str, Id]:
-    """For each observed variable: the value, computed through a latent one, that a factor compares it with first."""
+    """For each observed variable: the value, computed through a latent one, that a factor compares it with first.
+
+    Where both are seen through one selection, as a crop, they are what is behind it: all of the picture.
+    """
     latent = frozenset(each.id for each in graph.of_kind("latent"))
     found: dict[str, Id] = {}
     for factor in graph.factors.values():
         if len(factor.arguments) != 2:
             continue
-        for one, other in (factor.arguments, factor.arguments[::-1]):
+        ends = _unselected(graph, *factor.arguments)
+        for one, other in (ends, ends[::-1]):
             variable, value = graph.values[one], graph.values[other]
             computed = not isinstance(value, Constant) and (not latent or graph.depends(other, latent))
             if isinstance(variable, Variable) and variable.kind == "observed" and not variable.slots and computed:
                 found.setdefault(variable.id, other)
     return found
+
+
+def _unselected(graph: Graph, one: Id, other: Id) -> tuple[Id, Id]:
+    """What a factor compares, without selections that both sides have in common."""
+    a, b = graph.values[one], graph.values[other]
+    while isinstance(a, Application) and isinstance(b, Application) and (a.function, a.method) == (b.function, b.method):
+        if a.method != "forward" or not graph.functions[a.function].leaf.keeps(Selection) or len(a.arguments) > 1:
+            break
+        a, b = graph.values[a.arguments[0]], graph.values[b.arguments[0]]
+    return a.id, b.id
 
 
 def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarray]:

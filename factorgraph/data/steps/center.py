@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.data.model import StepLeaf
 from factorgraph.data.rows import mean
@@ -20,6 +20,8 @@ class Center(StepLeaf):
     """
 
     type: Literal["center"] = "center"
+
+    anywhere: ClassVar[bool] = False  # a mean for each pixel
 
     def fit(self, x: Array) -> dict[str, Array]:
         return {"mean": mean(x)}

@@ -28,6 +28,7 @@ class Pad(StepLeaf):
     size: Count = Field(description="pixels along a side of a padded picture")
 
     main: ClassVar[str] = "size"
+    anywhere: ClassVar[bool] = False  # it makes one size of all
 
     def output_shape(self, given: Shape) -> Shape:
         if len(given) < 2 or max(given[-2:]) > self.size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.data.rows import norm
 from factorgraph.data.steps._size_of_sample import SizeOfSample
@@ -20,6 +20,8 @@ class UnitNorm(SizeOfSample):
     """
 
     type: Literal["unit_norm"] = "unit_norm"
+
+    anywhere: ClassVar[bool] = False  # a larger picture would become a fainter one
 
     def size(self, x: Array) -> Array:
         return norm(x)

@@ -41,6 +41,7 @@ class Whiten(StepLeaf):
     kept: Count | None = Field(None, description="number of leading components; a sample's shape is then [kept]")
 
     main: ClassVar[str] = "floor"
+    anywhere: ClassVar[bool] = False  # a matrix of all pixels
 
     def output_shape(self, given: Shape) -> Shape:
         return given if self.kept is None else (self.kept,)
