@@ -18,7 +18,6 @@ factors: {small: {type: l1, of: X}}
 learning: {fit: {loss: energyPHASE}}
 """
 REFUSED = {
-    ("Phase", "labelled", None): ("PHASE", ", labelled: 5"),
     ("Phase", "workers", None): ("PHASE", ", workers: {type: elastic}"),
 }
 

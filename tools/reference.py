@@ -44,7 +44,6 @@ FAMILIES = {
 }
 NOT_YET = " (not yet)"
 REFUSED = {  # what spec/names.py refuses: entry, key, and the word if not the whole key
-    ("Phase", "labelled", None),
     ("Phase", "workers", None),
 }
 COMMON = {
