@@ -90,21 +90,25 @@ def in_colors(values: Array, colors: int) -> Array:
 
 
 def fitted(values: Array, size: int) -> Array:
-    """The middle square of a picture (..., height, width) at ``size`` pixels a side: its shorter side becomes ``size``.
+    """The middle square of a picture (..., height, width) at ``size`` pixels a side: its shorter side becomes ``size``."""
+    height, width = values.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(values[..., top : top + side, left : left + side], size, size)
+
+
+def resized(values: Array, height: int, width: int) -> Array:
+    """A picture (..., height, width) of another size.
 
     Each new pixel is a mean of those that it covers, or lies between its neighbours: nothing rings, and 0 to 1 stays 0 to 1.
     """
     from PIL import Image
 
-    height, width = values.shape[-2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    middle = values[..., top : top + side, left : left + side].reshape(-1, side, side)
-    planes = np.ascontiguousarray(middle, dtype=np.float32)
-    if side == size:
-        return planes.reshape(*values.shape[:-2], size, size)
-    found = [np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR)) for each in planes]
-    return np.stack(found).reshape(*values.shape[:-2], size, size)
+    planes = np.ascontiguousarray(values.reshape(-1, *values.shape[-2:]), dtype=np.float32)
+    if planes.shape[1:] != (height, width):
+        every = (Image.fromarray(each).resize((width, height), Image.Resampling.BILINEAR) for each in planes)
+        planes = np.stack([np.asarray(each) for each in every])
+    return planes.reshape(*values.shape[:-2], height, width)
 
 
 def from_integers(x: Array) -> Array:

@@ -140,3 +140,21 @@ def test_a_label_that_is_not_given_is_predicted_by_the_factors_that_touch_it():
     assert "L" not in known
     best = np.argmin(np.stack([on.model.energy(**known, L=each.expand(40, 3)).detach().numpy() for each in torch.eye(3)], 1), 1)
     np.testing.assert_array_equal(predict(on.model, label, known).numpy(), best)
+
+
+def test_a_miss_rate_is_the_area_under_the_misses_by_false_alarms(text):
+    """By going through every threshold."""
+    two = text.replace("L: {kind: observed, shape: [3]", "L: {kind: observed, shape: [2]")
+    on = measured(two)
+    on.given["L"][:] = np.eye(2, dtype=np.float32)[np.arange(len(on.given["L"])) % 2]
+    score, true = logits(on) @ [-1, 1], on.given["L"].argmax(1)
+    area, before = 0.0, 0.0
+    for threshold in np.sort(score[true == 0])[::-1]:
+        alarms = (score[true == 0] >= threshold).mean()
+        area += (alarms - before) * (score[true == 1] <= threshold).mean()
+        before = alarms
+    assert 0.05 < area < 0.95
+    assert leaves("metrics")["miss_rate"]().measure(on, "classification") == pytest.approx(area)
+    with pytest.raises(RunError) as error:
+        leaves("metrics")["miss_rate"]().measure(measured(text), "classification")
+    assert error.value.issues[0].code == "FG656" and "has 3" in error.value.issues[0].message

@@ -15,6 +15,7 @@ from factorgraph.training.reproduce import reproduce
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SECONDS = 2  # of the processor; one on a machine that does nothing else, where caches are not shared
+SLOWER = {"pedestrian_convnet": 16}  # three convolutional codes, searched anew after each of four phases
 
 
 @pytest.fixture
@@ -46,4 +47,4 @@ def test_a_spec_runs_at_its_smallest_size(name, tmp_path):
     assert all(claim in made.text() for claim in spec.expect)
     assert made.exit_status == 0
     assert made.runs["", spec.seed].evaluate().report.as_dict()
-    assert seconds < SECONDS
+    assert seconds < SLOWER.get(name, SECONDS)

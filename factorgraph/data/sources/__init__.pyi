@@ -234,6 +234,36 @@ class NaturalPatches(SourceForm):
         folder: Name | None = None,
     ) -> None: ...
 
+class Pedestrians(SourceForm):
+    r"""Windows of which half show a standing person, in luminance and colour apart, and whether they do.
+
+    Generated windows are told apart by what is large and what is fine together: a person is a body, in cloth whose threads run
+    across. Of the others a third are things alone, a third bodies in cloth that runs down, a third the parts of a body out of
+    their places.
+
+    ``folder``: that of INRIA's person set, with ``96X160H96/Train/pos`` and ``70X134H96/Test/pos`` (or ``train_64x128_H96``,
+    ``test_64x128_H96``) for people, ``Train/neg`` and ``Test/neg`` for pictures without. A person's window is the middle of its
+    picture; from a picture without people windows are cut where chance says.
+
+    Shapes:  luminance (1, height, width), color (2, height, width), person (): 1 where there is one, else 0.
+    Units:   luminance 0 to 1, colour differences -0.5 to 0.5 (Rec. ITU-R BT.601).
+    Source:  Dalal & Triggs, CVPR 2005, for the folder.
+    Errors:  FG504 where the folder has none of these, FG512 to FG514 of files.
+
+    Options:
+        height: pixels of a window from top to bottom
+        width: pixels from side to side
+        folder: of INRIA's person set (none: generated windows)
+    """
+
+    def __init__(
+        self,
+        *,
+        height: Number = 126,
+        width: Number = 78,
+        folder: Name | None = None,
+    ) -> None: ...
+
 class PlantedBoltzmann(SourceForm):
     r"""Binary units that are tied in pairs, drawn from the exact probabilities of all their states.
 
