@@ -99,6 +99,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     *(("drsae", name) for name in ("parts_first", "wait")),
     *(("boltzmann_machine", name) for name in ("flow", "ratios", "pseudo")),
     ("rbm_noise_contrastive", "constant"),
+    ("gan", "balanced"),
     *(("factor_analysis", "normalised"), ("toy/gmm", "normalised"), ("toy/likelihood", "grid")),
 }
 
