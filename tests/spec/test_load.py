@@ -56,7 +56,7 @@ def test_a_spec_is_found_by_path_and_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["drafts/subspace_ica", "subspace_ica"])
 def test_a_draft_is_no_spec_to_run_and_says_what_it_waits_for(name: str) -> None:
-    with pytest.raises(SpecError, match=rf'FG265: "{name}" is a draft: this version lacks .*adversarial \(losses\)'):
+    with pytest.raises(SpecError, match=rf'FG265: "{name}" is a draft: this version lacks .*line_search \(optimizers\)'):
         load(name)
 
 
