@@ -95,6 +95,8 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
         yield from _drawn_units(figure, leaf.parts, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "value":
         yield from _drawn_value(figure, ("figures", name, "of"), names)
+    elif getattr(leaf, "shows", "") == "observed":
+        yield from _drawn_observed(figure, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "procedures":
         yield from _drawn_procedures(figure, ("figures", name, "of"), spec, names)
 
@@ -129,6 +131,16 @@ def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:
         root = getattr(written, "root", None)
         if isinstance(root, Call) and ".".join(root.name) not in names.functions and root.name[0] not in names.unread:
             yield unknown("function", ".".join(root.name), names.functions, path)
+
+
+def _drawn_observed(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
+    """One observed variable."""
+    observed = [key for key, each in spec.variables.items() if each.first.kind == "observed"]
+    written = [str(each) for each in figure.of]
+    unread = all(each in names.variables and each not in spec.variables for each in written)  # told there
+    if len(written) != 1 or (written[0] not in observed and not unread and written[0].split(".")[0] not in names.unread):
+        what = f"a {figure.type} is of one observed variable, and not of {' and '.join(written) or 'nothing'}"
+        yield Issue("FG427", what, path, allowed=", ".join(observed))
 
 
 def _drawn_procedures(figure: Figure, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:

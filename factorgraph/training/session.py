@@ -252,10 +252,11 @@ def _pictures(folder: RunFolder, model: Model, dataset: Dataset) -> None:
 
 def _all_pictures(folder: RunFolder, model: Model, dataset: Dataset, device: str) -> None:
     """All pictures of what was learned. One that cannot be measured is told in the log and left out."""
-    from factorgraph.run.figures._chosen import asked_figures, drawn, figures
+    from factorgraph.run.figures._chosen import asked_figures, drawn, figures, learning_figures
 
     run = Run.at_hand(folder, model, dataset, device)
-    chosen = figures(run.measured(), folder.metrics.rows()) | asked_figures(model.spec, run.states())
+    states = run.states()
+    chosen = figures(states(""), folder.metrics.rows()) | learning_figures(model.spec, states) | asked_figures(model.spec, states)
     for figure, drawing in chosen.items():
         try:
             made = dict(drawn({figure: drawing}))

@@ -16,6 +16,7 @@ from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._health import health
 from factorgraph.run.figures._maps import feature_maps, has_maps
 from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
+from factorgraph.run.figures._strip import energy_strip
 from factorgraph.run.figures._style import png
 from factorgraph.run.figures._surface import energy_surface, plane_variable
 from factorgraph.run.labels import labelling
@@ -66,6 +67,12 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
     if plane is not None:
         found["energy"] = partial(energy_surface, on, plane)
     return found
+
+
+def learning_figures(spec: Spec, states: States) -> dict[str, Callable[[], Figure | None]]:
+    """What is drawn of several moments of learning: the energy surface where the data lie in a plane."""
+    plane = plane_variable(states(""))
+    return {} if plane is None else {"energy-while-learning": partial(energy_strip, spec, states, plane)}
 
 
 def _of_another_energy(on: Measured) -> frozenset[str]:
