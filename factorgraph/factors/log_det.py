@@ -44,4 +44,5 @@ class LogDet(Factor, Differentiable):
 
     def energy(self, *arguments: Tensor) -> Tensor:
         (matrix,) = arguments
-        return torch.linalg.slogdet(matrix).logabsdet
+        found: Tensor = torch.linalg.slogdet(matrix).logabsdet
+        return found

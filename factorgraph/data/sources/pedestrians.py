@@ -116,7 +116,7 @@ class Pedestrians(SourceLeaf):
             self._paint(canvas, place, (length * tall, width * tall), lean, color, None if number == 0 else across)
 
     def _paint(
-        self, canvas: Array, middle: Array, lengths: Sequence[float], lean: float, color: Array, across: bool | None = None
+        self, canvas: Array, middle: Array, lengths: Sequence[float] | Array, lean: float, color: Array, across: bool | None = None
     ) -> None:
         """One ellipse, in place; ``across``: which way its threads run, none if it is no cloth."""
         down = np.arange(self.height)[:, None] - middle[0]
@@ -144,7 +144,7 @@ class Pedestrians(SourceLeaf):
                 found[place] = self._cut(people[side], without[side], int(row), request.seed)
             tables.append(_table(found, (rows < len(people[side])).astype(np.int64), rows + side * sizes[0]))
         counts = [len(each) for each in (*people, *without)]
-        return Splits(*tables, {"division": "the set's own", "pictures": counts})
+        return Splits(tables[0], tables[1], {"division": "the set's own", "pictures": counts})
 
     def _cut(self, people: Sequence[Path], without: Sequence[Path], row: int, seed: int) -> Array:
         """A person's window, or one of those of a picture without people."""
