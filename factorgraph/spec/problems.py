@@ -77,8 +77,14 @@ def _without_followups(found: list[Mistake], entry: Entry) -> list[Mistake]:
                 return True
         return False
 
+    def numbered(each: Mistake) -> Mistake:
+        """A word that is none of some, where a number may stand as well."""
+        numbers = any(other.kind == "FG311" and places[id(other)] == places[id(each)] for other in found)
+        return replace(each, context={**each.context, "number": True}) if numbers and each.kind == "literal_error" else each
+
     kept = [each for each in found if not (each.kind == "missing" and each.loc and misspelt(each))]
-    return [each for each in kept if each.kind in ("missing", "extra_forbidden", "value_error") or not overtaken(each)]
+    last = [each for each in kept if each.kind in ("missing", "extra_forbidden", "value_error") or not overtaken(each)]
+    return list(map(numbered, last))
 
 
 def _shares_field(one: Mistake, other: Mistake) -> bool:
@@ -240,6 +246,7 @@ def _word(mistake: Mistake, entry: Entry, field: str, path: Path) -> Issue:
         return Issue("FG205", message, path, notes=(f"waits for: {family} {kind}.{mistake.input}",))
     meant = near(mistake.input, words)
     hint = f'. Did you mean "{meant}"?' if meant else ""
+    words = (*words, "a number") if mistake.context.get("number") else words
     message = f"{field} is one of {', '.join(words)}; not {_shown(mistake.input)}{hint}"
     return Issue(
         "FG206", message, path, allowed=", ".join(words), fix=f"write {meant or ' or '.join(words)}", replacement=meant

@@ -208,7 +208,7 @@ def test_a_variable_may_be_given_in_training_only() -> None:
         ("learning: {fit: {optimizer: {type: adam, betas: [0.5, 1.0]}}}", "FG206", "1.0"),
         ("learning: {fit: {optimizer: {type: adam, betas: [0.5]}}}", "FG203", "[0.5]"),
         ("learning: {fit: {optimizer: {type: sgd, nesterov: true}}}", "FG210", "{type: sgd, nesterov: true}"),
-        ("learning: {fit: {batch_size: al}}", "FG311", "al"),
+        ("learning: {fit: {batch_size: al}}", "FG206", "al"),
         ("learning: {fit: {players: {one: {tran: [decoder]}}}}", "FG201", "tran"),
         ("learning: {fit: {players: {one: {train: [decodr]}}}}", "FG209", "decodr"),
         ("learning: {fit: {optimizer: line_search}}", "FG205", "line_search"),

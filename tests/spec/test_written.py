@@ -32,6 +32,8 @@ SEEN = st.sampled_from(["first", ["first"], []])
 NAMED = {  # fields that hold names of the spec
     **{("methods", "of"): st.sampled_from([B, "B", [B, "C"]]), ("methods", "only"): SEEN, ("methods", "without"): SEEN},
     **{("losses", "teacher"): st.just("optimal"), ("losses", "student"): st.sampled_from(["optimal", ["optimal"]])},
+    **{("losses", "fake"): st.just("A"), ("losses", "noise"): st.just("A"), ("losses", "partition"): st.just("optimal")},
+    ("log_det", "of"): st.just("g"),
     ("functions", "activation"): st.sampled_from(["relu", "softmax"]),
 }
 
@@ -78,7 +80,9 @@ def filled(draw: st.DrawFn, family: str, kind: str) -> Form:
     """A leaf with what it needs, and any of its other options that go together."""
     write, cls = form(family, kind), leaves(family)[kind]
     fields = {name: info for name, info in cls.model_fields.items() if name != "type"}
-    values = {name: NAMED.get((family, name)) or option(info.annotation, tuple(info.metadata)) for name, info in fields.items()}
+    named = {name: NAMED.get((kind, name), NAMED.get((family, name))) for name in fields}
+    options = {name: option(info.annotation, tuple(info.metadata)) for name, info in fields.items() if named[name] is None}
+    values = {name: each if each is not None else options[name] for name, each in named.items()}
     needed = [name for name, info in fields.items() if info.is_required()]
     for one_more in ((), *((name,) for name in fields), *((),) * TRIES):  # of two options that have defaults one may be needed
         options = dict(draw(st.sampled_from(cls.examples or ({},))))
