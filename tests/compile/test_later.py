@@ -128,7 +128,7 @@ def test_learning_sees_the_label():
     x, label = torch.randn(5, 6, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[[0, 2, 1, 1, 0]]
     (stretch,) = stretches(model, 5)
     side = stretch.sides()[0]
-    outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, model.assign({"X": x, "L": label}))
+    outcome = evaluate(stretch, side, model.assign({"X": x, "L": label}))
     known = outcome.batch.inferred()
     torch.testing.assert_close(known["Z"], solved(model, x, label))
     assert float(outcome.batch.shares["classification"].detach().sum()) > 0
