@@ -325,7 +325,8 @@ def mutations(file: Path, change: re.Pattern[str], skip: bool) -> list[tuple[str
         own = NAMED.match(code)
         for match in change.finditer(code):
             word = match[1]
-            named = (own and own[1] == word) or word in chosen or (code.startswith(("dims", "indices")) and word not in ("dims", "indices"))
+            listed = code.startswith(("dims", "indices")) and word not in ("dims", "indices")
+            named = (own and own[1] == word) or word in chosen or listed
             if skip and (named or code[: match.start(1)].count('"') % 2):
                 continue  # names are the user's own to choose
             typo = f"{word[:-1]}qx{word[-1]}" if len(word) > 2 else f"{word}qx"

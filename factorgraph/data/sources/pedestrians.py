@@ -116,7 +116,13 @@ class Pedestrians(SourceLeaf):
             self._paint(canvas, place, (length * tall, width * tall), lean, color, None if number == 0 else across)
 
     def _paint(
-        self, canvas: Array, middle: Array, lengths: Sequence[float] | Array, lean: float, color: Array, across: bool | None = None
+        self,
+        canvas: Array,
+        middle: Array,
+        lengths: Sequence[float] | Array,
+        lean: float,
+        color: Array,
+        across: bool | None = None,
     ) -> None:
         """One ellipse, in place; ``across``: which way its threads run, none if it is no cloth."""
         down = np.arange(self.height)[:, None] - middle[0]
