@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--seeds", type=click.IntRange(1), help="how many, for every claim  [default: each claim's own]")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="holds the runs  [default: runs/reproduced]")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), metavar="PAGE.md", help="renew the specs' rows there")
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", help="their energies as surfaces")
 @options.changes
 @options.device
 @options.as_json
@@ -31,12 +32,14 @@ def command(
     changes: tuple[str, ...],
     json_: bool,
     table: Path | None,
+    page: Path | None,
     **how: Any,
 ) -> None:
     """Train what the claims of each SPEC are about, its variants and seeds, and judge them. Ends with 1 if one fails.
 
-    Runs that are there already are used again; one that was stopped goes on. Of several specs, one that cannot be run is told,
-    and the others are run all the same. A table is a page with a row for each claim, and the record from which it is made.
+    A folder stands for all specs in it. Runs that are there already are used again; one that was stopped goes on. Of several
+    specs, one that cannot be run is told, and the others are run all the same. A table is a page with a row for each claim, and
+    the record from which it is made.
     """
     if bool(specs) == everything:
         raise click.UsageError("name a SPEC, or give --all")
@@ -49,7 +52,7 @@ def command(
     from factorgraph.spec import load
     from factorgraph.training.session import StoppedError
 
-    names = specs or tuple(each.name for each in load.specs() if each.name)
+    names = tuple(name for each in specs for name in load.named(each)) or tuple(each.name for each in load.specs() if each.name)
     made: list[Reproduction] = []
     status = 0
     for name in names:
@@ -65,9 +68,18 @@ def command(
         made.append(found)
         if not json_:
             click.echo(f"{found.spec.name}  ({found.seconds:.0f} s)\n{found.text()}\n")
+    if page is not None:
+        _page(page, made)
     if json_:
         click.echo(json.dumps([each.as_dict() for each in made], indent=1))
     raise click.exceptions.Exit(status)
+
+
+def _page(page: Path, made: list[Reproduction]) -> None:
+    from factorgraph.report.surfaces import Surface, write_surfaces
+
+    own = ((each, each.runs.get(("", each.spec.seed)) or next(iter(each.runs.values()))) for each in made)
+    click.echo(f"page: {write_surfaces([Surface(run, each.verdicts) for each, run in own], page)}", err=True)
 
 
 def _reproduced(

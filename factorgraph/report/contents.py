@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PICTURE_LIMIT = 32 * 2**20  # bytes of one picture
 DIAGRAM = "diagram"  # the figure that the page draws anew, with what it says of its shapes
-FIRST = ("filters", "samples", "reconstructions", "energy", "codes", "maps")  # what people look at first; then all others
+# What people look at first; then all others.
+FIRST = ("filters", "samples", "reconstructions", "energy", "energy_while_learning", "codes", "maps")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

@@ -35,15 +35,15 @@ def write(runs: Sequence[Run], out: Path | None = None) -> Path:
 def page(runs: Sequence[Run], live: bool = False) -> str:
     """The page's text. ``live``: it asks its server, again and again, how learning stands."""
     shown = [Contents(each) for each in runs]
-    style, script = _asset("style.css"), _asset("page.js")
+    style, script = asset("style.css"), asset("page.js")
     data = {"live": live, "runs": [{"name": each.name, **each.curves} for each in shown]}
-    return _environment().get_template("page.html").render(
+    return environment().get_template("page.html").render(
         runs=shown,
         live=live,
         style=style,
         script=script,
         data=_embedded(data),
-        policy=_policy(style, script, live),
+        policy=policy(style, script, live),
         differences=differences(shown) if len(shown) > 1 else [],
         claims=_side_by_side(shown) if len(shown) > 1 else [],
         number=number,
@@ -68,12 +68,13 @@ def _side_by_side(runs: Sequence[Contents]) -> list[list[str]]:
     return rows
 
 
-def _policy(style: str, script: str, live: bool) -> str:
-    """What the page may load: its own style and script, known by their hashes, and pictures that lie inside it."""
+def policy(style: str, script: str = "", live: bool = False) -> str:
+    """What a page may load: its own style and script, known by their hashes, and pictures that lie inside it."""
     own = "'self' " if live else ""
     connect = "'self'" if live else "'none'"
+    scripts = _hash(script) if script else "'none'"
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src {own}data:; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {scripts}; img-src {own}data:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
 
@@ -87,13 +88,15 @@ def _embedded(value: Any) -> str:
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file that comes with the package, as text."""
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What makes a page of a template: all that is put in stays text."""
     import jinja2
 
-    made = jinja2.Environment(loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined)
+    made = jinja2.Environment(loader=jinja2.FunctionLoader(asset), autoescape=True, undefined=jinja2.StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
     return made

@@ -94,6 +94,17 @@ def find(path_or_name: str | File) -> File:
     raise SpecError(Issue("FG218", message, allowed=allowed, fix="give a path, or one of the names", replacement=meant))
 
 
+def named(path_or_name: str | File) -> tuple[str, ...]:
+    """The specs that an argument means, each as ``load`` takes it: itself, or all in a folder, one's own or one that ships."""
+    with suppress(SpecError):
+        find(path_or_name)
+        return (str(path_or_name),)
+    for place in (File(path_or_name), folder() / path_or_name):
+        if found := tuple(str(File(path_or_name, each.name)) for each in sorted(place.glob("*.yaml"))):
+            return found
+    return (str(path_or_name),)
+
+
 def folder() -> File:
     """Where the specs lie: beside the package in a checkout, inside it in a wheel."""
     package = File(__file__).resolve().parent.parent

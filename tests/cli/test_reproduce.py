@@ -57,3 +57,14 @@ def test_a_table_keeps_the_seeds_that_a_claim_is_about(cli, tiny, tmp_path):
 def test_a_table_holds_nothing_of_smoke(cli, specs):
     said = cli("reproduce", "tiny.yaml", "--table", "claims.md", "--budget", "smoke")
     assert said.code == 2 and "smoke measures nothing" in said.err
+
+
+def test_a_folder_is_all_specs_in_it_and_a_page_shows_their_surfaces(cli, tiny, tmp_path):
+    (tmp_path / "toys").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "toys" / f"{name}.yaml").write_text(tiny.read_text().replace("Codes", name.capitalize()))
+    said = cli("reproduce", "toys", "--budget", "smoke", "--page", "surfaces.html")
+    assert said.code == 0 and "page: surfaces.html" in said.err
+    page = (tmp_path / "surfaces.html").read_text()
+    assert page.count("<img") == 4 and "One of four units" in page and "Two of four units" in page
+    assert (tmp_path / "runs" / "reproduced" / "toys" / "two").is_dir()

@@ -80,7 +80,7 @@ def test_each_phase_and_slot_ends_in_a_panel_of_its_own_energy_on_the_scale_of_t
 
 
 def test_data_in_a_plane_are_shown_while_learning_without_being_asked(flat, solid):
-    assert flat.folder.has("figures/energy-while-learning.png") and flat.folder.has("figures/over.png")
+    assert flat.folder.has("figures/energy_while_learning.png") and flat.folder.has("figures/over.png")
     assert list(learning_figures(solid.spec, solid.states())) == []
 
 

@@ -72,7 +72,7 @@ def figures(on: Measured, rows: Iterable[Mapping[str, Any]]) -> dict[str, Callab
 def learning_figures(spec: Spec, states: States) -> dict[str, Callable[[], Figure | None]]:
     """What is drawn of several moments of learning: the energy surface where the data lie in a plane."""
     plane = plane_variable(states(""))
-    return {} if plane is None else {"energy-while-learning": partial(energy_strip, spec, states, plane)}
+    return {} if plane is None else {"energy_while_learning": partial(energy_strip, spec, states, plane)}
 
 
 def _of_another_energy(on: Measured) -> frozenset[str]:
