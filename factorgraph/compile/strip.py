@@ -38,7 +38,8 @@ def _drawing(
     columns = tuple(tuple(prefix + each for each in column) for column in base.columns)
     nodes = tuple(replace(each, id=prefix + each.id, state=_state(graph, each, trained, factors, values)) for each in base.nodes)
     edges = tuple(replace(each, tail=prefix + each.tail, head=prefix + each.head) for each in base.edges)
-    return Drawing(_title(key, phase, sides), nodes, edges, columns, base.across, _notes(trained, running), prefix)
+    across = True  # as the strip lays it out, however wide it is
+    return Drawing(_title(key, phase, sides), nodes, edges, columns, across, _notes(trained, running), prefix)
 
 
 def _title(key: str, phase: Phase, sides: Sequence[PhasePlan]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from factorgraph import compile as compiler
 from factorgraph.compile.strip import strip_of
 from factorgraph.errors import SpecError
-from factorgraph.graph.drawing import Drawing, Strip, write
+from factorgraph.graph.drawing import Drawing, Strip, draw, write
 from factorgraph.graph.drawing.files import rendered
 from factorgraph.graph.resolve import resolve
 from factorgraph.spec.load import load, loads
@@ -68,3 +68,9 @@ def test_it_is_one_picture_whose_drawings_do_not_mix(tmp_path: Path) -> None:
     assert text.index("encoders: imitation") < text.index("dictionary: energy")  # laid out from below
     with pytest.raises(SpecError, match="FG260"):
         write(drawn, tmp_path / "phases.mmd")
+
+
+def test_what_is_too_wide_for_a_picture_of_its_own_is_read_across_in_a_strip() -> None:
+    spec = load("psd_hierarchy")
+    assert not draw(resolve(spec)).across
+    assert all(each.across for each in strip(spec).drawings)
