@@ -31,6 +31,11 @@ def argued(graph: Graph, factors: Iterable[str], procedures: Iterable[str]) -> t
     return tuple(each for each in graph.of_kind("observed") if each.id in behind)
 
 
+def agree(slots: Mapping[str, int], others: Mapping[str, int]) -> bool:
+    """Whether what has some slots counts at others: it has no slot of an index that differs there."""
+    return all(others.get(index, slot) == slot for index, slot in slots.items())
+
+
 @dataclass(frozen=True)
 class Shaped:
     """One loss of one side of a phase, and the energy that it sees: ``factors`` that weigh something. ``path``: where it is."""
@@ -131,7 +136,7 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
 
 
 def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG461, FG462 and FG471 to FG474 at losses that need of the energy, or of a value, what it has not."""
+    """FG461, FG462, FG464 and FG471 to FG474 at losses that need of the energy, or of a value, what it has not."""
     yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
@@ -226,6 +231,19 @@ def _density(of: Shaped) -> Iterator[Issue]:
             yield issue("FG474", what, (*of.path, "noise"), fix=f"{fix}; without a density loss: adversarial")
 
 
+def _slots(of: Shaped) -> Iterator[Issue]:
+    """FG464 where one sum is over what belongs to several slots of a stand-in: no slot has an energy of its own."""
+    factors, latent = of.graph.factors, {each.id for each in of.graph.of_kind("latent")}
+    for each in (named for named in of.inferring if named.method.sums):
+        block = {variable.id for variable in each.block} & latent
+        read = [key for key in of.factors if of.graph.leading_to(factors[key].arguments) & block]
+        for made in (slot for name in of.loss.stand_ins() for slot in of.graph.slots_of(name)):
+            if len({agree(factors[key].slots, made.slots) for key in read}) > 1:
+                what = f"{of.loss.type} judges {made.id} by the energy of its slot, and {each.id} sums over several slots at once"
+                yield issue("FG464", what, of.path, fix=f"inference.{each.name}: one procedure for each slot, by per")
+                return
+
+
 def _no_noise(of: Shaped, variable: Variable) -> str:
     """Why a variable is no noise with a density over what is observed; empty where it is."""
     if variable.kind != "noise":
@@ -245,6 +263,7 @@ CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {
     "slope": _slope,
     "curvature": _curvature,
     "density": _density,
+    "slots": _slots,
     "motion": _motion,
     "flatness": _flatness,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from factorgraph.lazy import torch
-from factorgraph.losses._loss import LossLeaf
+from factorgraph.losses._loss import LossLeaf, Need
 from factorgraph.spec.constants import Positive
 from factorgraph.spec.references import Reference
 
@@ -38,6 +38,9 @@ class Adversarial(LossLeaf):
 
     strategy: ClassVar[str] = "ADVERSARY"
     anchored: ClassVar[bool] = False
+
+    def needs(self) -> tuple[Need, ...]:
+        return ("slots",)
 
     def stand_ins(self) -> tuple[str, ...]:
         return (self.fake,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from factorgraph.lazy import torch
-from factorgraph.losses._loss import LossLeaf
+from factorgraph.losses._loss import LossLeaf, Need
 from factorgraph.spec.references import Reference
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class Fool(LossLeaf):
 
     anchored: ClassVar[bool] = False
     moves_stand_ins: ClassVar[bool] = True
+
+    def needs(self) -> tuple[Need, ...]:
+        return ("slots",)
 
     def stand_ins(self) -> tuple[str, ...]:
         return (self.fake,)

@@ -19,7 +19,7 @@ from factorgraph.compile.phases import loss_factors, owned, owned_by, owner_of, 
 from factorgraph.compile.predictions import predictions
 from factorgraph.compile.procedures import Found, Inference
 from factorgraph.compile.program import Program
-from factorgraph.compile.shaping import argued
+from factorgraph.compile.shaping import agree, argued
 from factorgraph.compile.slope import squared_slope, unnamed
 from factorgraph.compile.summed import ENTROPY, Summed
 from factorgraph.compile.summed import shares as free_shares
@@ -164,12 +164,18 @@ class Batch:
 
     def by_slot(self, stand_in: str) -> list[Tensor]:
         """(batch,): F as :meth:`free_energy`, at each slot of a stand-in: of its factors, and of those without slots."""
-        self.free_energy()
-        factors = self.view.graph.factors
+        whole, known, factors = self.free_energy(), self.inferred(), self.view.graph.factors
+        sums = [each.summed for key in self.procedures if (each := self.found[key]).summed is not None]
         found = []
         for each in self.view.graph.slots_of(stand_in):
-            beside = (share for key, share in self.shares.items() if _agree(factors[key].slots, each.slots))
-            found.append(sum(beside, self.zero().expand(self.size)))
+            beside = tuple(key for key in self.factors if agree(factors[key].slots, each.slots))
+            own = [summed for summed in sums if summed.sum.touched & {*beside}]
+            if beside == self.factors:
+                found.append(whole)
+            elif own:  # the way back goes through the entropy: that of these sums alone
+                found.append(replace(self, factors=beside, shares={}).energy(known, own))
+            else:
+                found.append(sum((self.shares[key] for key in beside), self.zero().expand(self.size)))
         return found
 
     def read(self, field: str) -> list[Tensor]:
@@ -311,10 +317,6 @@ def _again(batch: Batch) -> Tensor:
 def _tiled(each: Tensor, several: int) -> Tensor:
     """(batch, *shape) -> (several * batch, *shape)"""
     return each.expand(several, *each.shape).reshape(several * each.shape[0], *each.shape[1:])
-
-
-def _agree(slots: Mapping[str, int], others: Mapping[str, int]) -> bool:
-    return all(others.get(index, slot) == slot for index, slot in slots.items())
 
 
 def _mean(share: Tensor | None, batch: Batch) -> Tensor:

@@ -217,3 +217,64 @@ learning: {game: {players: {critic: {loss: {type: adversarial, fake: fake}}}}}
     optimizer.step(closure)
     slope, start = (-float(side.names[f"functions.critic.{name}"].detach()) for name in ("matrix", "bias"))
     assert abs(slope + 1) < 0.05 and abs(start - 0.5) < 0.05
+
+
+MIXTURE = """
+factorgraph: 1
+indices: {k: 2}
+variables:
+  Y:    {kind: observed, shape: [3], per: k}
+  Z:    {kind: latent, shape: [4], domain: one_hot, per: k}
+  N:    {kind: noise, shape: [3], per: k}
+  fake: {is: generator(N), stands_for: Y}
+functions:
+  generator:  linear
+  prototypes: {type: linear, bias: false}
+factors:
+  d: {type: squared_distance, between: [Y, prototypes(Z)]}
+inference:
+  choice: {method: marginal, of: Z, per: k}
+learning:
+  game:
+    players:
+      critic:    {train: prototypes, loss: {type: adversarial, fake: fake}}
+      generator: {train: generator, loss: {type: fool, fake: fake}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_where_codes_are_summed_out_each_slot_is_judged_by_its_free_energy(slots: int) -> None:
+    text = MIXTURE if slots == 2 else MIXTURE.replace("indices: {k: 2}\n", "").replace(", per: k", "")
+    model = rested(text)
+    values = values_of(model, torch.Generator().manual_seed(5))
+    values.pop("Z", None)
+    found = losses(model, values)
+    tensors = model.tensors()
+    centres, maps = tensors["functions.prototypes"]["matrix"], tensors["functions.generator"]
+
+    def free(y: Tensor) -> Tensor:
+        """minus log sum exp over the prototypes"""
+        return -torch.logsumexp(-(y[:, :, None] - centres).square().sum(1), 1)
+
+    soft = torch.nn.functional.softplus
+    critic = generator = torch.zeros((), dtype=torch.float64)
+    for k in range(slots):
+        y, noise = (values[name][:, k] if slots == 2 else values[name] for name in ("Y", "N"))
+        made = noise @ maps["matrix"].T + maps["bias"]
+        critic = critic + (soft(free(y)) + soft(-free(made.detach()))).mean()
+        generator = generator + soft(free(made)).mean()
+    for player, hand in (("critic", critic), ("generator", generator)):
+        outcome, names = found[player]
+        torch.testing.assert_close(outcome.loss, hand)
+        ways = [torch.autograd.grad(each, list(names.values()), retain_graph=True) for each in (outcome.loss, hand)]
+        torch.testing.assert_close(*ways)
+        assert all(float(each.abs().max()) > 1e-3 for each in ways[0])
+
+
+def test_a_sum_over_several_slots_of_a_stand_in_is_told() -> None:
+    shared = MIXTURE.replace("one_hot, per: k", "one_hot").replace("of: Z, per: k", "of: Z")
+    with pytest.raises(SpecError) as caught:
+        compiler.build(loads(shared))
+    assert {each.code for each in caught.value.issues} == {"FG464"} and len(caught.value.issues) == 2
+    assert caught.value.issues[0].place.line == 19  # type: ignore[union-attr]
