@@ -300,7 +300,7 @@ def _partitions(
             lowered = {key for key in loss_factors(graph, phase, term) if graph.factors[key].weight}
             for written in _leaf(term).partitions():
                 found = _named(procedures, (written,))
-                why = f"there are {len(found)} of it" if len(found) != 1 else _no_partition(graph, procedures[found[0]], lowered)
+                why = f"there are {len(found)} of it" if len(found) != 1 else no_partition(graph, procedures[found[0]], lowered)
                 beta = getattr(named[found[0]].method, "beta", 1.0) if found and not why else 1.0
                 other = next((key for key, each in betas.items() if each != beta), None) if not why else None
                 if other is not None:
@@ -311,7 +311,7 @@ def _partitions(
                     yield issue("FG454", what, ("learning", name), fix=fix)
 
 
-def _no_partition(graph: Graph, plan: ProcedurePlan, lowered: set[str]) -> str:
+def no_partition(graph: Graph, plan: ProcedurePlan, lowered: set[str]) -> str:
     """Why a procedure does not sum an energy over everything; empty where it does."""
     kinds = {graph.variables[each].kind for each in plan.block}
     latent = {each.id for each in graph.of_kind("latent")}

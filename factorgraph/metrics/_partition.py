@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factorgraph.errors import RunError, issue
 from factorgraph.lazy import torch
 
 if TYPE_CHECKING:
@@ -21,17 +20,14 @@ def log_partition(on: Measured, procedure: str) -> float:
 
 
 def log_likelihood(on: Measured, procedure: str) -> Tensor:
-    """(rows,), double: of each held-out sample, with the latent variables summed out by the first procedure that does.
+    """(rows,), double: of each held-out sample, with the latent variables summed out by the procedure that does so at the same
+    beta and with the same factors.
 
     Raises RunError FG638 where none does.
     """
-    latent = on.graph.of_kind("latent")
-    sums = next((each for each in on.procedures if on.method(each) == "marginal"), None)
-    if latent and sums is None:
-        text = f"there is no likelihood while {latent[0].name} is not summed out"
-        raise RunError(issue("FG638", text, fix=f"a procedure with method: marginal, of: {latent[0].name}"))
     shift = log_partition(on, procedure)
-    found: Tensor = -_beta(on, procedure) * on.energies(on.solved(sums)).double() - shift
+    solved = on.solved(on.posterior(procedure))
+    found: Tensor = -_beta(on, procedure) * on.energies(solved).double() - shift
     return found
 
 

@@ -17,7 +17,7 @@ class Nll(MetricLeaf):
     .. math:: \frac{\beta}{N} \sum_n F(Y_n) + \log Z
 
     The procedure sums over all observed and latent variables; the latent ones of a sample are summed out by the first procedure
-    that does so. Units: nats, per sample.
+    that does so with the same factors and beta. Units: nats, per sample.
     """
 
     type: Literal["nll"] = "nll"

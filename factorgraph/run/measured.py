@@ -20,6 +20,7 @@ from factorgraph.run.denoised import denoised
 from factorgraph.run.labels import energies_by_label
 from factorgraph.run.layers import below, drawn_on
 from factorgraph.run.matrices import joined, matrices, units_of
+from factorgraph.run.posterior import posterior
 from factorgraph.run.solved import Solved
 from factorgraph.run.sourced import from_source
 from factorgraph.spec.references import standing_for
@@ -126,6 +127,10 @@ class Measured(Around):
     def denoised(self, procedure: str, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
         """Clean values, noisy ones and what a procedure restores of these, (rows, values) each."""
         return denoised(self, procedure, sigma)
+
+    def posterior(self, partition: str) -> str | None:
+        """The procedure that sums out the latent variables, given one that sums everything. Raises RunError FG638."""
+        return posterior(self, partition)
 
     def seconds(self, procedure: str) -> float:
         """The time that a procedure takes for the codes of one batch of at most 100 rows, once; the energy is not evaluated."""

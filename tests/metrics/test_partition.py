@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,38 @@ def test_a_pattern_that_comes_twice_counts_once_in_the_mass() -> None:
     assert twice.rows == 12
     assert figure("mass", twice, "everything") == pytest.approx(figure("mass", once, "everything"), rel=1e-6)
     assert figure("nll", twice, "everything") == pytest.approx(figure("nll", once, "everything"), rel=1e-6)
+
+
+UNLEARNED = re.sub(r"learning:\n.*\n", "", RBM)  # a loss would refuse what the metrics are to refuse
+OTHERS = {
+    "hot first": "hot: {method: marginal, of: Z, beta: 0.1}\n  " + SUMMED,
+    "fewer factors first": "bare: {method: marginal, of: Z, beta: 0.7, without: [hidden_bias]}\n  " + SUMMED,
+}
+
+
+@pytest.mark.parametrize("procedures", OTHERS.values(), ids=OTHERS)
+def test_latents_are_summed_out_of_the_energy_of_the_partition_function(procedures: str) -> None:
+    alone, beside = measured(RBM), measured(UNLEARNED, procedures)
+    for name in ("nll", "mass"):
+        assert figure(name, beside, "everything") == pytest.approx(figure(name, alone, "everything"), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "procedure", "why"),
+    [
+        (UNLEARNED, SUMMED.replace("0.7", "0.1"), "at the beta"),
+        (UNLEARNED.replace("beta: 0.7", "beta: 3"), SUMMED, "at the beta"),
+        (UNLEARNED, SUMMED.replace("}", ", without: [hidden_bias]}"), "with the factors"),
+        (UNLEARNED.replace("beta: 0.7", "beta: 0.7, without: [hidden_bias]"), SUMMED, "hidden_bias counts in one of them"),
+    ],
+)
+def test_there_is_no_likelihood_of_two_energies(text: str, procedure: str, why: str) -> None:
+    on = measured(text, procedure)
+    for name in ("nll", "mass"):
+        with pytest.raises(RunError, match=why) as caught:
+            figure(name, on, "everything")
+        assert [each.code for each in caught.value.issues] == ["FG638"]
+    assert figure("log_partition", on, "everything") > 0
 
 
 def test_there_is_no_likelihood_of_a_least_energy() -> None:
