@@ -100,6 +100,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     *(("boltzmann_machine", name) for name in ("flow", "ratios", "pseudo")),
     ("rbm_noise_contrastive", "constant"),
     ("gan", "balanced"),
+    *(("psd_hierarchy", name) for name in ("learned", "rectified")),
     *(("factor_analysis", "normalised"), ("toy/gmm", "normalised"), ("toy/likelihood", "grid")),
 }
 
