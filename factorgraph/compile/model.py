@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from factorgraph.compile.freed import TAKEN, constrain
 from factorgraph.compile.later import predicted
-from factorgraph.compile.naming import in_order
+from factorgraph.compile.naming import in_order, leading_to
 from factorgraph.compile.noise import draw
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
@@ -177,18 +177,25 @@ class Model(nn.Module):
         return self._solution(procedure, given, given)
 
     def predict(self, procedure: str | None = None, **values: Tensor) -> Solution:
-        """The same as held-out samples are measured: what is given in training only counts in the energy, and is not seen by
-        procedures."""
-        given = self.with_noise(self.assign(values))
-        return self._solution(procedure, {key: each for key, each in given.items() if key not in predicted(self.graph)}, given)
+        """The same as held-out samples are measured: what is given in training only counts in the energy, and is not seen."""
+        return self.measured(procedure, values)
 
-    def _solution(self, procedure: str | None, seen: Mapping[Id, Tensor], given: Mapping[Id, Tensor]) -> Solution:
+    def measured(self, procedure: str | None, values: Mapping[str, Tensor], needed: Collection[Id] | None = None) -> Solution:
+        """The same; with ``needed`` only these latents are inferred, the procedure's own, and what is waited for."""
+        given = self.with_noise(self.assign(values))
+        seen = {key: each for key, each in given.items() if key not in predicted(self.graph)}
+        return self._solution(procedure, seen, given, needed)
+
+    def _solution(
+        self, procedure: str | None, seen: Mapping[Id, Tensor], given: Mapping[Id, Tensor], needed: Collection[Id] | None = None
+    ) -> Solution:
         """What procedures infer from what is seen, and the energy of that with all that is given."""
-        names = self.sequence(procedure, given)
+        names = self.sequence(procedure, given, needed)
         found = self.run(names, seen, self.inferences)
         known = {**given, **{key: each for one in found.values() for key, each in one.values.items()}}
         first = (names if procedure is None else standing_for(procedure, names))[:1]
-        return self.conclude("".join(first), known, found.values())
+        factors = None if needed is None else tuple(each for each in self.visible(known) if self._counts(each, known))
+        return self.conclude("".join(first), known, found.values(), factors)
 
     def conclude(
         self, procedure: str, known: Mapping[Id, Tensor], found: Collection[Found], factors: tuple[str, ...] | None = None
@@ -268,14 +275,15 @@ class Model(nn.Module):
         other.inferences = {**self.inferences, **called}
         return other
 
-    def sequence(self, procedure: str | None, given: Collection[Id]) -> tuple[str, ...]:
-        """The procedures that fill in every latent variable that is not given: the named one, and the first for each other."""
+    def sequence(self, procedure: str | None, given: Collection[Id], needed: Collection[Id] | None = None) -> tuple[str, ...]:
+        """The procedures that fill in all latents that are not given, or are needed: the named one, and the first for others."""
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
         chosen = [] if procedure is None else standing_for(procedure, self.inferences)
         if procedure is not None and not chosen:
             allowed = ", ".join(self.inferences)
             raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))
         covered = {key for name in chosen for key in self.inferences[name].plan.block}
+        wanted = [*covered, *(latent if needed is None else needed)]
         for key in sorted(covered & set(given)):
             what = f'"{key}" is given, and the procedure "{procedure}" would infer it'
             raise RunError(issue("FG621", what, fix="leave one out"))
@@ -284,8 +292,9 @@ class Model(nn.Module):
             if block & set(latent) and not block & covered and block <= set(latent):
                 chosen.append(key)
                 covered |= block
-        used = {key: self.inferences[key] for key in chosen}
-        return tuple(in_order(used, {key: each.plan.block for key, each in used.items()}, {key: used[key].waits for key in used}))
+        blocks = {key: self.inferences[key].plan.block for key in chosen}
+        waits = {key: self.inferences[key].waits for key in chosen}
+        return tuple(in_order(leading_to(chosen, wanted, blocks, waits), blocks, waits))
 
     def assign(self, values: Mapping[str, Tensor]) -> dict[Id, Tensor]:
         """Variables by name, as users give them, as values of the graph. Raises :class:`RunError` FG621 where they do not fit."""
@@ -334,6 +343,9 @@ class Model(nn.Module):
             return free_shares(self.program, factors, known, self.tensors(), sums)
         except MissingError as missing:
             raise self._not_given(missing) from None
+
+    def _counts(self, factor: Id, known: Mapping[Id, Tensor]) -> bool:
+        return all(self.computable(each, known) for each in self.graph.factors[factor].arguments)
 
     def computable(self, key: Id, known: Mapping[Id, Tensor]) -> bool:
         """Whether a value of the graph follows from what is known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 from factorgraph.compile.plan import ProcedurePlan
@@ -56,6 +56,17 @@ def in_order(names: Iterable[str], blocks: Mapping[str, Iterable[Id]], waits: Ma
         found.append(first)
         left.remove(first)
     return found
+
+
+def leading_to(
+    names: Sequence[str], wanted: Iterable[Id], blocks: Mapping[str, Iterable[Id]], waits: Mapping[str, frozenset[Id]]
+) -> list[str]:
+    """The procedures that infer some variables, and those that infer what these wait for, as they were named."""
+    left, kept = {*wanted}, set[str]()
+    while more := {key for key in names if key not in kept and left & set(blocks[key])}:
+        kept |= more
+        left = {each for key in more for each in waits[key]}
+    return [key for key in names if key in kept]
 
 
 def _pairs(graph: Graph, path: Path, block: tuple[Variable, ...]) -> Iterator[tuple[Id, Id]]:

@@ -24,4 +24,4 @@ class Energy(MetricLeaf):
     arguments: ClassVar[tuple[Kind, ...]] = ("procedure",)
 
     def measure(self, on: Measured, procedure: str) -> float:
-        return float(on.energies(on.solved(procedure)).mean())
+        return float(on.energies(on.solved(procedure, on.touched)).mean())

@@ -27,7 +27,7 @@ def denoised(on: Measured, procedure: str, sigma: float) -> tuple[Tensor, Tensor
     reads and does not infer is what that one, in turn, is compared with. Where both are compared through one function, as through
     a crop, it is what comes through. Raises RunError FG644 where the code has no such way back.
     """
-    graph, own = on.graph, frozenset(on.solved(procedure).latents)
+    graph, own = on.graph, frozenset(on.latents(procedure))
     for observed, seen, made in _comparisons(on):
         if (way := _way_back(on, made, own, frozenset({observed}))) is not None:
             solved = _noisy(on, procedure, graph.variables[observed].name, sigma)
@@ -46,7 +46,7 @@ def denoised(on: Measured, procedure: str, sigma: float) -> tuple[Tensor, Tensor
 def _noisy(on: Measured, procedure: str, variable: str, sigma: float) -> Solved:
     clean = on.given[variable]
     noise = generator(on.graph.spec.seed, "noise", variable).standard_normal(clean.shape, dtype=np.float32)
-    return on.kept(procedure, {**on.given, variable: clean + np.float32(sigma) * noise}, variable, sigma)
+    return on.kept(procedure, {**on.given, variable: clean + np.float32(sigma) * noise}, variable, sigma, needed=())
 
 
 def _putting(on: Measured, solved: Solved, variable: Id, value: Tensor) -> Solved:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -105,21 +105,19 @@ class Measured(Around):
         declared = self.graph.spec.inference.get(procedure.partition("[")[0])
         return "" if declared is None else str(declared.first.type)
 
-    def solved(self, procedure: str | None) -> Solved:
-        """What a procedure (the first, if ``None``) infers for the split. Inferred once, then kept."""
-        return self.kept(self._name(procedure), self.given)
+    def solved(self, procedure: str | None, needed: Collection[str] | None = None) -> Solved:
+        """What a procedure (the first, if ``None``) infers for the split, with others' latents that are ``needed``: else all."""
+        return self.kept(self._name(procedure), self.given, needed=needed)
 
-    def kept(self, name: str, given: Mapping[str, np.ndarray], *about: object) -> Solved:
-        """What a procedure infers for the split as it is, or changed in a way that ``about`` tells apart. Inferred once.
-
-        Slots that wait for each other run together, whichever of them is asked for.
-        """
-        key = (self.model.sequence(name or None, given), *about)
+    def kept(self, name: str, given: Mapping[str, np.ndarray], *about: object, needed: Collection[str] | None = None) -> Solved:
+        """What a procedure infers for the split as it is, or changed in a way that ``about`` tells apart. Inferred once."""
+        key = (self.model.sequence(name or None, given, needed), *about)
         if key not in self._solved:
-            self._solved[key] = self._rated(self.inferred(name, given))
-        return replace(self._solved[key], procedure=name, latents=self._latents(name))
+            self._solved[key] = self._rated(self.inferred(name, given, needed))
+        return replace(self._solved[key], procedure=name, latents=self.latents(name))
 
-    def _latents(self, procedure: str) -> tuple[str, ...]:
+    def latents(self, procedure: str) -> tuple[str, ...]:
+        """The latents that a procedure infers itself; all, of a model without procedures."""
         every = [each.id for each in self.graph.of_kind("latent")]
         own = {key for each in self.plans(procedure) for key in each.block} if procedure else {*every}
         return tuple(key for key in every if key in own)
@@ -155,9 +153,9 @@ class Measured(Around):
             return procedure
         return self.procedures[0] if self.procedures else ""
 
-    def inferred(self, procedure: str | None, given: Mapping[str, np.ndarray]) -> Solved:
+    def inferred(self, procedure: str | None, given: Mapping[str, np.ndarray], needed: Collection[str] | None = None) -> Solved:
         """What a procedure infers for other rows: observed variables by name, (rows, *shape)."""
-        parts = [self._part(self._name(procedure), batch) for batch in batches(given)]
+        parts = [self._part(self._name(procedure), batch, needed) for batch in batches(given)]
         first = parts[0]
         return replace(
             first,
@@ -175,14 +173,14 @@ class Measured(Around):
         shares = counted(self.graph, solved.shares, self._present)
         return replace(solved, shares=shares, energy=torch.stack(list(shares.values())).sum(0))
 
-    def _part(self, procedure: str, batch: Mapping[str, np.ndarray]) -> Solved:
+    def _part(self, procedure: str, batch: Mapping[str, np.ndarray], needed: Collection[str] | None) -> Solved:
         with torch.no_grad():
-            solution = self.model.predict(procedure=procedure or None, **self._tensors(batch))
+            solution = self.model.measured(procedure or None, self._tensors(batch), needed)
         known = self.graph.variables
         return Solved(
             procedure,
             {key: each.detach().cpu() for key, each in solution.variables.items() if key in known},
-            self._latents(procedure),
+            self.latents(procedure),
             solution.energy.detach().cpu(),
             {key: each.detach().cpu() for key, each in solution.shares.items()},
             solution.status.cpu(),
@@ -195,6 +193,13 @@ class Measured(Around):
         return {key: torch.as_tensor(np.ascontiguousarray(each), dtype=dtype, device=device) for key, each in arrays.items()}
 
     # --- energies and values --------------------------------------------------------------------------------------------------
+
+    @property
+    def touched(self) -> frozenset[str] | None:
+        """The latents that the factors that are seen depend on; ``None`` where all are seen."""
+        seen = [self.graph.factors[key] for key in visible(self.graph, self.only or None, self.without)]
+        behind = self.graph.leading_to(each for node in seen for each in node.arguments)
+        return frozenset(behind) if self.only or self.without else None
 
     def energies(self, solved: Solved) -> Tensor:
         """The energy of each row, of the factors that are seen: (rows,).

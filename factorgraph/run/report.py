@@ -130,7 +130,7 @@ def _inferred(on: Measured, solved: Solved) -> Inferred:
 def _compared(on: Measured, solved: Sequence[Solved]) -> list[Compared]:
     """Each amortized or unrolled procedure with the first search that infers a latent that it infers, too."""
     found = []
-    own = {each.procedure: set(on.model.inferences[each.procedure].plan.block) for each in solved if each.procedure}
+    own = {each.procedure: set(on.latents(each.procedure)) for each in solved}
     searches = [each for each in solved if on.method(each.procedure) == "argmin"]
     for fast in (each for each in solved if on.method(each.procedure) in ("amortized", "unrolled")):
         for search in (each for each in searches if own[each.procedure] & own[fast.procedure]):

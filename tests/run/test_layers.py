@@ -11,8 +11,10 @@ from factorgraph.data.dataset import load_data
 from factorgraph.errors import RunError
 from factorgraph.metrics.active import Active
 from factorgraph.metrics.denoising_gain import DenoisingGain
+from factorgraph.metrics.energy import Energy
 from factorgraph.run.figures._chosen import figures
 from factorgraph.run.measured import Measured
+from factorgraph.run.report import evaluate
 from factorgraph.spec.load import loads
 
 MAPS = """
@@ -112,6 +114,24 @@ def test_a_procedure_is_measured_by_what_it_infers_itself(maps: Measured) -> Non
         assert Active().measure(maps, f"code[{slot}]") == pytest.approx(expected)
         assert maps.solved(f"code[{slot}]").latents == (f"Z[{slot}]",)
     assert maps.solved("code").latents == ("Z[0]", "Z[1]")
+
+
+def test_a_procedure_runs_alone_but_for_what_it_waits_for(stack: Measured) -> None:
+    assert stack.model.sequence("code[1]", {"Y"}, ()) == ("code[0]", "code[1]")
+    assert stack.model.sequence("code[0]", {"Y"}, ["Z[2]"]) == ("code[0]", "code[1]", "code[2]")
+    seeing = stack.seeing(["reconstruction[0]", "small[0]"], ())
+    alone, everything = seeing.solved("code[0]", seeing.touched), seeing.solved("code[0]")
+    assert "Z[0]" in alone.variables and "Z[1]" not in alone.variables and "Z[2]" in everything.variables
+    assert set(alone.shares) == {"reconstruction[0]", "small[0]"}
+    torch.testing.assert_close(seeing.energies(alone), seeing.energies(everything))
+    assert stack.touched is None
+    whole = stack.seeing((), ["small[2]"])
+    assert Energy().measure(whole, "code[0]") == pytest.approx(float(whole.energies(everything).mean()))
+
+
+def test_slots_are_reported_beside_each_other(stack: Measured) -> None:
+    (told,) = evaluate(stack).procedures
+    assert told.procedure == "code" and set(told.active) == {"Z[0]", "Z[1]", "Z[2]"}
 
 
 @pytest.mark.parametrize("slot", [0, 1, 2])

@@ -29,14 +29,9 @@ def test_every_shipped_spec_loads(file: Path) -> None:
     assert spec.warnings == ()
 
 
-# all their leaves exist, and nobody has measured their claims yet
-UNMEASURED = ("deconvolutional_network",)
-
-
 @pytest.mark.parametrize("file", DRAFTS, ids=lambda file: file.stem)
 def test_a_draft_parses_and_waits_for_leaves_only(file: Path) -> None:
-    known = file.stem in UNMEASURED
-    assert known or waits_for(file), "all its leaves exist: measure its claims, and move it to specs/"
+    assert waits_for(file), "all its leaves exist: measure its claims, and move it to specs/"
 
 
 def test_what_a_draft_waits_for_is_named_by_family_and_type() -> None:
