@@ -136,7 +136,7 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
 
 
 def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG461, FG462, FG464 and FG471 to FG474 at losses that need of the energy, or of a value, what it has not."""
+    """FG461, FG462, FG464 and FG471 to FG475 at losses that need of the energy, or of a value, what it has not."""
     yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
@@ -257,6 +257,22 @@ def _no_noise(of: Shaped, variable: Variable) -> str:
     return ""
 
 
+def _stand_in(of: Shaped) -> Iterator[Issue]:
+    """FG475 where nothing is put in the place of what the energy is a function of."""
+    for fake in of.loss.stand_ins():
+        wrong = next((each for each in of.graph.slots_of(fake) if each.stands_for not in of.behind), None)
+        if wrong is None:
+            continue
+        why = f"stands for {wrong.stands_for or 'nothing'}" + (", of which the energy is no function" if wrong.stands_for else "")
+        standing = dict.fromkeys(each.name for each in of.graph.variables.values() if each.stands_for in of.behind)
+        data = of.observed[0].name if of.observed else "what the energy reads"
+        fix = f"{' or '.join(standing)} in the place of {fake}" if standing else ""
+        if not standing and wrong.kind == "derived":
+            fix = f"variables.{fake}.stands_for: {data}"
+        fix = fix or f"a variable that noise makes, {{is: generator(N), stands_for: {data}}}"
+        yield issue("FG475", f"{of.loss.type} puts {fake} in the place of data, and {fake} {why}", (*of.path, "fake"), fix=fix)
+
+
 KINDS = {"real": "normal", "binary": "bernoulli"}  # of noise that has a density wherever values of a domain are
 CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {
     "flips": _flips,
@@ -264,6 +280,7 @@ CHECKS: Mapping[Need, Callable[[Shaped], Iterator[Issue]]] = {
     "curvature": _curvature,
     "density": _density,
     "slots": _slots,
+    "stand_in": _stand_in,
     "motion": _motion,
     "flatness": _flatness,
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from factorgraph.training.objective import Batch
 
 # see compile.shaping, which tells what each of them takes
-Need = Literal["motion", "flatness", "flips", "slope", "curvature", "density", "slots"]
+Need = Literal["motion", "flatness", "flips", "slope", "curvature", "density", "stand_in", "slots"]
 
 
 class LossLeaf(Loss, ABC):

@@ -40,7 +40,7 @@ class Adversarial(LossLeaf):
     anchored: ClassVar[bool] = False
 
     def needs(self) -> tuple[Need, ...]:
-        return ("slots",)
+        return ("stand_in", "slots")
 
     def stand_ins(self) -> tuple[str, ...]:
         return (self.fake,)

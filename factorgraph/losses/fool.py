@@ -36,7 +36,7 @@ class Fool(LossLeaf):
     moves_stand_ins: ClassVar[bool] = True
 
     def needs(self) -> tuple[Need, ...]:
-        return ("slots",)
+        return ("stand_in", "slots")
 
     def stand_ins(self) -> tuple[str, ...]:
         return (self.fake,)

@@ -152,6 +152,43 @@ def test_players_that_train_one_parameter_are_told_with_both_places() -> None:
         compiler.build(loads(GAME).with_changes(both, "a test"))  # an encoder of what is made, and no word of what is trained
 
 
+STANDS = "fake: {is: generator(N), stands_for: Y}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "fix"),
+    [
+        (STANDS, "fake: {is: generator(N), shape: [3]}", 20, "variables.fake.stands_for: Y"),
+        ("adversarial, fake: fake", "adversarial, fake: N", 20, "fake in the place of N"),
+        ("adversarial, fake: fake", "adversarial, fake: Y", 20, "fake in the place of Y"),
+        (STANDS, "X: {kind: observed, shape: [3]}\n  fake: {is: generator(N), stands_for: X}", 21, "stands_for: Y"),
+    ],
+)
+def test_what_stands_for_no_data_of_the_energy_is_refused_with_its_fix(old: str, new: str, line: int, fix: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        compiler.build(loads(GAME.replace(old, new)))
+    first = caught.value.issues[0]
+    assert first.code == "FG475" and first.place is not None and fix in first.fix
+    assert first.place.line == line and "fake" in first.place.text
+
+
+def test_a_player_that_names_the_others_parameters_alone_is_told_and_beside_its_own_it_leaves_them() -> None:
+    with pytest.raises(SpecError) as caught:
+        compiler.build(loads(GAME).with_changes({"learning.game.players.generator.train": "critic"}, "a test"))
+    (found,) = caught.value.issues
+    assert found.code == "FG405" and '"generator"' in found.message and "never moves critic" in found.message
+    told = GAME.replace("generator: {optimizer", "generator: {train: critic, optimizer")
+    with pytest.raises(SpecError) as caught:
+        compiler.build(loads(told))
+    assert caught.value.issues[0].place is not None and caught.value.issues[0].place.line == 21
+    both = rested(GAME, {"learning.game.players.critic.train": ["critic", "features", "generator"]})
+    (stretch,) = stretches(both, rows=100)
+    assert {name.split(".")[1] for side in stretch.sides() if side.plan.player == "critic" for name in side.names} == {
+        "critic",
+        "features",
+    }
+
+
 # --- a run ----------------------------------------------------------------------------------------------------------------------
 
 
