@@ -118,6 +118,7 @@ def test_shipped_specs_are_clean(name: str) -> None:
 
 
 UNIT = {"functions.decoder.unit_norm": "columns"}
+GENERATOR, LINEAR = "learning.game.players.generator", {"functions.generator.last": "identity"}
 MOST_LIKELY = {"learning.fit.inference": "mode", "functions.loading": {"type": "linear"}}
 CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("sparse_coding", {"functions.decoder": FREE}, "FGW260", UNIT),
@@ -136,6 +137,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("still", {}, "FGW270", {"functions.decoder.max_column_norm": 1}),
     ("still", {}, "FGW270", {"factors.reconstruction.between": ["Y", "encoder.transpose(H)"]}),
     ("band", {}, "FGW271", {"functions.generator.last": "identity"}),
+    ("band", {**LINEAR, "learning.game.players.critic.loss.form": "hinge"}, "FGW272", {f"{GENERATOR}.loss.form": "hinge"}),
     ("psd", {"factors.prediction.weight": 0, "learning.warm": {"loss": "energy"}}, "FGW265", {"factors.prediction.weight": 1}),
 ]
 
