@@ -60,9 +60,7 @@ def plan_phases(
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used, taken)
             if not plan.parameters and 0 not in (phase.steps, phase.epochs):
-                what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
-                fix = "train something that its loss reaches, or leave train out"
-                wrong.append(issue("FG405", what, ("learning", name), fix=fix))
+                wrong.append(_still(name, phase, player))
             sides.append(plan)
             taken |= {owner_of(each) for each in plan.parameters}
         found += sides
@@ -341,6 +339,16 @@ def _summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: t
                 what = f'"{key}" reads {other}, which "{by[other]}" sums out: a factor ties what is summed apart'
                 yield issue("FG455", what, ("inference", plan.name, "of"), fix=f"one procedure, of: [{of}]")
             by |= dict.fromkeys(plan.block, key)
+
+
+def _still(name: str, phase: Phase, player: str) -> Issue:
+    """A phase, or one of its players, whose loss moves nothing of what it may train."""
+    path: Path = ("learning", name)
+    what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
+    if phase.players:
+        named = ", ".join(phase.players[player].train or ()) or "any parameter"
+        path, what = _trains(name, phase, player), f'the player "{player}" trains nothing: its loss never moves {named}'
+    return issue("FG405", what, path, fix="train something that its loss reaches, or leave train out")
 
 
 def _shared(spec: Spec, name: str, phase: Phase, sides: Iterable[PhasePlan]) -> Iterator[Issue]:
