@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.naming import named_procedures, reads
-from factorgraph.compile.phases import loss_factors, phases
+from factorgraph.compile.phases import loss_factors, phases, read_by
 from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Application, Graph, Id
@@ -121,14 +121,20 @@ def _procedures(graph: Graph, lacked: Collection[str]) -> Iterator[Issue]:
 
 def _phase(graph: Graph, plan: Plan, key: str, name: str, phase: Phase, lacked: Collection[str]) -> Iterator[Issue]:
     path = ("learning", name)
-    for side in phase.sides().values():
-        for term in side.loss.values():
+    for player, side in phase.sides().items():
+        for called, term in side.loss.items():
             assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
             factors = [each for each in loss_factors(graph, phase, term) if touched_by(graph, each, lacked)]
             if term.loss.sees_energy and not term.loss.is_mean and factors:
                 factor = graph.factors[factors[0]].name
                 what = f'the loss {term.loss.type} of phase "{name}" needs whole rows, and {LACKS} what "{factor}" reads'
                 yield issue("FG543", what, path, fix=f"without: [{factor}], or give every row all variables")
+            read = read_by(graph, key, phase, player, called)
+            read |= {made: tuple(each.id for each in graph.slots_of(made)) for made in term.loss.stand_ins()}
+            for field, ids in read.items():
+                for variable in sorted(touched(graph, ids, lacked)):
+                    what = f'the loss {term.loss.type} of phase "{name}" reads {variable} in {field}, and {LACKS} {variable}'
+                    yield issue("FG543", what, path, fix="let it read what every row has, or give every row all variables")
             for application in _apart(graph, factors, lacked):
                 what = f'"{application}" learns from its batch, and {LACKS} what it is applied to'
                 yield issue("FG543", what, path, fix="give every row all variables, or leave batch statistics out")

@@ -200,6 +200,8 @@ def test_a_classifier_that_learned_from_few_labels_predicts(home):
 
 REFUSED = [
     ("inference.code.without=[]", "FG545", "without: [classification]"),
+    ("learning.joint.loss={e: energy, p: {type: pulling_away, of: classifier.transpose(L)}}", "FG543", "reads L in of"),
+    ("learning.joint.loss={e: energy, c: {type: contraction, of: classifier.transpose(L)}}", "FG543", "the loss contraction"),
     ("inference.code={method: amortized, of: Z, by: classifier.transpose(L)}", "FG545", "reads L in by"),
 ]
 
@@ -211,6 +213,17 @@ def test_what_needs_every_row_is_told_before_anything_is_read(home, change, code
         graph = resolve(spec)
         compiler.check_rows(spec, graph, compiler.plan(spec, graph))
     assert code in str(error.value) and text in str(error.value)
+
+
+def test_what_a_loss_puts_in_the_place_of_data_is_made_of_what_every_row_has(home):
+    fake = SPEC.replace("functions:\n", "  fake: {is: decoder(classifier.transpose(L)), stands_for: X}\nfunctions:\n")
+    fake = fake.replace("joint:      {loss: energy", "joint: {loss: {type: adversarial, fake: fake}, without: [classification]")
+    spec = loads(fake, str(home / "spec.yaml"))
+    graph = resolve(spec)
+    with pytest.raises(SpecError, match="adversarial of phase .joint. reads L in fake"):
+        compiler.check_rows(spec, graph, compiler.plan(spec, graph))
+    every = load(str(home / "spec.yaml"), ("learning.joint.loss={e: energy, p: {type: pulling_away, of: decoder.transpose(X)}}",))
+    compiler.check_rows(every, resolve(every), compiler.plan(every))
 
 
 def test_labels_that_only_the_file_knows_are_told_when_it_is_read(home):
