@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf, isinf
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.noise import distribution
@@ -10,16 +11,18 @@ from factorgraph.compile.plan import Plan
 from factorgraph.compile.shaping import shaped
 from factorgraph.errors import DataError, Issue, issue
 from factorgraph.graph.model import Graph
+from factorgraph.inference.domains import CONTINUOUS
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 
 def check_values(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
-    """Warnings of :func:`uncovered`. Raises DataError FG562."""
+    """Warnings of :func:`uncovered` and :func:`beyond`. Raises DataError FG562."""
     if grey := list(no_bits(graph, plan, data)):
         raise DataError(graph.spec.document.located(grey))
     yield from uncovered(graph, plan, data)
+    yield from beyond(graph, plan, data)
 
 
 def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
@@ -36,6 +39,25 @@ def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator
                     what = f"{outside:.3g} of the rows of {target} are not between {low:g} and {high:g}, where {name} is"
                     fix = f"variables.{name}.distribution: {{type: uniform, low: {rows.min():.3g}, high: {rows.max():.3g}}}"
                     yield issue("FGW267", f"{what}: they teach nothing", (*each.path, "noise"), fix=fix)
+
+
+def beyond(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
+    """FGW268 at sums over observed variables on a grid that ends where some of the data are."""
+    found: dict[tuple[str, str], Issue] = {}
+    for procedures in (plan.procedures, *plan.changed.values()):
+        for each in procedures.values():
+            high = float((each.solver or {}).get("range", inf))  # of a grid
+            for variable in (graph.variables[key] for key in each.block if key not in each.closed):
+                if isinf(high) or variable.domain not in CONTINUOUS or variable.kind != "observed" or variable.name not in data:
+                    continue
+                rows = data[variable.name].reshape(len(data[variable.name]), -1)
+                low = 0.0 if variable.domain == "nonnegative" else -high
+                if outside := float(((rows < low) | (rows > high)).any(1).mean()):
+                    what = f"{outside:.3g} of the rows of {variable.name} are not between {low:g} and {high:g}, where"
+                    what += f' "{each.name}" sums: their energy falls without end, for they are no part of the sum'
+                    fix = f"inference.{each.name}.solver.range: {1.1 * abs(rows).max():.3g}"
+                    found[each.name, variable.name] = issue("FGW268", what, ("inference", each.name), fix=fix)
+    yield from found.values()
 
 
 def no_bits(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:

@@ -220,7 +220,7 @@ def test_what_a_loss_puts_in_the_place_of_data_is_made_of_what_every_row_has(hom
     fake = fake.replace("joint:      {loss: energy", "joint: {loss: {type: adversarial, fake: fake}, without: [classification]")
     spec = loads(fake, str(home / "spec.yaml"))
     graph = resolve(spec)
-    with pytest.raises(SpecError, match="adversarial of phase .joint. reads L in fake"):
+    with pytest.raises(SpecError, match=r"adversarial of phase .joint. reads L in fake"):
         compiler.check_rows(spec, graph, compiler.plan(spec, graph))
     every = load(str(home / "spec.yaml"), ("learning.joint.loss={e: energy, p: {type: pulling_away, of: decoder.transpose(X)}}",))
     compiler.check_rows(every, resolve(every), compiler.plan(every))

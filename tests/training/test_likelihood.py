@@ -16,6 +16,7 @@ from factorgraph.compile.model import Model
 from factorgraph.errors import SpecError
 from factorgraph.losses.likelihood import Likelihood
 from factorgraph.spec.load import loads
+from factorgraph.training.covering import beyond
 from factorgraph.training.objective import Batch, View
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -184,3 +185,37 @@ def test_factor_analysis_is_that_of_scikit_learn() -> None:
     gradients = torch.autograd.grad(solution.energy.mean(), list(model.parameters()))
     assert max(each.abs().max().item() for each in gradients) < 1e-3
     assert model.summed("everything").free.item() == pytest.approx(0, abs=1e-9)
+
+
+NARROW = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [2]}
+functions:
+  net: {type: network, layers: 3fc-fc, activation: softplus}
+factors:
+  surface: {type: value, of: net(Y)}
+inference:
+  everything: {method: marginal, of: Y, solver: {type: grid, range: 0.5, points: 8}}
+learning:
+  fit: {loss: {type: likelihood, partition: everything}, steps: 1, batch_size: 10}
+data: {source: arrays, file: rows.npz, bind: {Y: y}}
+"""
+
+
+def test_a_grid_that_ends_before_the_data_is_warned_of(tmp_path: Path) -> None:
+    plan = compiler.plan(loads(NARROW))
+    graph = compiler.build(loads(NARROW)).graph
+    rows = np.array([[0.0, 0.4], [-0.6, 0.0], [0.0, 0.5], [0.0, 1.2]])
+    assert list(beyond(graph, plan, {"Y": rows[[0, 2]]})) == []
+    (found,) = beyond(graph, plan, {"Y": rows})
+    assert found.code == "FGW268" and '0.5 of the rows of Y are not between -0.5 and 0.5, where "every' in found.message
+    assert found.fix == "inference.everything.solver.range: 1.32"
+    assert list(beyond(graph, compiler.plan(loads(NARROW.replace("range: 0.5", "range: 1.32"))), {"Y": rows})) == []
+    positive = loads(NARROW.replace("shape: [2]", "shape: [2], domain: nonnegative"))
+    (found,) = beyond(compiler.build(positive).graph, compiler.plan(positive), {"Y": rows[:3]})
+    assert "0.333 of the rows of Y are not between 0 and 0.5" in found.message
+    told: list[str] = []
+    np.savez(tmp_path / "rows.npz", y=np.random.default_rng(0).standard_normal((40, 2)))
+    fg.train(loads(NARROW, str(tmp_path / "spec.yaml")), out=tmp_path / "run", say=told.append)
+    assert any("FGW268" in each for each in told)
