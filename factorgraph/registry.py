@@ -114,7 +114,7 @@ def describe(family: str, name: str) -> Described:
 
 def keys_of(cls: Any) -> dict[str, str]:
     """What a user may write of an entry: each key with its meaning and default."""
-    return {info.alias or key: _field_text(info) for key, info in cls.model_fields.items() if key != "type"}
+    return {info.alias or key: field_text(info) for key, info in cls.model_fields.items() if key != "type"}
 
 
 @cache
@@ -147,7 +147,7 @@ def _plugin(entry: metadata.EntryPoint) -> type[Leaf]:
     return cls
 
 
-def _field_text(info: Any) -> str:
+def field_text(info: Any) -> str:
     return f"{info.description or ''} ({'required' if info.is_required() else _default_text(info.default)})".strip()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -20,6 +21,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "language.md"
 BEGIN, END = "<!-- reference: made by tools/reference.py -->", "<!-- end of the reference -->"
 BLOCKS = {
     "Variable": blocks.Variable,
+    "Distribution of a noise variable": blocks.Distribution,
     "Phase": blocks.Phase,
     "Player of a phase": blocks.Player,
     "Loss of a phase": blocks.LossTerm,
@@ -83,6 +85,9 @@ def overview(family: str, found: Any) -> tuple[tuple[str, ...], list[tuple[str, 
         described |= BUILTIN if family == "functions" else {}
         rows = [(f"`{name}`", each.summary.replace("``", "`"), ", ".join(each.promises)) for name, each in described.items()]
         return ("type", "what it does", "promises"), rows
+    if family == "data":
+        rows = [(f"`{name}`", first_line(found[name]), fields(found[name])) for name in found]
+        return ("type", "what it does", "fields that `bind` names"), rows
     if family == "health":
         bounds = [(found[name].model_fields["at_most"], name) for name in found]
         rows = [(f"`{{{name}: {info.default:g}}}`", info.description or "", first_line(found[name])) for info, name in bounds]
@@ -94,11 +99,17 @@ def first_line(cls: type[Leaf]) -> str:
     return inspect.cleandoc(cls.__doc__ or "").split("\n")[0].replace("``", "`")
 
 
+def fields(cls: type[Leaf]) -> str:
+    """What a source says of its fields."""
+    _, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("Fields:  ")
+    return " ".join(re.split(r"\n(?! )", rest)[0].split()).replace("``", "`").rstrip(".")
+
+
 def keys(cls: Any) -> list[tuple[str, ...]]:
     """Key, default and meaning of each field that a user writes."""
     rows = []
     for name, info in cls.model_fields.items():
-        if name in ("type", "source") or (name == "loss" and cls is blocks.LossTerm):
+        if (name == "type" and cls is not blocks.Distribution) or name == "source" or (name == "loss" and cls is blocks.LossTerm):
             continue
         default = "required" if info.is_required() else shown(info.default)
         key = info.alias or name

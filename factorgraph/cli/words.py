@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
+
+INSIDE = {"distribution": "Distribution"}  # keys whose values have keys of their own, and their classes
 
 
 def told(name: str) -> str:
@@ -50,7 +52,19 @@ def _key(name: str) -> str:
     from factorgraph.registry import keys_of
 
     found = [(block, keys_of(cls)[name]) for block, cls in entries().items() if name in keys_of(cls)]
-    return "\n\n".join(f"{name} (key, in {block})\n\n{text.replace('`', '')}" for block, text in found)
+    told = "\n\n".join(f"{name} (key, in {block})\n\n{text.replace('`', '')}" for block, text in found)
+    return "\n".join([told, "", *_inside(name)]) if name in INSIDE else told
+
+
+def _inside(name: str) -> list[str]:
+    """The keys of a part that is written as a map, ``type`` and its words first."""
+    from factorgraph import registry
+    from factorgraph.spec import blocks
+
+    cls = getattr(blocks, INSIDE[name])
+    words = ", ".join(get_args(cls.model_fields["type"].annotation))
+    kind = f"  {'type':14} {words}: {registry.field_text(cls.model_fields['type'])}"
+    return [kind, *(f"  {key:14} {text}" for key, text in registry.keys_of(cls).items())]
 
 
 def _weight(name: str) -> str:

@@ -57,12 +57,28 @@ class Entry(BaseModel):
     )
 
 
+def _part(cls: type[Entry], block: str) -> Any:
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError("takes a map with the keys " + ", ".join(keys_of(cls)))
+        try:
+            return checked(cls, value, info.context, (block, ""))
+        except Mistakes as mistakes:
+            raise mistakes.for_pydantic() from None
+
+    return PlainValidator(validate, json_schema_input_type=cls)
+
+
 class Distribution(Entry):
     """What noise is drawn from."""
 
-    type: Literal["normal", "uniform", "bernoulli"] = "normal"
-    low: Real = Field(default=-1.0, description="of uniform")
-    high: Real = Field(default=1.0, description="of uniform")
+    type: Literal["normal", "uniform", "bernoulli"] = Field(
+        default="normal", description="mean 0 and variance 1; even from low to high; or 0 and 1, each as likely"
+    )
+    low: Real = Field(default=-1.0, description="of uniform: the least value")
+    high: Real = Field(default=1.0, description="of uniform: the largest")
 
 
 class Variable(Entry):
@@ -74,9 +90,9 @@ class Variable(Entry):
     per: Reference | None = Field(default=None, description="an index: one for each of its slots")
     given: Literal["always", "training"] = Field(default="always", description="training: known when learning, predicted later")
     distribution: Annotated[
-        Distribution | None,
-        BeforeValidator(lambda v: v if v is None else long_form(v), json_schema_input_type=Distribution | str | None),
-    ] = Field(default=None, description="what noise is drawn from")
+        Annotated[Distribution, _part(Distribution, "distribution")] | None,
+        BeforeValidator(lambda v: long_form(v) if isinstance(v, str) else v, json_schema_input_type=Distribution | str | None),
+    ] = Field(default=None, description="what noise is drawn from, `{type: uniform, low: -2, high: 2}`; normal, if left out")
     is_: Expression | None = Field(default=None, alias="is", description="makes it derived: an expression")
     start: Expression | None = Field(default=None, description="its value where what it reads has no such slot")
     stands_for: Reference | None = Field(default=None, description="the variable in whose place losses may put it")
@@ -173,20 +189,6 @@ def _losses(value: Any, info: ValidationInfo) -> dict[str, LossTerm]:
 
 
 Losses = Annotated[dict[str, LossTerm], PlainValidator(_losses, json_schema_input_type=Any)]
-
-
-def _part(cls: type[Entry], block: str) -> Any:
-    def validate(value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise ValueError("takes a map with the keys " + ", ".join(keys_of(cls)))
-        try:
-            return checked(cls, value, info.context, (block, ""))
-        except Mistakes as mistakes:
-            raise mistakes.for_pydantic() from None
-
-    return PlainValidator(validate, json_schema_input_type=cls)
 
 
 class Player(Entry):
@@ -287,7 +289,7 @@ class DataBlock(Entry):
     """Where samples come from, how many, and what is done to them."""
 
     source: Annotated[Source, PlainValidator(lambda v: v, json_schema_input_type=str)]
-    bind: dict[str, str] = Field(description="variable: field of the data")
+    bind: dict[str, str] = Field(description="variable: field of the data, one of those that the source has")
     count: Annotated[Count | None, BeforeValidator(_all_is_none)] = Field(default=None, description="samples; all, if left out")
     test: Count | Share | None = Field(default=None, description="samples kept for measuring, a number or a share")
     labelled: Annotated[Whole | None, BeforeValidator(_all_is_none)] = Field(

@@ -7,6 +7,7 @@ here, are held to the same by tests of their own.
 from __future__ import annotations
 
 import hashlib
+import inspect
 
 import numpy as np
 import pytest
@@ -62,3 +63,14 @@ def test_samples_are_what_was_said_and_a_function_of_the_seed(cls, options):
     again, other = (cls(**options).load(Request(seed, COUNT, TEST)) for seed in (5, 6))
     assert known_by(again.train) == known_by(splits.train) and known_by(again.test) == known_by(splits.test)
     assert known_by(other.train) != known_by(splits.train)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_names_its_fields_where_users_read_of_it(name):
+    """In its docstring, which ``explain`` and the reference show."""
+    cls = SOURCES[name]
+    _, _, told = inspect.cleandoc(cls.__doc__).partition("\n\nFields:  ")
+    assert told
+    for options in cls.examples if name not in FILES else ({},):
+        for field in cls.model_construct(**options).fields():
+            assert f"{field} (" in told

@@ -11,6 +11,8 @@ class Arrays(SourceForm):
     ``x_test``, these are the file's own split, and the field is ``x``; else rows are held out by chance. Numbers become float32;
     a whole number per row is a label and stays one. Files that hold Python objects are refused.
 
+    Fields:  the arrays of an .npz by name; array, of an .npy.
+
     Options:
         file: an .npy or .npz file, below the spec's folder or FACTORGRAPH_DATA
     """
@@ -28,7 +30,8 @@ class BarsAndStripes(SourceForm):
     ``count`` and ``test`` every pattern is there once, on either side, and the entropy is that of an even choice: 2.639 nats for
     3 x 3, the least mean negative log likelihood that there can be.
 
-    Source: MacKay, Information Theory, Inference, and Learning Algorithms, 2003, section 43.1.
+    Fields:  image (side, side).
+    Source:  MacKay, Information Theory, Inference, and Learning Algorithms, 2003, section 43.1.
 
     Options:
         side: pixels of a side, at most 16
@@ -48,7 +51,7 @@ class Cifar10(SourceForm):
     x_test, y_test (rows, 32, 32, 3) does as well, and stands before the others: so a part of the set can be passed on. How many
     pictures it had is kept with the run. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), or as the options say; label (): airplane, automobile, bird, cat,
+    Fields:  image (3, 32, 32), or as the options say; label (): airplane, automobile, bird, cat,
              deer, dog, frog, horse, ship, truck.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
@@ -77,6 +80,8 @@ class Curve(SourceForm):
 
     Parabola: :math:`y_1 = 2u - 1,\ y_2 = y_1^2`. ``jitter`` is the deviation of normal noise on both coordinates.
 
+    Fields:  point (2,).
+
     Options:
         shape: spiral or parabola
         turns: of the spiral
@@ -104,7 +109,7 @@ class DeadLeaves(SourceForm):
     and has edges, corners and the spectrum of photographs without their textures. At most twelve scenes are learned from, and two
     others held out; a patch lies anywhere in one.
 
-    Shapes:  image (size, size) or, in colour, (3, size, size).
+    Fields:  image (size, size) or, in colour, (3, size, size).
     Units:   parts of the brightest white.
     Source:  Lee, Mumford & Huang, International Journal of Computer Vision 41, 2001, section 4, with ellipses for discs.
 
@@ -126,7 +131,7 @@ class Digits(SourceForm):
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.
 
-    Shapes:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG503 where scikit-learn is missing.
     Source:  Alpaydin & Kaynak, UCI Machine Learning Repository, 1998.
@@ -151,7 +156,7 @@ class Images(SourceForm):
     data.json. Equal files count once, and no picture is on both sides of the split. Without ``folder`` there are the two
     photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion, CC BY 2.0.
 
-    Shapes:  image (size, size) or, in colour, (3, size, size); label ().
+    Fields:  image (size, size) or, in colour, (3, size, size); label ().
     Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
     Errors:  FG504 where there is no picture, FG541 where some lie in folders and some beside them, FG512 to FG514 of files.
 
@@ -176,6 +181,8 @@ class MixedSources(SourceForm):
 
     The mixture A is a product of rotations and of scales that differ by a factor of at most 4. ``truth(seed)`` gives A.
 
+    Fields:  signal (sources,).
+
     Options:
         sources: how many sources, and signals
         law: what each source is drawn from
@@ -194,7 +201,7 @@ class Mnist(SourceForm):
     Read are the four idx files, as they are or gzipped, from mnist/ (or MNIST/raw/, where another library left them) below a
     folder that the spec may read. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (28, 28), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (28, 28), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
     Source:  LeCun, Bottou, Bengio & Haffner, Proc. IEEE 86(11), 1998.
@@ -219,6 +226,8 @@ class NaturalPatches(SourceForm):
     Without ``folder``, of the two photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion,
     CC BY 2.0. With many photographs whole ones are held out for testing; with fewer than ten, blocks of each: in either case no
     pixel is on both sides. Grey values are Rec. ITU-R BT.601 luma.
+
+    Fields:  image (size, size) or, in colour, (3, size, size).
 
     Options:
         size: pixels along a side of a patch
@@ -245,7 +254,7 @@ class Pedestrians(SourceForm):
     ``test_64x128_H96``) for people, ``Train/neg`` and ``Test/neg`` for pictures without. A person's window is the middle of its
     picture; from a picture without people windows are cut where chance says.
 
-    Shapes:  luminance (1, height, width), color (2, height, width), person (): 1 where there is one, else 0.
+    Fields:  luminance (1, height, width), color (2, height, width), person (): 1 where there is one, else 0.
     Units:   luminance 0 to 1, colour differences -0.5 to 0.5 (Rec. ITU-R BT.601).
     Source:  Dalal & Triggs, CVPR 2005, for the folder.
     Errors:  FG504 where the folder has none of these, FG512 to FG514 of files.
@@ -271,7 +280,8 @@ class PlantedBoltzmann(SourceForm):
 
     J above its diagonal and h are normal with deviation ``scale``. ``truth(seed)`` gives J, ``fields_of(seed)`` h.
 
-    Source: Ackley, Hinton & Sejnowski, Cognitive Science 9, 1985.
+    Fields:  bits (units,).
+    Source:  Ackley, Hinton & Sejnowski, Cognitive Science 9, 1985.
 
     Options:
         units: units of a sample, at most 16
@@ -291,6 +301,8 @@ class PlantedCodes(SourceForm):
     .. math:: y = D z, \qquad \|d_j\| = 1, \qquad \|z\|_0 = active, \qquad z_j \sim Laplace(1)
 
     The atoms are uniform on the sphere; which are active is uniform too. ``truth(seed)`` gives D.
+
+    Fields:  signal (units,).
 
     Options:
         units: values of a signal
@@ -314,7 +326,7 @@ class Stl10(SourceForm):
     without a label, whose label is -1. With ten ``folds`` the labelled pictures are those 1,000 that the authors put into the
     fold of the seed: ten seeds are their protocol.
 
-    Shapes:  image (3, 96, 96), or as the options say; label (): airplane, bird, car, cat, deer, dog,
+    Fields:  image (3, 96, 96), or as the options say; label (): airplane, bird, car, cat, deer, dog,
              horse, monkey, ship, truck; -1 for none.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
@@ -341,7 +353,7 @@ class Svhn(SourceForm):
     read. Beside the digit that the label names, parts of its neighbours are often seen. The files' label 10 is the digit 0. The
     split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (3, 32, 32), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged, FG527 where scipy, which reads them, is missing.
     Source:  Netzer, Wang, Coates, Bissacco, Wu & Ng, NIPS workshop on deep learning and unsupervised feature learning, 2011.
@@ -369,7 +381,7 @@ class Video(SourceForm):
     which it stays within one shot. With ten shots or more whole ones are held out; with fewer, the last part of each: no frame is
     on both sides.
 
-    Shapes:  past (past, size, size), future (future, size, size), frames (past + future, size, size); in colour (past, 3, size,
+    Fields:  past (past, size, size), future (future, size, size), frames (past + future, size, size); in colour (past, 3, size,
              size) and so on.
     Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
     Errors:  FG546 where there are no frames, FG547 where there are too many or too large ones, FG548 without PyAV, FG549 where

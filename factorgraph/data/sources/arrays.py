@@ -27,6 +27,8 @@ class Arrays(SourceLeaf):
     The fields are the arrays of an .npz by name, or ``array`` of an .npy. Where every array has a twin, ``x_train`` and
     ``x_test``, these are the file's own split, and the field is ``x``; else rows are held out by chance. Numbers become float32;
     a whole number per row is a label and stays one. Files that hold Python objects are refused.
+
+    Fields:  the arrays of an .npz by name; array, of an .npy.
     """
 
     type: Literal["arrays"] = "arrays"

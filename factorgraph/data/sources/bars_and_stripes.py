@@ -27,7 +27,8 @@ class BarsAndStripes(SourceLeaf):
     ``count`` and ``test`` every pattern is there once, on either side, and the entropy is that of an even choice: 2.639 nats for
     3 x 3, the least mean negative log likelihood that there can be.
 
-    Source: MacKay, Information Theory, Inference, and Learning Algorithms, 2003, section 43.1.
+    Fields:  image (side, side).
+    Source:  MacKay, Information Theory, Inference, and Learning Algorithms, 2003, section 43.1.
     """
 
     type: Literal["bars_and_stripes"] = "bars_and_stripes"

@@ -28,7 +28,7 @@ class Cifar10(PublishedPictures):
     x_test, y_test (rows, 32, 32, 3) does as well, and stands before the others: so a part of the set can be passed on. How many
     pictures it had is kept with the run. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), or as the options say; label (): airplane, automobile, bird, cat,
+    Fields:  image (3, 32, 32), or as the options say; label (): airplane, automobile, bird, cat,
              deer, dog, frog, horse, ship, truck.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.

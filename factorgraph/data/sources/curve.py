@@ -32,6 +32,8 @@ class Curve(SourceLeaf):
     .. math:: t = t_{max} \sqrt u, \qquad y = \tfrac{t}{t_{max}} (\cos t, \sin t)
 
     Parabola: :math:`y_1 = 2u - 1,\ y_2 = y_1^2`. ``jitter`` is the deviation of normal noise on both coordinates.
+
+    Fields:  point (2,).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -34,7 +34,7 @@ class DeadLeaves(SourceLeaf):
     and has edges, corners and the spectrum of photographs without their textures. At most twelve scenes are learned from, and two
     others held out; a patch lies anywhere in one.
 
-    Shapes:  image (size, size) or, in colour, (3, size, size).
+    Fields:  image (size, size) or, in colour, (3, size, size).
     Units:   parts of the brightest white.
     Source:  Lee, Mumford & Huang, International Journal of Computer Vision 41, 2001, section 4, with ellipses for discs.
     """

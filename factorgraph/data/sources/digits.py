@@ -32,7 +32,7 @@ class Digits(LabelledPictures):
     These are the test pictures of the set "Optical Recognition of Handwritten Digits". There is no split of their own: rows are
     held out by chance.
 
-    Shapes:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (8, 8), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG503 where scikit-learn is missing.
     Source:  Alpaydin & Kaynak, UCI Machine Learning Repository, 1998.

@@ -30,7 +30,7 @@ class Images(SourceLeaf):
     data.json. Equal files count once, and no picture is on both sides of the split. Without ``folder`` there are the two
     photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion, CC BY 2.0.
 
-    Shapes:  image (size, size) or, in colour, (3, size, size); label ().
+    Fields:  image (size, size) or, in colour, (3, size, size); label ().
     Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
     Errors:  FG504 where there is no picture, FG541 where some lie in folders and some beside them, FG512 to FG514 of files.
     """

@@ -27,6 +27,8 @@ class MixedSources(SourceLeaf):
     .. math:: y = A s, \qquad s_j \sim Laplace(1 / \sqrt 2) \text{ or uniform, of variance 1}
 
     The mixture A is a product of rotations and of scales that differ by a factor of at most 4. ``truth(seed)`` gives A.
+
+    Fields:  signal (sources,).
     """
 
     type: Literal["mixed_sources"] = "mixed_sources"

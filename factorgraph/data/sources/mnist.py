@@ -25,7 +25,7 @@ class Mnist(PublishedPictures):
     Read are the four idx files, as they are or gzipped, from mnist/ (or MNIST/raw/, where another library left them) below a
     folder that the spec may read. The split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (28, 28), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (28, 28), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   ink, 0 to 1.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.
     Source:  LeCun, Bottou, Bengio & Haffner, Proc. IEEE 86(11), 1998.

@@ -28,6 +28,8 @@ class NaturalPatches(SourceLeaf):
     Without ``folder``, of the two photographs that come with scikit-learn: "china" by danielbuechele and "flower" by vultilion,
     CC BY 2.0. With many photographs whole ones are held out for testing; with fewer than ten, blocks of each: in either case no
     pixel is on both sides. Grey values are Rec. ITU-R BT.601 luma.
+
+    Fields:  image (size, size) or, in colour, (3, size, size).
     """
 
     type: Literal["natural_patches"] = "natural_patches"

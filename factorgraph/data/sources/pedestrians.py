@@ -50,7 +50,7 @@ class Pedestrians(SourceLeaf):
     ``test_64x128_H96``) for people, ``Train/neg`` and ``Test/neg`` for pictures without. A person's window is the middle of its
     picture; from a picture without people windows are cut where chance says.
 
-    Shapes:  luminance (1, height, width), color (2, height, width), person (): 1 where there is one, else 0.
+    Fields:  luminance (1, height, width), color (2, height, width), person (): 1 where there is one, else 0.
     Units:   luminance 0 to 1, colour differences -0.5 to 0.5 (Rec. ITU-R BT.601).
     Source:  Dalal & Triggs, CVPR 2005, for the folder.
     Errors:  FG504 where the folder has none of these, FG512 to FG514 of files.

@@ -28,7 +28,8 @@ class PlantedBoltzmann(SourceLeaf):
 
     J above its diagonal and h are normal with deviation ``scale``. ``truth(seed)`` gives J, ``fields_of(seed)`` h.
 
-    Source: Ackley, Hinton & Sejnowski, Cognitive Science 9, 1985.
+    Fields:  bits (units,).
+    Source:  Ackley, Hinton & Sejnowski, Cognitive Science 9, 1985.
     """
 
     type: Literal["planted_boltzmann"] = "planted_boltzmann"

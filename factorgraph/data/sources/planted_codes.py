@@ -27,6 +27,8 @@ class PlantedCodes(SourceLeaf):
     .. math:: y = D z, \qquad \|d_j\| = 1, \qquad \|z\|_0 = active, \qquad z_j \sim Laplace(1)
 
     The atoms are uniform on the sphere; which are active is uniform too. ``truth(seed)`` gives D.
+
+    Fields:  signal (units,).
     """
 
     type: Literal["planted_codes"] = "planted_codes"

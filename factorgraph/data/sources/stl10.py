@@ -36,7 +36,7 @@ class Stl10(PublishedPictures):
     without a label, whose label is -1. With ten ``folds`` the labelled pictures are those 1,000 that the authors put into the
     fold of the seed: ten seeds are their protocol.
 
-    Shapes:  image (3, 96, 96), or as the options say; label (): airplane, bird, car, cat, deer, dog,
+    Fields:  image (3, 96, 96), or as the options say; label (): airplane, bird, car, cat, deer, dog,
              horse, monkey, ship, truck; -1 for none.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged.

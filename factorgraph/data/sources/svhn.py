@@ -32,7 +32,7 @@ class Svhn(PublishedPictures):
     read. Beside the digit that the label names, parts of its neighbours are often seen. The files' label 10 is the digit 0. The
     split is the set's own; ``count`` and ``test`` choose rows of each side by chance.
 
-    Shapes:  image (3, 32, 32), or as ``size`` and ``colors`` say; label (): 0 to 9.
+    Fields:  image (3, 32, 32), or as ``size`` and ``colors`` say; label (): 0 to 9.
     Units:   parts of the brightest red, green and blue.
     Errors:  FG525 where the files are missing, FG526 where they are damaged, FG527 where scipy, which reads them, is missing.
     Source:  Netzer, Wang, Coates, Bissacco, Wu & Ng, NIPS workshop on deep learning and unsupervised feature learning, 2011.

@@ -34,7 +34,7 @@ class Video(SourceLeaf):
     which it stays within one shot. With ten shots or more whole ones are held out; with fewer, the last part of each: no frame is
     on both sides.
 
-    Shapes:  past (past, size, size), future (future, size, size), frames (past + future, size, size); in colour (past, 3, size,
+    Fields:  past (past, size, size), future (future, size, size), frames (past + future, size, size); in colour (past, 3, size,
              size) and so on.
     Units:   parts of the brightest white; grey is Rec. ITU-R BT.601 luma.
     Errors:  FG546 where there are no frames, FG547 where there are too many or too large ones, FG548 without PyAV, FG549 where
