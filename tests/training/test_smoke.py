@@ -15,7 +15,10 @@ from factorgraph.training.reproduce import reproduce
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SECONDS = 2  # of the processor; one on a machine that does nothing else, where caches are not shared
-SLOWER = {"pedestrian_convnet": 16}  # three convolutional codes, searched anew after each of four phases
+SLOWER = {  # codes of whole pictures; of the last one three, searched anew after each of four phases
+    **{"convolutional_sparse_coding": 6, "convolutional_psd": 6, "deconvolutional_network": 6},
+    **{"psd_hierarchy": 6, "pedestrian_convnet": 16},
+}
 
 
 @pytest.fixture
