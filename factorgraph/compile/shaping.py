@@ -136,17 +136,31 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
 
 
 def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
-    """FG461, FG462, FG464 and FG471 to FG475 at losses that need of the energy, or of a value, what it has not."""
+    """FG461, FG462, FG464, FG471 to FG475 and FG479 at losses that need of the energy, or of a value, what it has not."""
     yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
 
 
+def _one_temperature(of: Shaped) -> Iterator[Issue]:
+    """FG479 where procedures sum at several temperatures: then nothing tells how likely an energy is."""
+    named = named_procedures(of.graph)
+    betas = {key: getattr(named[key].method, "beta", 1.0) for key in of.procedures if named[key].method.sums}
+    first = next(iter(betas), "")
+    other = next((key for key, beta in betas.items() if beta != betas[first]), None)
+    if other is not None:
+        what = f'{of.loss.type} takes an energy for a probability, and the beta of "{first}" is {betas[first]:g}, '
+        what += f'that of "{other}" {betas[other]:g}'
+        yield issue("FG479", what, of.path, fix="the same beta in both")
+
+
 def _flips(of: Shaped) -> Iterator[Issue]:
+    yield from _one_temperature(of)
     if not any(each.domain == "binary" for each in of.observed):
         what = f"{of.loss.type} flips the units of binary observed variables, and the energy is a function of {of.has()}"
         yield issue("FG471", what, of.path, fix=f"{of.suggestion('binary')}; for real values loss: score_matching")
 
 
 def _slope(of: Shaped) -> Iterator[Issue]:
+    yield from _one_temperature(of)
     takes = f"{of.loss.type} takes the slope of"
     if not of.of("real"):
         what = f"{takes} the energy in real observed variables, and it is a function of {of.has()}"
@@ -221,6 +235,7 @@ def _flatness(of: Shaped) -> Iterator[Issue]:
 
 def _density(of: Shaped) -> Iterator[Issue]:
     """FG474 where a stand-in is no noise that could be told from data."""
+    yield from _one_temperature(of)
     for name in of.loss.stand_ins():
         slots = of.graph.slots_of(name)
         if why := next(filter(None, (_no_noise(of, each) for each in slots)), ""):

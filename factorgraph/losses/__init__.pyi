@@ -219,7 +219,7 @@ class NoiseContrastive(LossForm):
     Needs:    a noise variable that stands for an observed one, and is found wherever data are: data that it cannot hold teach
               nothing, and are refused. The nearer to the data, the less of it does.
     Shapes:   F (batch,) at data, (ratio * batch,) at noise; constant () -> a number, averaged over the batch.
-    Units:    nats, which the energy has too.
+    Units:    nats, which the energy has too: F is beta times the free energy.
     Source:   Gutmann & Hyvarinen, AISTATS 2010, equations 2 to 4, and with a ratio JMLR 13, 2012.
 
     Options:
@@ -245,7 +245,7 @@ class PseudoLikelihood(LossForm):
 
     .. math:: -\frac{1}{n} \sum_Y \sum_i \log p(Y_i \mid Y_{-i}) = \frac{1}{n} \sum_Y \sum_i \log(1 + e^{F(Y) - F(Y^{(i)})})
 
-    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped.
+    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped. F is beta times the free energy.
 
     Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Convex where
               the energy is linear in the parameters. Patterns that single flips do not connect are not weighed against each
@@ -369,7 +369,7 @@ class ScoreMatching(LossForm):
               not of relu. Codes by a formula, summed out, or by an argmin with ``gradient: implicit``.
     Shapes:   F (batch,), derivatives (batch, units) -> a number, averaged over the batch. Exact evaluates the energy at units
               times as many rows.
-    Units:    sigma has that of the data; without it the loss has the inverse of its square.
+    Units:    sigma has that of the data; without it the loss has the inverse of its square. F is beta times the free energy.
     Source:   Hyvarinen, JMLR 6, 2005, theorem 1; Song, Garg, Shi & Ermon, UAI 2019 (arXiv:1905.07088), with reduced variance;
               Vincent, Neural Computation 23(7), 2011, equation 9.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class FlipsLeaf(LossLeaf):
     """A sum over single flips, averaged over the batch. Observed variables that are not binary stay as they are: given them,
-    the energy is that of the binary ones."""
+    the energy is that of the binary ones. F is beta times the free energy."""
 
     strategy: ClassVar[str] = "CONTRAST"
     anchored: ClassVar[bool] = False
@@ -26,10 +26,10 @@ class FlipsLeaf(LossLeaf):
 
     @abstractmethod
     def of(self, rise: Tensor) -> Tensor:
-        """What a flip costs, of any shape, from F(Y) - F(Y'): the energy of a sample less that of its neighbour."""
+        """What a flip costs, of any shape, from F(Y) - F(Y'): the potential of a sample less that of its neighbour."""
 
     def value(self, batch: Batch) -> Tensor:
-        here = batch.free_energy()
+        here = batch.potential()
         there = [batch.far({key: flips(batch.given[key])}) for key in batch.observed("binary")]
         return self.of(here - torch.cat([each.reshape(-1, batch.size) for each in there])).sum(0).mean()
 

@@ -37,7 +37,7 @@ class NoiseContrastive(LossLeaf):
     Needs:    a noise variable that stands for an observed one, and is found wherever data are: data that it cannot hold teach
               nothing, and are refused. The nearer to the data, the less of it does.
     Shapes:   F (batch,) at data, (ratio * batch,) at noise; constant () -> a number, averaged over the batch.
-    Units:    nats, which the energy has too.
+    Units:    nats, which the energy has too: F is beta times the free energy.
     Source:   Gutmann & Hyvarinen, AISTATS 2010, equations 2 to 4, and with a ratio JMLR 13, 2012.
     """
 
@@ -66,7 +66,7 @@ class NoiseContrastive(LossLeaf):
         data = {key: batch.given[key] for key in batch.stood_for(self.noise)}
         drawn = batch.noise(self.noise, self.ratio)
         shift = batch.own["constant"] - math.log(self.ratio)
-        real = shift - batch.free_energy() - batch.log_density(self.noise, data)
+        real = shift - batch.potential() - batch.log_density(self.noise, data)
         made = shift - batch.far(drawn) - batch.log_density(self.noise, drawn)
         return softplus(-real).mean() + self.ratio * softplus(made).mean()
 

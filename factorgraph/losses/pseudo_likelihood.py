@@ -16,7 +16,7 @@ class PseudoLikelihood(FlipsLeaf):
 
     .. math:: -\frac{1}{n} \sum_Y \sum_i \log p(Y_i \mid Y_{-i}) = \frac{1}{n} \sum_Y \sum_i \log(1 + e^{F(Y) - F(Y^{(i)})})
 
-    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped.
+    The neighbour :math:`Y^{(i)}` has unit i of the binary observed variables flipped. F is beta times the free energy.
 
     Promises: no partition function and no samples; with enough data the true parameters, where the model holds them. Convex where
               the energy is linear in the parameters. Patterns that single flips do not connect are not weighed against each

@@ -38,7 +38,7 @@ class ScoreMatching(LossLeaf):
               not of relu. Codes by a formula, summed out, or by an argmin with ``gradient: implicit``.
     Shapes:   F (batch,), derivatives (batch, units) -> a number, averaged over the batch. Exact evaluates the energy at units
               times as many rows.
-    Units:    sigma has that of the data; without it the loss has the inverse of its square.
+    Units:    sigma has that of the data; without it the loss has the inverse of its square. F is beta times the free energy.
     Source:   Hyvarinen, JMLR 6, 2005, theorem 1; Song, Garg, Shi & Ermon, UAI 2019 (arXiv:1905.07088), with reduced variance;
               Vincent, Neural Computation 23(7), 2011, equation 9.
     """
@@ -74,7 +74,7 @@ class ScoreMatching(LossLeaf):
     def _denoising(self, batch: Batch, data: Points) -> Tensor:
         noise = {key: batch.normal(each, key) for key, each in data.items()}
         moved = {key: (each + self.sigma * noise[key]).requires_grad_() for key, each in data.items()}
-        slopes = derivatives(batch.at(moved).free_energy(), moved)
+        slopes = derivatives(batch.at(moved).potential(), moved)
         errors = ((self.sigma * slopes[key] - each).square().flatten(1).sum(1) / 2 for key, each in noise.items())
         return sum(errors, batch.zero()).mean()
 
@@ -86,7 +86,7 @@ def bends(batch: Batch, data: Points, along: Points) -> tuple[dict[str, Tensor],
     """
     points = {key: each.expand(len(along[key]) // len(each), *each.shape) for key, each in data.items()}
     points = {key: each.reshape(along[key].shape).clone().requires_grad_() for key, each in points.items()}
-    slopes = derivatives(batch.at(points).free_energy(), points)
+    slopes = derivatives(batch.at(points).potential(), points)
     steep = sum(((each * along[key]).sum() for key, each in slopes.items()), batch.zero())
     products = derivatives(steep, points)
     return slopes, sum(((each * along[key]).flatten(1).sum(1) for key, each in products.items()), batch.zero())

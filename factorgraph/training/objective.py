@@ -118,6 +118,12 @@ class Batch:
         known = self.inferred()
         return self.energy(known, [each.summed for key in self.procedures if (each := self.found[key]).summed is not None])
 
+    def potential(self) -> Tensor:
+        """(batch,): beta F, minus the logarithm of how likely a row is, but for a constant: at the temperature at which the
+        phase's procedures sum; where none sums, beta is 1."""
+        sums = (self.view.inferences[key].sum for key in self.procedures)
+        return next((each.beta for each in sums if each is not None), 1.0) * self.free_energy()
+
     def log_partition(self, procedure: str) -> Tensor:
         """(batch,), or (1,) where no sample changes it: minus the free energy that is left where a procedure sums all out.
 
@@ -141,11 +147,11 @@ class Batch:
         return replace(self, given=given, learning=learning, shares={}, found={})
 
     def far(self, others: Mapping[Id, Tensor]) -> Tensor:
-        """(several * batch,): F at other tensors, as :meth:`at` takes them. Where they are many it is evaluated in pieces, each
-        of which is evaluated once more on the way back, so that memory holds one of them."""
+        """(several * batch,): the potential at other tensors, as :meth:`at` takes them. Where they are many it is evaluated in
+        pieces, each of which is evaluated once more on the way back, so that memory holds one of them."""
         numbers = sum(each.numel() for each in others.values())
         if numbers <= AT_ONCE:
-            return self.at(others).free_energy()
+            return self.at(others).potential()
         several = len(next(iter(others.values()))) // self.size
         rows = max(1, several * AT_ONCE // numbers) * self.size
         pieces = zip(*(torch.split(each, rows) for each in others.values()), strict=True)
@@ -310,8 +316,8 @@ def shares_of(named: Mapping[str, float], graph: Graph) -> dict[str, float]:
 
 
 def _again(batch: Batch) -> Tensor:
-    """A batch's free energy, as if nothing of it had been inferred yet."""
-    return replace(batch, shares={}, found={}).free_energy()
+    """A batch's potential, as if nothing of it had been inferred yet."""
+    return replace(batch, shares={}, found={}).potential()
 
 
 def _tiled(each: Tensor, several: int) -> Tensor:
