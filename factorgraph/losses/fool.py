@@ -42,6 +42,12 @@ class Fool(LossLeaf):
         return (self.fake,)
 
     def value(self, batch: Batch) -> Tensor:
-        fake = batch.at(batch.standing(self.fake)).by_slot(self.fake)
-        real_looking = fake if self.form == "hinge" else [torch.nn.functional.softplus(each) for each in fake]
-        return sum((each.mean() for each in real_looking), batch.zero())
+        made = batch.standing(self.fake)
+        moved = {key: each.detach().requires_grad_() for key, each in made.items()}
+        with torch.enable_grad():
+            fake = batch.at(moved).by_slot(self.fake)
+            real_looking = fake if self.form == "hinge" else [torch.nn.functional.softplus(each) for each in fake]
+            value = sum((each.mean() for each in real_looking), batch.zero())
+        slopes = torch.autograd.grad(value, list(moved.values()), allow_unused=True, materialize_grads=True)
+        moves = (((each - each.detach()) * slope).sum() for each, slope in zip(made.values(), slopes, strict=True))
+        return sum(moves, value.detach())  # the energy's own parameters feel nothing of it

@@ -141,6 +141,42 @@ def test_a_player_that_says_nothing_trains_what_is_its_own() -> None:
     assert all(each is not None for each in torch.autograd.grad(generator, others))
 
 
+ONE_SIDE = """
+factorgraph: 1
+variables:
+  Y:    {kind: observed, shape: [2]}
+  N:    {kind: noise, shape: [4]}
+  fake: {is: generator(N), stands_for: Y}
+functions:
+  generator: {type: linear, units: 2}
+  critic:    {type: network, layers: 6fc-fc, activation: softplus}
+factors:
+  realism: {type: value, of: critic(Y)}
+learning:
+  game: {loss: {f: {type: fool, fake: fake}, OTHER}}
+"""
+
+
+def test_on_one_side_fooling_moves_what_makes_the_fake_and_the_critic_feels_its_own_loss_alone() -> None:
+    critic = "a: {type: adversarial, fake: fake}"
+    both = rested(ONE_SIDE.replace("OTHER", critic))
+    alone = rested(ONE_SIDE.replace("f: {type: fool, fake: fake}, OTHER", critic))
+    values = values_of(both, torch.Generator().manual_seed(7))
+    alone.load_state_dict(both.state_dict())
+    ((outcome, names),), ((expected, others),) = losses(both, values).values(), losses(alone, values).values()
+    found = dict(zip(names, torch.autograd.grad(outcome.loss, list(names.values())), strict=True))
+    own = dict(zip(others, torch.autograd.grad(expected.loss, list(others.values())), strict=True))
+    assert own and all("critic" in each for each in own) and set(found) - set(own) == set(GENERATOR)
+    for name, slope in own.items():
+        torch.testing.assert_close(found[name], slope)
+    energy = both.energy(Y=both.evaluate(("generator(N)",), N=values["N"])["generator(N)"])
+    wanted = torch.autograd.grad(torch.nn.functional.softplus(energy).mean(), [names[each] for each in GENERATOR])
+    torch.testing.assert_close([found[each] for each in GENERATOR], list(wanted))
+
+
+GENERATOR = ("functions.generator.matrix", "functions.generator.bias")
+
+
 def test_players_that_train_one_parameter_are_told_with_both_places() -> None:
     both = {"learning.game.players.generator.loss": HINGE["learning.game.players.generator.loss"]}
     with pytest.raises(SpecError) as caught:
