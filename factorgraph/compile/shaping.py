@@ -12,7 +12,7 @@ from factorgraph.compile.phases import loss_factors, phases, read_by
 from factorgraph.compile.plan import PhasePlan
 from factorgraph.compile.planner import Named
 from factorgraph.compile.slope import made_by, moved_by_data, unnamed
-from factorgraph.errors import Issue, Path, issue
+from factorgraph.errors import Issue, Path, address, issue
 from factorgraph.graph.model import Application, FunctionNode, Graph, Id, Variable
 from factorgraph.inference.domains import FINITE
 from factorgraph.losses._loss import LossLeaf, Need
@@ -117,7 +117,7 @@ class Shaped:
         """How there could be a variable of a domain."""
         if not self.observed:
             return "let a factor read what is observed"
-        return f"variables.{self.observed[0].name}.domain: {domain}, if that is what its values are"
+        return f"{address(('variables', self.observed[0].name, 'domain'))}: {domain}, if that is what its values are"
 
 
 def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Shaped]:
@@ -202,7 +202,7 @@ def _searched(of: Shaped) -> Iterator[Issue]:
             what = f"{of.loss.type} asks how {block} moves with {of.names()}, and {each.name} does not tell"
             finite = any(variable.domain in FINITE for variable in each.block)
             fix = "method: marginal" if finite else "method: argmin with gradient: implicit"
-            yield issue("FG473", what, of.path, fix=f"inference.{each.name}: {fix}, or method: amortized")
+            yield issue("FG473", what, of.path, fix=f"{address(('inference', each.name))}: {fix}, or method: amortized")
 
 
 def _motion(of: Shaped) -> Iterator[Issue]:
@@ -242,7 +242,7 @@ def _density(of: Shaped) -> Iterator[Issue]:
             observed = next((each for each in of.observed if each.domain in KINDS), None)
             kind, stands_for = (KINDS[observed.domain], observed.name) if observed is not None else ("normal", "what is observed")
             what = f"{of.loss.type} tells data from noise whose density is known, and {name} {why}"
-            fix = f"variables.{name}: {{kind: noise, distribution: {kind}, stands_for: {stands_for}}}"
+            fix = f"{address(('variables', name))}: {{kind: noise, distribution: {kind}, stands_for: {stands_for}}}"
             yield issue("FG474", what, (*of.path, "noise"), fix=f"{fix}; without a density loss: adversarial")
 
 
@@ -255,7 +255,8 @@ def _slots(of: Shaped) -> Iterator[Issue]:
         for made in (slot for name in of.loss.stand_ins() for slot in of.graph.slots_of(name)):
             if len({agree(factors[key].slots, made.slots) for key in read}) > 1:
                 what = f"{of.loss.type} judges {made.id} by the energy of its slot, and {each.id} sums over several slots at once"
-                yield issue("FG464", what, of.path, fix=f"inference.{each.name}: one procedure for each slot, by per")
+                fix = f"{address(('inference', each.name))}: one procedure for each slot, by per"
+                yield issue("FG464", what, of.path, fix=fix)
                 return
 
 
@@ -283,7 +284,7 @@ def _stand_in(of: Shaped) -> Iterator[Issue]:
         data = of.observed[0].name if of.observed else "what the energy reads"
         fix = f"{' or '.join(standing)} in the place of {fake}" if standing else ""
         if not standing and wrong.kind == "derived":
-            fix = f"variables.{fake}.stands_for: {data}"
+            fix = f"{address(('variables', fake, 'stands_for'))}: {data}"
         fix = fix or f"a variable that noise makes, {{is: generator(N), stands_for: {data}}}"
         yield issue("FG475", f"{of.loss.type} puts {fake} in the place of data, and {fake} {why}", (*of.path, "fake"), fix=fix)
 

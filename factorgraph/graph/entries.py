@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -138,8 +139,20 @@ class Entries:
                 message = f"procedure {name} infers {value_id}, which {what}"
                 latent = ", ".join(key for key, leaf in self.names.variables.items() if leaf.kind == "latent")
                 span = source.expression.root.span
-                raise SpecError(issue("FG256", message, source.path, span=span, allowed=latent or "no latents"))
+                it = issue("FG256", message, source.path, span=span, allowed=latent or "no latents")
+                raise SpecError(self._unbound(it, value.name) if isinstance(value, Variable) else it)
         return ids
+
+    def _unbound(self, it: Issue, name: str) -> Issue:
+        """With what mends it, where the variable is computed because a use binds it."""
+        bound = self.names.spec.variables[name].bound
+        if bound is None:
+            return it
+        at = self.names.spec.document.place(bound.path, "key")
+        note = f"it is bound at {at.address or f'{at.file}:{at.line}'}"
+        fragment, _, own = name.rpartition(".")
+        fix = f"take {own} out of the bind of {fragment}, and bind data to {name}"
+        return replace(it, notes=(*it.notes, note), fix=fix)
 
     def _targeted(self, source: Source, block: list[Id], slots: Slots) -> tuple[Id, ...]:
         """The values that a field gives to the variables of a procedure, or to one of them that its map names."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from factorgraph.compile.phases import phases, read_by
 from factorgraph.compile.slope import unnamed
-from factorgraph.errors import Issue, issue
+from factorgraph.errors import Issue, address, issue
 from factorgraph.graph.model import FunctionNode, Id
 from factorgraph.lint.reading import Reading
 from factorgraph.losses._loss import LossLeaf
@@ -21,7 +21,8 @@ def check(reading: Reading) -> Iterator[Issue]:
     for name, code in found.items():
         what = f"{name} can grow while {code} shrinks: the derivative of {code} falls, and nothing that is reconstructed changes"
         bounded = "max_column_norm" in reading.graph.spec.functions[name].cls.model_fields
-        fix = f"functions.{name}.max_column_norm: 1" if bounded else f"bound what {name} learns, or tie it to what makes {code}"
+        fix = f"bound what {name} learns, or tie it to what makes {code}"
+        fix = f"{address(('functions', name, 'max_column_norm'))}: 1" if bounded else fix
         yield issue("FGW270", what, ("functions", name), on="key", fix=fix)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from factorgraph.compile.slope import unnamed
-from factorgraph.errors import Issue, issue
+from factorgraph.errors import Issue, address, issue
 from factorgraph.graph.model import Id, Operation
 from factorgraph.lint.reading import Reading
 
@@ -25,7 +25,7 @@ def check(reading: Reading) -> Iterator[Issue]:
         declared = graph.spec.functions.get(name)
         fields = declared.cls.model_fields if declared is not None else {}
         option = next((each for each in ("last", "activation") if each in fields), None)
-        fix = f"functions.{name}.{option}: identity" if option else "let a linear function be the last"
+        fix = f"{address(('functions', name, option))}: identity" if option else "let a linear function be the last"
         yield issue("FGW271", what, ("functions", name) if declared else ("factors",), on="key", fix=fix)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from factorgraph.compile.dependence import dependences, moving_in
-from factorgraph.errors import Issue, issue
+from factorgraph.errors import Issue, address, issue
 from factorgraph.graph.model import Constant, FactorNode, Variable
 from factorgraph.lint.reading import Reading
 from factorgraph.structure import Quadratic
@@ -27,7 +27,8 @@ def check(reading: Reading) -> Iterator[Issue]:
         what = f"{free} can grow while {code.name} shrinks: the energy falls, and {prior.name} loses its say"
         if squares:
             what = f"{what}; the most likely {code.name} is not what the likelihood of the data averages over"
-        fix = f"functions.{free}.unit_norm: columns" if _is_affine(reading, free) else f"bound what {free} learns"
+        bound = address(("functions", free, "unit_norm"))
+        fix = f"{bound}: columns" if _is_affine(reading, free) else f"bound what {free} learns"
         yield issue("FGW261" if squares else "FGW260", what, ("functions", free), on="key", fix=fix)
 
 

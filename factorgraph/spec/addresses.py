@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from factorgraph.errors import Path
+from factorgraph.errors import BY_NAME, Path
 from factorgraph.registry import FAMILIES, leaves
 from factorgraph.spec.blocks import (
     Claim,
@@ -80,6 +80,11 @@ def resolve(document: Document, address: str) -> tuple[Document, Path]:
         path, written = ("use", parts[0]), use[parts[0]]
         document = document if isinstance(written, Mapping) else document.edit(path, long_form(written, "file"), "", at=path)
         return document, (*path, "with", ".".join(parts[1:]).removeprefix("dims."))
+    block, *below = parts
+    inside = block in BY_NAME and block != "use" and below and isinstance(use, Mapping) and below[0] in use
+    if inside and below[0] not in (document.values.get(block) or ()):
+        message, meant = f'an address in the fragment "{below[0]}" begins with its name', f"{below[0]}.{block}"
+        raise AddressError(f'{message}. Did you mean "{meant}"?', (0, len(meant)), (), meant)
     here = Here(FILE_KEYS, lambda key: _block(document, key))
     while parts:
         value = document.get(path) if document.has(path) else None

@@ -19,6 +19,7 @@ from factorgraph.spec.declared import Bound
 from factorgraph.spec.document import Document, decode, read
 from factorgraph.spec.schema import Fragment, Spec
 from factorgraph.spec.scopes import Scope
+from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError
 
 if TYPE_CHECKING:
@@ -149,12 +150,20 @@ def _file(reading: Reading, declared: Declared[Use]) -> tuple[File, Above]:
     if len(above.files) > DEEPEST:
         raise SpecError(Issue("FG213", f"fragments lie in fragments at most {DEEPEST} deep", at))
     if not file.is_file():
-        fix = "mend the name; it is relative to the spec's folder"
-        raise SpecError(Issue("FG213", f'there is no file "{name}" beside this spec', at, fix=fix))
+        meant = _meant(name, (here.parent, folder()))
+        what = f'there is no file "{name}" beside this spec' + (f'. Did you mean "{meant}"?' if meant else "")
+        fix = f"write {meant}" if meant else "mend the name; it is relative to the spec's folder"
+        raise SpecError(Issue("FG213", what, at, fix=fix, replacement=meant))
     if len(above.count) >= MOST:
         raise SpecError(Issue("FG213", f"a spec is made of at most {MOST} fragments, those of its fragments counted", at))
     above.count.append(None)
     return file, replace(above, files=(*above.files[:-1], (here, root)))
+
+
+def _meant(name: str, homes: tuple[File, ...]) -> str | None:
+    """The file that was probably meant, of those that lie there."""
+    there = (each.name for home in homes for each in (home / name).parent.glob("*.yaml"))
+    return near(name, [(File(name).parent / each).as_posix() for each in there])
 
 
 def _short(file: File, home: File) -> str:

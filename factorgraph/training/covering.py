@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from factorgraph.compile.noise import distribution
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.shaping import shaped
-from factorgraph.errors import DataError, Issue, issue
+from factorgraph.errors import DataError, Issue, address, issue
 from factorgraph.graph.model import Graph
 from factorgraph.inference.domains import CONTINUOUS
 
@@ -37,7 +37,8 @@ def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator
                 outside = float(((rows < low) | (rows > high)).any(1).mean())
                 if outside:
                     what = f"{outside:.3g} of the rows of {target} are not between {low:g} and {high:g}, where {name} is"
-                    fix = f"variables.{name}.distribution: {{type: uniform, low: {rows.min():.3g}, high: {rows.max():.3g}}}"
+                    at = address(("variables", name, "distribution"))
+                    fix = f"{at}: {{type: uniform, low: {rows.min():.3g}, high: {rows.max():.3g}}}"
                     yield issue("FGW267", f"{what}: they teach nothing", (*each.path, "noise"), fix=fix)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import factorgraph as fg
 from factorgraph.errors import SpecError, address
+from factorgraph.graph.resolve import resolve
 from factorgraph.spec import fragments
 from factorgraph.spec.load import find, load, loads, specs
 
@@ -28,6 +29,40 @@ factorgraph: 1
 use:
   inner: {file: FILE}
 """
+
+
+@pytest.mark.parametrize(("written", "meant"), [("fragments/rbm", "fragments/rbm.yaml"), ("part", "part.yaml"), ("other", None)])
+def test_a_file_that_is_not_there_is_guessed(tmp_path: Path, written: str, meant: str | None) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "spec.yaml").write_text(USES.replace("FILE", written))
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.yaml")
+    (found,) = caught.value.issues
+    assert (found.code, found.replacement) == ("FG213", meant) and ("Did you mean" in found.message) == bool(meant)
+
+
+def test_a_bound_variable_that_the_fragment_infers_is_told_with_its_use_and_a_fix(tmp_path: Path) -> None:
+    bound = "factorgraph: 1\nvariables: {X: {kind: observed, shape: [9], domain: binary}}\nuse:\n"
+    (tmp_path / "spec.yaml").write_text(bound + "  rbm: {file: fragments/rbm.yaml, bind: {Y: X}}\n")
+    with pytest.raises(SpecError) as caught:
+        resolve(load(tmp_path / "spec.yaml"))
+    found = next(each for each in caught.value.issues if each.code == "FG256")
+    assert found.fix == "take Y out of the bind of rbm, and bind data to rbm.Y"
+    assert any("spec.yaml:4" in each for each in found.notes)
+    free = USES.replace("inner: {file: FILE}", "rbm: {file: fragments/rbm.yaml}")
+    resolve(loads(free + "data: {source: bars_and_stripes, side: 3, bind: {rbm.Y: image}}\n"))
+
+
+def test_the_address_of_a_fragments_entry_is_guessed_from_the_block_that_was_written_first(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "spec.yaml").write_text(USES.replace("FILE", "part.yaml"))
+    spec = load(tmp_path / "spec.yaml")
+    with pytest.raises(SpecError) as caught:
+        spec.with_changes({"inference.inner.optimal.steps": 40}, "a test")
+    (found,) = caught.value.issues
+    assert (found.code, found.replacement) == ("FG211", "inner.inference.optimal.steps")
+    assert found.replacement == address(("inference", "inner.optimal", "steps"))
+    assert spec.with_changes({found.replacement: 40}, "a test").inference["inner.optimal"].first.steps == 40
 
 
 def chain(home: Path, depth: int, last: str = PART) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.compile.dependence import origin
+from factorgraph.errors import address
 from factorgraph.graph.model import Application
 from factorgraph.spec.constants import NonNegative
 from factorgraph.structure import Leaf
@@ -85,7 +86,7 @@ def of_maps(graph: Graph, latent: Id) -> bool:
 def more_steps(procedure: str, stretch: Stretch) -> str:
     """What helps a search that ends too early."""
     plan, method = stretch.view.inferences[procedure].plan, stretch.view.inferences[procedure].method
-    return f"more inference.{plan.name}.steps (now {getattr(method, 'steps', 0)})"
+    return f"more {address(('inference', plan.name, 'steps'))} (now {getattr(method, 'steps', 0)})"
 
 
 def idle(counts: Tensor) -> Tensor:

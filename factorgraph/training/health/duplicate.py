@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from factorgraph.compile.dependence import origin
+from factorgraph.errors import address
 from factorgraph.graph.model import Application, Variable
 from factorgraph.lazy import torch
 from factorgraph.metrics._base import cosines
@@ -57,7 +58,7 @@ class Duplicate(HealthLeaf):
     def sentence(self, subject: str, value: float, first: float, stretch: Stretch) -> str:
         units = stretch.view.model.tensors()[f"functions.{subject}"]["matrix"].flatten(1).shape[1]
         sparse = [each.name for each in stretch.view.graph.factors.values() if each.leaf.keeps(Absolute, frozenset({0}))]
-        fix = "fewer units" + (f", or a larger factors.{sparse[0]}.weight" if sparse else "")
+        fix = "fewer units" + (f", or a larger {address(('factors', sparse[0], 'weight'))}" if sparse else "")
         return f"{round(value * units)} of {units} columns of {subject} repeat another: {fix}"
 
 
