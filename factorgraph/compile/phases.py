@@ -47,12 +47,12 @@ def plan_phases(
     taken: set[str] = set()  # owners of solvers' matrices that are parameters of their own by then
     for key, name, phase in phases(base.spec):
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
-        used = sequence(graph, procedures, phase)
+        used = sequence(graph, procedures, phase, key)
         wrong += _absent(procedures, key, name, phase)
         wrong += [*_summed_apart(graph, procedures, used), *_of_data(graph, procedures, name, phase)]
         wrong += _partitions(graph, procedures, name, phase, used)
         wrong += [
-            *_uninferred(graph, procedures, name, phase, used),
+            *_uninferred(graph, procedures, key, name, phase, used),
             *_twice(graph, procedures, name, phase),
             *_early(graph, procedures, used),
         ]
@@ -126,18 +126,21 @@ def declared(graph: Graph, address: str) -> Parameter:
     return found[address.rsplit(".", 1)[1]]
 
 
-def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase) -> tuple[str, ...]:
-    """The procedures that fill in the latent variables: those that the phase names, and the first for each other."""
+def sequence(graph: Graph, procedures: Mapping[str, ProcedurePlan], phase: Phase, key: str = "") -> tuple[str, ...]:
+    """The procedures that fill in the latent variables: those that the phase names, and the first for each other.
+
+    ``key``: the phase at one of its slots; without it what losses read beside the energy is not asked for.
+    """
     chosen = _named(procedures, phase.inference)
     covered = {each for key in chosen for each in procedures[key].block}
-    needed, latent = _needed_latents(graph, phase), {each.id for each in graph.of_kind("latent")}
-    for key, each in procedures.items():
+    needed, latent = _needed_latents(graph, key, phase), {each.id for each in graph.of_kind("latent")}
+    for procedure, each in procedures.items():
         block = set(each.block)
         if block & needed and not block & covered and block <= latent:
-            chosen.append(key)
+            chosen.append(procedure)
             covered |= block
     waits = _awaited(graph, procedures, chosen)
-    return tuple(in_order(chosen, {key: procedures[key].block for key in chosen}, waits))
+    return tuple(in_order(chosen, {each: procedures[each].block for each in chosen}, waits))
 
 
 def loss_factors(graph: Graph, phase: Phase, term: LossTerm) -> tuple[str, ...]:
@@ -175,16 +178,19 @@ def owner_of(address: str) -> str:
     return address.rsplit(".", 1)[0]
 
 
-def _needed_latents(graph: Graph, phase: Phase) -> set[Id]:
-    latent = frozenset(each.id for each in graph.of_kind("latent"))
-    needed: set[Id] = set()
-    for side in phase.sides().values():
-        for term in side.loss.values():
-            if _leaf(term).sees_energy:
-                for key in loss_factors(graph, phase, term):
-                    for each in graph.factors[key].arguments:
-                        needed |= latent & graph.ancestors(each)
-    return needed
+def _needed_latents(graph: Graph, key: str, phase: Phase) -> set[Id]:
+    """The latent variables behind what the losses read: factors, and expressions of their own."""
+    sides = phase.sides().items()
+    return {
+        each for player, side in sides for term in side.loss.items() for each in _latents_of(graph, key, phase, player, *term)
+    }
+
+
+def _latents_of(graph: Graph, key: str, phase: Phase, player: str, name: str, term: LossTerm) -> set[Id]:
+    seen = loss_factors(graph, phase, term) if _leaf(term).sees_energy else ()
+    read = [each for ids in read_by(graph, key, phase, player, name).values() for each in ids]
+    behind = graph.leading_to((*read, *(value for factor in seen for value in graph.factors[factor].arguments)))
+    return {each.id for each in graph.of_kind("latent")} & behind
 
 
 def _side(
@@ -196,7 +202,8 @@ def _side(
     owners = {name: owned_by(key, phase, player, name) for name in side.loss}
     wanted += [f"{owners[name]}.{each}" for name, term in side.loss.items() for each in _leaf(term).parameters()]
     taught = dict.fromkeys(name for term in side.loss.values() for name in _named(procedures, _leaf(term).procedures()))
-    needs = used if any(_leaf(term).sees_energy for term in side.loss.values()) else ()
+    energetic = any(_leaf(term).sees_energy for term in side.loss.values())
+    needs = used if energetic or any(_latents_of(graph, key, phase, player, *each) for each in side.loss.items()) else ()
     return PhasePlan(key, player, tuple(wanted), tuple(dict.fromkeys((*needs, *taught))), tuple(side.loss))
 
 
@@ -214,7 +221,8 @@ def _reached(
         if leaf.moves_stand_ins:
             values |= graph.leading_to(each.id for made in leaf.stand_ins() for each in graph.slots_of(made))
             continue
-        passes = used if leaf.sees_energy else _named(procedures, leaf.students())
+        inferring = leaf.sees_energy or _latents_of(graph, key, phase, player, name, term)
+        passes = used if inferring else _named(procedures, leaf.students())
         for procedure in passes:
             values |= graph.leading_to(reads(graph, named[procedure]).get("by", {}).values())
             through, made = moved_by(graph, named[procedure])
@@ -391,10 +399,10 @@ def _early(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[st
 
 
 def _uninferred(
-    graph: Graph, procedures: Mapping[str, ProcedurePlan], name: str, phase: Phase, used: tuple[str, ...]
+    graph: Graph, procedures: Mapping[str, ProcedurePlan], key: str, name: str, phase: Phase, used: tuple[str, ...]
 ) -> Iterator[Issue]:
-    covered = {each for key in used for each in procedures[key].block}
-    for key in sorted(_needed_latents(graph, phase) - covered):
-        variable = graph.variables[key]
-        what = f'phase "{name}" needs the latent variable "{key}", and no procedure infers it'
+    covered = {each for procedure in used for each in procedures[procedure].block}
+    for latent in sorted(_needed_latents(graph, key, phase) - covered):
+        variable = graph.variables[latent]
+        what = f'phase "{name}" needs the latent variable "{latent}", and no procedure infers it'
         yield issue("FG404", what, variable.written.path, fix=f"inference: {{optimal: {{method: argmin, of: {variable.name}}}}}")

@@ -121,7 +121,12 @@ class Entries:
         base: Path = ("inference", name, *slots.values())
         block: list[Id] = []
         for source in (each for each in read if each.path[2] == "of"):
-            block += self._variables(source, name, slots)
+            own = self._variables(source, name, slots)
+            twice = next((each for each in own if each in block), None)
+            if twice is not None:
+                what = f"procedure {name} names {twice} twice, and it has one value"
+                raise SpecError(issue("FG256", what, source.path, fix="name each variable once"))
+            block += own
         self.found[(*base, "of")] = tuple(block)
         for source in (each for each in read if each.path[2] != "of"):
             where = (*base, *source.path[2:])

@@ -305,7 +305,7 @@ def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stre
     found = []
     for key, name, phase in phases(model.spec):
         view = views.get(key) or View(model, model.program, model.inferences)
-        procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase)
+        procedures = sequence(view.graph, {each: one.plan for each, one in view.inferences.items()}, phase, key)
         plans = tuple(each for each in model.plan.phases if each.phase == key)
         wanted = () if data is None else wanted_by(view.graph, phase, data.lacked)
         among = None if data is None else data.usable(wanted)

@@ -80,3 +80,26 @@ def test_a_search_that_sees_no_factor_of_the_other_needs_it_not() -> None:
 def test_a_search_runs_behind_what_it_needs(phase: str) -> None:
     (side,) = planned(SEARCHED, GUESSED, phase=phase).phases
     assert side.procedures == ("g", "z")
+
+
+def test_a_variable_is_named_once() -> None:
+    for of in ("[C, C]", "[Z, C, Z]"):
+        with pytest.raises(SpecError) as caught:
+            planned(f"all: {{method: argmin, of: {of}}}")
+        (found,) = caught.value.issues
+        assert found.code == "FG256" and "twice" in found.message and found.place is not None and found.place.line == 16
+
+
+def test_what_a_loss_reads_is_inferred_though_it_sees_no_energy() -> None:
+    """So is what infers it trained, where the code has a slope by it."""
+    alone = SEARCHED.replace("steps", "only: sparsity, steps")
+    for procedure, moved in ((ENCODED, {"functions.encoder"}), (alone, set())):
+        text = SPEC.replace("PROCEDURES", f"{procedure}\n  {CHOSEN}").replace(
+            "energy, steps", "{type: pulling_away, of: decoder(Z)}, steps"
+        )
+        (phase,) = compiler.plan(loads(text.replace("PHASE", ""))).phases
+        assert phase.procedures == (procedure.partition(":")[0],)
+        assert {each.rpartition(".")[0] for each in phase.parameters} == {"functions.decoder"} | moved
+    with pytest.raises(SpecError) as caught:
+        compiler.plan(loads(text.replace(alone, "").replace("PHASE", "")))
+    assert [each.code for each in caught.value.issues] == ["FG404"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from factorgraph.inference.solvers._kinds import Minimising
 from factorgraph.spec.lists import Names, Values
@@ -27,6 +27,13 @@ class Method(Leaf, ABC):
     of: Values = Field(description="the variables that are inferred")
     only: Names | None = Field(default=None, description="the factors that count; all, if left out")
     without: Names = Field(default=(), description="factors that do not count")
+
+    @field_validator("of", mode="after")
+    @classmethod
+    def _of_some(cls, of: Values) -> Values:
+        if not of:
+            raise ValueError("it is over no variable: name one")
+        return of
 
     def runs(self) -> SolverClass:
         """The kind of solver that it can use."""
