@@ -80,6 +80,12 @@ class Distribution(Entry):
     low: Real = Field(default=-1.0, description="of uniform: the least value")
     high: Real = Field(default=1.0, description="of uniform: the largest")
 
+    @model_validator(mode="after")
+    def _has_width(self) -> Self:
+        if self.type == "uniform" and self.low >= self.high:
+            raise ValueError(f"uniform noise lies between low and a larger high, and {self.low:g} is not below {self.high:g}")
+        return self
+
 
 class Variable(Entry):
     """A named slot: observed, latent, noise, or derived from others by ``is``."""
@@ -170,6 +176,8 @@ def _losses(value: Any, info: ValidationInfo) -> dict[str, LossTerm]:
     """The losses by name; a single one is called by its type."""
     if isinstance(value, Mapping) and value and all(isinstance(each, LossTerm) for each in value.values()):
         return dict(value)
+    if isinstance(value, Mapping) and not value:
+        raise ValueError("there is no loss in it, and nothing would be learned: name one, or leave loss out")
     if single_loss(value):
         try:
             term = _term(value, info.context)

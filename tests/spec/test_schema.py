@@ -243,6 +243,7 @@ def test_a_variable_may_be_given_in_training_only() -> None:
         ("dims: {lambda: 1}", "FG207", "lambda"),
         ("indices: {t: 0}", "FG314", "0"),
         ("budgets: {full: {dims.code: 3}}", "FG211", "dims.code"),
+        ("learning: {fit: {loss: {}}}", "FG210", "{}"),
     ],
 )
 def test_a_mistake_is_marked_exactly(line: str, code: str, marked: str) -> None:
@@ -257,6 +258,7 @@ def test_a_mistake_is_marked_exactly(line: str, code: str, marked: str) -> None:
     ("old", "new", "code", "marked"),
     [
         ("latent, shape: [5]", "latent, shape: [5], is: Y", "FG210", "Z"),
+        ("argmin, of: Z", "argmin, of: []", "FG210", "[]"),
         ("decoder(Z)]", "'decoder(Z, Q)']", "FG209", "Q"),
         ("decoder(Z)]", "decoder]", "FG209", "decoder"),
         ("decoder(Z)]", "decoder.transpos(Z)]", "FG209", "transpos"),
@@ -391,3 +393,12 @@ def test_a_rate_of_an_optimizer_is_the_phases() -> None:
     (it,) = issues(HEAD + GRAPH + "learning: {fit: {loss: energy, optimizer: {type: adam, lr: 0.1}}}\n")
     assert (it.code, it.fix) == ("FG201", "write learning_rate beside optimizer")
     assert "the phase's own learning_rate" in it.message
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 1), (1, 1), (1, None)])
+def test_uniform_noise_has_a_width(low: float, high: float | None) -> None:
+    ends = f"low: {low}" + (f", high: {high}" if high is not None else "")
+    noise = f"variables: {{N: {{kind: noise, shape: [2], distribution: {{type: uniform, {ends}}}}}}}\n"
+    (found,) = issues(HEAD + noise)
+    assert found.code == "FG210" and "larger high" in found.message and found.place is not None and found.place.line == 2
+    loads(HEAD + noise.replace("type: uniform", "type: normal"))  # of uniform only
