@@ -7,7 +7,7 @@ from itertools import product
 
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.planner import Named, visible
-from factorgraph.errors import Path
+from factorgraph.errors import Issue, Path, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.methods._method import Method
 
@@ -67,6 +67,21 @@ def leading_to(
         kept |= more
         left = {each for key in more for each in waits[key]}
     return [key for key in names if key in kept]
+
+
+def summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:
+    """Sums that read a variable which another sums out: one after the other they are not the sum over both."""
+    by: dict[Id, str] = {}
+    for key in used:
+        if named_procedures(graph)[key].method.sums:
+            plan = procedures[key]
+            read = graph.leading_to(each for term in plan.terms for each in graph.factors[term.factor].arguments)
+            other = next((each for each in by if each in read), None)
+            if other is not None:
+                of = ", ".join(dict.fromkeys(graph.variables[each].name for each in (other, *plan.block)))
+                what = f'"{key}" reads {other}, which "{by[other]}" sums out: a factor ties what is summed apart'
+                yield issue("FG455", what, ("inference", plan.name, "of"), fix=f"one procedure, of: [{of}]")
+            by |= dict.fromkeys(plan.block, key)
 
 
 def _pairs(graph: Graph, path: Path, block: tuple[Variable, ...]) -> Iterator[tuple[Id, Id]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.freed import freed, made_of, reads_through
 from factorgraph.compile.gradients import moved_by
-from factorgraph.compile.naming import awaited, in_order, named_procedures, reads
+from factorgraph.compile.naming import awaited, in_order, named_procedures, reads, summed_apart
 from factorgraph.compile.plan import PhasePlan, ProcedurePlan
 from factorgraph.compile.planner import visible
 from factorgraph.errors import Issue, Path, SpecError, issue
@@ -49,7 +49,7 @@ def plan_phases(
         graph, procedures = graphs.get(key, base), changed.get(key, base_procedures)
         used = sequence(graph, procedures, phase, key)
         wrong += _absent(procedures, key, name, phase)
-        wrong += [*_summed_apart(graph, procedures, used), *_of_data(graph, procedures, name, phase)]
+        wrong += [*summed_apart(graph, procedures, used), *_of_data(graph, procedures, name, phase)]
         wrong += _partitions(graph, procedures, name, phase, used)
         wrong += [
             *_uninferred(graph, procedures, key, name, phase, used),
@@ -332,21 +332,6 @@ def no_partition(graph: Graph, plan: ProcedurePlan, lowered: set[str]) -> str:
     if counted != lowered:
         return f"{min(counted ^ lowered)} counts in one of them and not in the other"
     return ""
-
-
-def _summed_apart(graph: Graph, procedures: Mapping[str, ProcedurePlan], used: tuple[str, ...]) -> Iterator[Issue]:
-    """Sums that read a variable which another sums out: one after the other they are not the sum over both."""
-    by: dict[Id, str] = {}
-    for key in used:
-        if named_procedures(graph)[key].method.sums:
-            plan = procedures[key]
-            read = graph.leading_to(each for term in plan.terms for each in graph.factors[term.factor].arguments)
-            other = next((each for each in by if each in read), None)
-            if other is not None:
-                of = ", ".join(dict.fromkeys(graph.variables[each].name for each in (other, *plan.block)))
-                what = f'"{key}" reads {other}, which "{by[other]}" sums out: a factor ties what is summed apart'
-                yield issue("FG455", what, ("inference", plan.name, "of"), fix=f"one procedure, of: [{of}]")
-            by |= dict.fromkeys(plan.block, key)
 
 
 def _still(name: str, phase: Phase, player: str) -> Issue:

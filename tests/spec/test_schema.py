@@ -398,7 +398,8 @@ def test_a_rate_of_an_optimizer_is_the_phases() -> None:
 @pytest.mark.parametrize(("low", "high"), [(2, 1), (1, 1), (1, None)])
 def test_uniform_noise_has_a_width(low: float, high: float | None) -> None:
     ends = f"low: {low}" + (f", high: {high}" if high is not None else "")
-    noise = f"variables: {{N: {{kind: noise, shape: [2], distribution: {{type: uniform, {ends}}}}}}}\n"
+    variable = f"N: {{kind: noise, shape: [2], distribution: {{type: uniform, {ends}}}}}"
+    noise = GRAPH.replace("variables:\n", f"variables:\n  {variable}\n")
     (found,) = issues(HEAD + noise)
-    assert found.code == "FG210" and "larger high" in found.message and found.place is not None and found.place.line == 2
+    assert found.code == "FG210" and "larger high" in found.message and found.place is not None and found.place.line == 3
     loads(HEAD + noise.replace("type: uniform", "type: normal"))  # of uniform only
