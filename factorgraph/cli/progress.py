@@ -55,11 +55,12 @@ class Display:
 def line(it: Progress) -> str:
     """``joint 1200/2000  energy 31.2 (reconstruction 18, sparsity 11)  active 4.1 %  at the step limit 0.2 %  1:05 left``
 
+    A factor whose share is 0, as it is where the phase does not see it, is left out.
     Where something is wrong, one line more: what, with how many, and what to do.
     """
     row = it.row
-    shares = ", ".join(f"{key} {value:.3g}" for key, value in row.get("shares", {}).items())
-    energy = f"energy {row.get('energy', float('nan')):.4g} ({shares})"
+    shares = ", ".join(f"{key} {value:.3g}" for key, value in row.get("shares", {}).items() if value)
+    energy = f"energy {row.get('energy', float('nan')):.4g}" + (f" ({shares})" if shares else "")
     sees_energy = any(row.get("shares", {}).values()) or "loss" not in row  # imitation does not
     parts = [f"{it.phase} {it.step}/{it.steps}", energy if sees_energy else f"loss {row['loss']:.4g}"]
     parts += [f"weight of {key} {value:.3g}" for key, value in row.get("weights", {}).items()]

@@ -20,12 +20,14 @@ from factorgraph.report.series import curves
 from factorgraph.run.folder import EVALUATION
 from factorgraph.run.run import Run
 from factorgraph.spec.document import read
+from factorgraph.spec.parse import BLOCKS
 
 if TYPE_CHECKING:
     from factorgraph.graph.model import Graph
     from factorgraph.spec.document import Document
 
 PICTURE_LIMIT = 32 * 2**20  # bytes of one picture
+MISSING = object()  # where an address has no value
 DIAGRAM = "diagram"  # the figure that the page draws anew, with what it says of its shapes
 # What people look at first; then all others.
 FIRST = ("filters", "samples", "reconstructions", "energy", "energy_while_learning", "codes", "maps")
@@ -153,6 +155,12 @@ class Contents:
                 rows.setdefault(row, {})[name] = value
         return list(every), [[row, *(values.get(name, "") for name in every)] for row, values in rows.items()]
 
+    @property
+    def energy(self) -> str:
+        """The mean energy of held-out samples by the first way to infer."""
+        _, rows = self.procedures
+        return next((values[0] for row, *values in rows if row == "energy"), "–")
+
     @cached_property
     def curves(self) -> dict[str, Any]:
         return curves(self.run.metrics)
@@ -163,6 +171,11 @@ class Contents:
         files = sorted(place.glob("*.png"), key=lambda each: (_rank(each.stem), each.stem)) if place.is_dir() else []
         made = ((each, self._source(each, live)) for each in files if not each.is_symlink())
         return [Picture(each.stem, caption(each.stem), source) for each, source in made if source]
+
+    @property
+    def surface(self) -> Picture | None:
+        """The energy over the plane of the data, where they lie in one."""
+        return next((each for each in self.pictures() if each.name == "energy"), None)
 
     def _source(self, file: Path, live: bool) -> str:
         with contextlib.suppress(OSError, FactorgraphError):
@@ -219,15 +232,25 @@ def _figures(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(runs: Sequence[Contents]) -> list[list[str]]:
-    """What the specs of several runs say differently: an address, then the value in each."""
-    flat = [dict(_leaves(each.run.spec.document.values)) for each in runs]
-    keys = dict.fromkeys(key for each in flat for key in each)
-    seeds = [["seed", *(str(each.about.get("seed")) for each in runs)]]
-    rows = [[key, *(each.get(key, "–") for each in flat)] for key in keys if key != "seed"]
-    return [row for row in (*seeds, *rows) if len(set(row[1:])) > 1]
+    """What the specs of several runs say differently: an address, then the value in each.
+
+    An entry that one of them lacks is one row, as it is written; an option that one lacks is a row where it was written, and none
+    where it is only the default of a type that the others do not use.
+    """
+    seeds = ["seed", *(str(each.about.get("seed")) for each in runs)]
+    rows = _apart([each.run.spec.document.values for each in runs], (), runs)
+    return [row for row in (seeds, *(row for row in rows if row[0] != "seed")) if len(set(row[1:])) > 1]
 
 
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        return [found for key, each in value.items() for found in _leaves(each, (*path, str(key)))]
-    return [(".".join(path), str(value))]
+def _apart(values: Sequence[Any], path: tuple[str, ...], runs: Sequence[Contents]) -> list[list[str]]:
+    """The rows of an address and of those below it. ``values``: what each run has there, ``MISSING`` where nothing is."""
+    if not path or all(isinstance(each, Mapping) or (each is MISSING and len(path) == 1) for each in values):
+        maps = [{} if each is MISSING else each for each in values]
+        keys = dict.fromkeys(key for each in maps for key in each)
+        return [row for key in keys for row in _apart([each.get(key, MISSING) for each in maps], (*path, str(key)), runs)]
+    written = [each.written.get(path) if each.written.has(path) else MISSING for each in runs]
+    if MISSING in values:
+        if not (len(path) == 2 and path[0] in BLOCKS) and all(each is MISSING for each in written):
+            return []
+        values = [full if own is MISSING or full is MISSING else own for own, full in zip(written, values, strict=True)]
+    return [[".".join(path), *("–" if each is MISSING else str(each) for each in values)]]

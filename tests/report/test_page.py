@@ -139,6 +139,19 @@ def test_several_runs_are_compared(run, other, tmp_path):
     assert write([run, other], tmp_path / "both.html").read_text().count("<article") == 2
 
 
+def test_what_one_spec_has_is_a_row_and_defaults_of_its_types_are_none(run, tmp_path):
+    more = spec_text("Three").replace("encoder: {type: linear, activation: shrink}", "encoder: {type: network, layers: 9fc}")
+    more = more.replace("sparsity:       {type: l1, of: Z, weight: 0.3}", "prior: {type: student_t, of: Z}")
+    third = train(loads(more, "three.yaml"), tmp_path / "three")
+    assert judged(third) == ""
+    rows = {row[0]: row[1:] for row in differences([Contents(run), Contents(third)])}
+    assert rows["functions.encoder.type"] == ["linear", "network"] and rows["functions.encoder.layers"] == ["–", "9fc"]
+    assert rows["factors.prior"] == ["–", "{'type': 'student_t', 'of': 'Z'}"] and rows["factors.sparsity"][1] == "–"
+    assert "functions.encoder.unit_norm" not in rows and len(rows) <= 7
+    text = page([run, third])
+    assert Contents(run).energy != "–" and text.count(f">{Contents(third).energy}</td>") >= 2
+
+
 def test_an_evaluation_of_an_earlier_sitting_is_not_shown(run, other):
     assert Contents(run).evaluation
     assert not Contents(other).evaluation  # nobody evaluated it
