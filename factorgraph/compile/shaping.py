@@ -80,9 +80,13 @@ class Shaped:
 
     @cached_property
     def moving(self) -> frozenset[Id]:
-        """The real observed variables, and the latent ones that expressions make of them. A code that is found by a search stays
-        at its minimum, and one that is summed out is none: neither carries a slope on."""
-        found = set(self.of("real"))
+        """What carries slopes on: the real observed variables, and what follows them."""
+        return self.following(self.of("real"))
+
+    def following(self, start: frozenset[Id]) -> frozenset[Id]:
+        """Some observed variables, and the latent ones that expressions make of them. A code that is found by a search stays at
+        its minimum, and one that is summed out is none: neither carries a slope on."""
+        found = set(start)
         for named in self.inferring:
             by = reads(self.graph, named).get("by", {})
             found |= {variable for variable, value in by.items() if self.graph.depends(value, frozenset(found))}
@@ -91,7 +95,11 @@ class Shaped:
     @cached_property
     def applied(self) -> tuple[tuple[Application, FunctionNode], ...]:
         """The functions that carry slopes on, each time that they are applied."""
-        values = [each for key, each in self.graph.values.items() if key in self.behind and self.graph.depends(key, self.moving)]
+        return self.applied_to(self.moving)
+
+    def applied_to(self, moving: frozenset[Id]) -> tuple[tuple[Application, FunctionNode], ...]:
+        """The functions between some variables and the energy, each time that they are applied."""
+        values = [each for key, each in self.graph.values.items() if key in self.behind and self.graph.depends(key, moving)]
         applied = [each for each in values if isinstance(each, Application) and each.output is None]
         return tuple((each, self.graph.functions[each.function]) for each in applied)
 
@@ -107,9 +115,9 @@ class Shaped:
                 found[factor.name] = factor.leaf
         return found
 
-    def coupled(self) -> tuple[str, ...]:
-        """The functions among them by which the rows of a batch change each other while learning."""
-        nodes = [node for _, node in self.applied]
+    def coupled(self, start: frozenset[Id]) -> tuple[str, ...]:
+        """The functions behind some observed variables by which the rows of a batch change each other while learning."""
+        nodes = [node for _, node in self.applied_to(self.following(start))]
         found = [each for each in nodes if not each.leaf.by_row or any(one.kept for one in each.parameters.values())]
         return tuple(dict.fromkeys(each.spelled for each in found))
 
@@ -157,6 +165,20 @@ def _flips(of: Shaped) -> Iterator[Issue]:
     if not any(each.domain == "binary" for each in of.observed):
         what = f"{of.loss.type} flips the units of binary observed variables, and the energy is a function of {of.has()}"
         yield issue("FG471", what, of.path, fix=f"{of.suggestion('binary')}; for real values loss: score_matching")
+        return
+    yield from _alike(of, of.of("binary"))
+
+
+def _alike(of: Shaped, replaced: frozenset[Id]) -> Iterator[Issue]:
+    """FG472 where learning evaluates the energy of a row otherwise as others stand in the batch's place, or draws noise in it."""
+    compares = f"{of.loss.type} compares the energy of data with that of others"
+    for key in of.coupled(replaced):
+        what = f"{compares}, and by {key} the rows of a batch change each other"
+        yield issue("FG472", what, of.path, fix=f"{key} without statistics of the batch")
+    spoiling = (node.spelled for _, node in of.applied_to(of.following(replaced)) if node.leaf.spoils())
+    for key in dict.fromkeys(spoiling):
+        what = f"{compares}, and {key} draws other noise for each of them"
+        yield issue("FG472", what, of.path, fix=f"leave {key} out of what the loss sees")
 
 
 def _slope(of: Shaped) -> Iterator[Issue]:
@@ -170,7 +192,7 @@ def _slope(of: Shaped) -> Iterator[Issue]:
     for key, leaf in of.without(Differentiable).items():
         what = f"{takes} the energy in {of.names()}, and {key} ({leaf.type}) has no slope everywhere"
         yield issue("FG472", what, of.path, fix=f"{smoother(key, leaf)}, or leave it out by without")
-    for key in of.coupled():
+    for key in of.coupled(of.of("real")):
         what = f"{takes} each row's energy by itself, and by {key} the rows of a batch change each other"
         yield issue("FG472", what, of.path, fix=f"{key} without statistics of the batch")
 
@@ -236,6 +258,8 @@ def _flatness(of: Shaped) -> Iterator[Issue]:
 def _density(of: Shaped) -> Iterator[Issue]:
     """FG474 where a stand-in is no noise that could be told from data."""
     yield from _one_temperature(of)
+    replaced = {each.stands_for for name in of.loss.stand_ins() for each in of.graph.slots_of(name)}
+    yield from _alike(of, frozenset(each.id for each in of.observed if each.id in replaced))
     for name in of.loss.stand_ins():
         slots = of.graph.slots_of(name)
         if why := next(filter(None, (_no_noise(of, each) for each in slots)), ""):

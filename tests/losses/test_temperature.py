@@ -1,4 +1,4 @@
-"""Losses that take energies for probabilities do so at the temperature at which latent variables are summed out."""
+"""Losses that take energies for probabilities: at the temperature of the sums, and of rows that are each by themselves."""
 
 from __future__ import annotations
 
@@ -74,3 +74,21 @@ def test_two_temperatures_are_told(loss: str) -> None:
     (found,) = caught.value.issues
     assert found.code == "FG479" and 'the beta of "free" is 2.5, that of "more" 1' in found.message
     assert found.place is not None and found.place.line
+
+
+FUNCTIONS = {
+    "standardise": ("{type: standardise}", "by mixed the rows of a batch change each other"),
+    "corrupt": ("{type: corrupt, amount: 0.1}", "mixed draws other noise"),
+    "bn": ("{type: network, layers: 4fc-bn-3fc, activation: tanh}", "by mixed the rows of a batch change each other"),
+}
+
+
+@pytest.mark.parametrize("written", FUNCTIONS)
+@pytest.mark.parametrize("loss", [each for each in LOSSES if each != "score_matching"])
+def test_rows_are_compared_each_by_itself_and_without_noise(loss: str, written: str) -> None:
+    function, why = FUNCTIONS[written]
+    spec = text(loss, 0.7, 1.0).replace("functions:", f"functions:\n  mixed: {function}")
+    with pytest.raises(SpecError) as caught:
+        compiler.plan(loads(spec.replace("V(Y)", "V(mixed(Y))")))
+    (found,) = caught.value.issues
+    assert found.code == "FG472" and why in found.message
