@@ -373,3 +373,11 @@ def test_a_phase_whose_loss_sees_no_energy_shows_its_loss():
     assert list(drawn["loss, of no energy"]) == [4.0, 3.0, 2.0]
     assert all(min(each) > 0 for name, each in drawn.items() if name in ("energy", "a"))  # no zeros of what nobody looked at
     assert axes.get_ylabel() == "weighted energy, or loss, per sample"
+
+
+def test_a_loss_that_is_not_the_energy_is_drawn_beside_it():
+    rows = [{"step": k, "phase": "fit", "energy": 1.0 + k, "loss": 4.0 - k, "shares": {"a": 1.0 + k}} for k in range(1, 4)]
+    (axes,) = curves(rows).axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines if line.get_label()[0] != "_"}
+    assert drawn == {"energy": [2.0, 3.0, 4.0], "loss, minimised": [3.0, 2.0, 1.0]}
+    assert axes.get_title(loc="left") == "Loss and energy while learning"

@@ -22,6 +22,7 @@ LOOK: Mapping[str, Any] = {"ms": 5.5, "mfc": "white", "mew": 1.4, "zorder": 4}
 DEEPEST = 1e-6  # of the largest value, on a logarithmic scale
 PER_SAMPLE = "weighted energy per sample"
 OTHER, OR_LOSS = "loss, of no energy", "weighted energy, or loss, per sample"
+LOSS = "loss, minimised"  # of a phase that minimises something else than the energy
 HELD_OUT = ("held-out samples", "held-out samples with\nthe spec's own weights,\nnot the phase's")  # what the marks are
 
 Point = tuple[str, float, float]  # phase, step, value
@@ -31,7 +32,8 @@ Curves = Mapping[str, Sequence[Point]]
 def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str] = ()) -> Figure | None:
     """The rows of metrics.jsonl as one curve a factor, and one for the energy; ``None`` without two rows.
 
-    A phase whose loss sees no energy has its loss instead. Lines are the training batches, circles the held-out split, crosses
+    A phase whose loss is not the energy, as score matching is not, has its loss as well: that falls, while the energy may rise.
+    One whose loss sees no energy has its loss instead. Lines are the training batches, circles the held-out split, crosses
     the same after a phase ``of_another_energy``: held-out samples are always measured with the spec's own weights. Phases are
     separated by thin lines, and no curve goes from one to the next. A game has one curve a player instead: what that player
     minimises. The scale is logarithmic where nothing is negative and the rest spans more than a factor of 20.
@@ -43,10 +45,12 @@ def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str]
     if _is_game(training):
         return _figure(rows, _of_players(training), {}, frozenset(), ("What each player minimises", "loss"))
     lines, dots = _of_factors(training), _of_factors(held_out)
-    heading, per_sample = "Energy and its factors while learning", OR_LOSS if OTHER in lines else PER_SAMPLE
-    if len({*lines, *dots} - {OTHER}) == 2:  # the energy is its only factor's share
-        lines, dots = ({key: each[key] for key in each if key in ("energy", OTHER)} for each in (lines, dots))
+    heading, per_sample = "Energy and its factors while learning", OR_LOSS if {OTHER, LOSS} & {*lines} else PER_SAMPLE
+    if len({*lines, *dots} - {OTHER, LOSS}) == 2:  # the energy is its only factor's share
+        lines, dots = ({key: each[key] for key in each if key in ("energy", OTHER, LOSS)} for each in (lines, dots))
         heading = "Energy while learning"
+    if LOSS in lines:
+        heading = f"Loss, {heading[0].lower()}{heading[1:]}" if "factors" in heading else "Loss and energy while learning"
     return _figure(rows, lines, dots, of_another_energy, (heading, per_sample))
 
 
@@ -88,12 +92,20 @@ def _of_factors(rows: Sequence[Mapping[str, Any]]) -> Curves:
     names = ("energy", *factors) if rows else ()
     found = {name: [_point(row, each.get(name)) for row, each in zip(rows, seen, strict=True)] for name in names}
     others = [_point(row, row["loss"] if no else None) for row, no in zip(rows, blind, strict=True)]
-    return found | ({OTHER: others} if any(blind) else {})
+    own = [_point(row, row["loss"] if not no and _is_not_the_energy(row) else None) for row, no in zip(rows, blind, strict=True)]
+    minimised = {LOSS: own} if any(math.isfinite(value) for _, _, value in own) else {}
+    return found | ({OTHER: others} if any(blind) else {}) | minimised
 
 
 def _sees_no_energy(row: Mapping[str, Any]) -> bool:
     """A step of a loss that is about codes alone, as imitation is."""
     return bool(row.get("loss")) and not any((row.get("shares") or {}).values())
+
+
+def _is_not_the_energy(row: Mapping[str, Any]) -> bool:
+    """A step that minimises something else: a likelihood, score matching, an energy of some of the factors."""
+    loss = row.get("loss")
+    return loss is not None and not math.isclose(loss, row["energy"], rel_tol=1e-4, abs_tol=1e-9)
 
 
 def _of_players(rows: Sequence[Mapping[str, Any]]) -> Curves:
@@ -108,7 +120,7 @@ def _point(row: Mapping[str, Any], value: float | None) -> Point:
 
 def _line(axes: Axes, points: Sequence[Point], name: str, colour: str, stroke: str) -> None:
     """One stroke a phase; a phase of one step is a point."""
-    width = 2.0 if name == "energy" else 1.5
+    width = 2.0 if name in ("energy", LOSS) else 1.5
     for _, among in groupby(points, key=lambda point: point[0]):
         steps, values = np.array([point[1:] for point in among]).T
         known = int(np.isfinite(values).sum())
