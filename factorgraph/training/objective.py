@@ -171,7 +171,7 @@ class Batch:
     def by_slot(self, stand_in: str) -> list[Tensor]:
         """(batch,): F as :meth:`free_energy`, at each slot of a stand-in: of its factors, and of those without slots."""
         whole, known, factors = self.free_energy(), self.inferred(), self.view.graph.factors
-        sums = [each.summed for key in self.procedures if (each := self.found[key]).summed is not None]
+        sums = [one.summed for key in self.procedures if (one := self.found[key]).summed is not None]
         found = []
         for each in self.view.graph.slots_of(stand_in):
             beside = tuple(key for key in self.factors if agree(factors[key].slots, each.slots))
