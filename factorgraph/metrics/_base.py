@@ -96,3 +96,10 @@ def check_matched(figures: Tensor, other: Tensor) -> None:
     if len(figures) != len(other):
         text = f"figures of {len(figures)} units and of {len(other)} are compared, unit by unit"
         raise RunError(issue("FG635", text, fix="name functions of the same code"))
+
+
+def count(number: float, of: str, least: int) -> int:
+    """A number that counts something. Raises RunError FG635 where it does not."""
+    if not float(number).is_integer() or number < least:
+        raise RunError(issue("FG635", f"{number:g} is no number of {of}", allowed=f"a whole number of at least {least}"))
+    return int(number)

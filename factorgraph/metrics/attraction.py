@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from factorgraph.metrics._base import Kind, MetricLeaf
+from factorgraph.metrics._base import Kind, MetricLeaf, count
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured
@@ -22,8 +22,8 @@ class Attraction(MetricLeaf):
     arguments: ClassVar[tuple[Kind, ...]] = ("value", "number")
 
     def measure(self, on: Measured, value: str, steps: float) -> float:
-        points = on.beside()
+        times, points = count(steps, "steps", 0), on.beside()
         before = on.distances(points).mean()
-        for _ in range(int(steps)):
+        for _ in range(times):
             points = on.moved(value, points)
         return float(1 - on.distances(points).mean() / before)

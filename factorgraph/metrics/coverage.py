@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from factorgraph.metrics._base import Kind, MetricLeaf
+from factorgraph.metrics._base import Kind, MetricLeaf, count
 
 if TYPE_CHECKING:
     from factorgraph.run.measured import Measured
@@ -21,6 +21,6 @@ class Coverage(MetricLeaf):
     arguments: ClassVar[tuple[Kind, ...]] = ("value", "number")
 
     def measure(self, on: Measured, value: str, bins: float) -> float:
-        count = int(bins)
-        bin_of = (on.places(on.value(value)) * count).long().clamp_max(count - 1)  # of each sample
-        return float((bin_of.bincount(minlength=count) > 0).sum())
+        many = count(bins, "bins", 1)
+        bin_of = (on.places(on.value(value)) * many).long().clamp_max(many - 1)  # of each sample
+        return float((bin_of.bincount(minlength=many) > 0).sum())

@@ -23,5 +23,5 @@ class Rho(MetricLeaf):
 
     def measure(self, on: Measured, factor: str) -> float:
         far = on.background()
-        (variable,) = on.graph.of_kind("observed")
-        return float(on.factor_values(factor, far).double().mean() / on.distances(far.variables[variable.id]).square().mean())
+        points = far.variables[on.sole().id]
+        return float(on.factor_values(factor, far).double().mean() / on.distances(points).square().mean())

@@ -51,10 +51,19 @@ class Around:
 
     def _background_rows(self) -> Mapping[str, np.ndarray]:
         points = from_source(self.graph, "background", BACKGROUND_ROWS, self.graph.spec.seed)
-        (variable,) = self.graph.of_kind("observed")
+        variable = self.sole()
         chain = self._chain_of(variable)
         prepared = points if chain is None else chain.apply(points)[0]
         return {variable.name: prepared.reshape(len(prepared), *variable.shape)}
+
+    def sole(self) -> Variable:
+        """The observed variable whose samples lie on the source's curve: the only one. Raises RunError FG634."""
+        observed = self.graph.of_kind("observed")
+        if len(observed) != 1:
+            names = ", ".join(each.id for each in observed) or "none"
+            text = f"what is off the data is asked of a model with one observed variable, and this one has {names}"
+            raise RunError(issue("FG634", text, ("variables",), fix="ask this of a spec that observes the points alone"))
+        return observed[0]
 
     def distances(self, points: Tensor) -> Tensor:
         """How far points, (rows, 2), are from the source's curve: (rows,). Raises RunError FG634."""
@@ -70,11 +79,15 @@ class Around:
         if any(each.prepare for each in blocks):
             text = "prepared data are no longer where their source has made them, and it knows no distance to them"
             raise RunError(issue("FG634", text, ("data", "prepare"), fix="leave prepare out"))
-        return points.double().flatten(1).numpy()
+        flat = points.double().reshape(len(points), -1)
+        if flat.shape[1] != 2:
+            text = f"a curve lies in a plane, and these samples have {flat.shape[1]} numbers each"
+            raise RunError(issue("FG634", text, fix="ask for a value of two numbers, as the points of the data"))
+        return flat.numpy()
 
     def beside(self) -> Tensor:
         """The held-out samples of the only observed variable, each moved ``OFF`` in a direction of its own: (rows, *shape)."""
-        (variable,) = self.graph.of_kind("observed")
+        variable = self.sole()
         samples = torch.as_tensor(self.given[variable.name])
         random = torch.Generator().manual_seed(self.graph.spec.seed)
         aside = torch.randn(samples.shape, generator=random, dtype=samples.dtype).flatten(1)
@@ -82,8 +95,12 @@ class Around:
 
     def moved(self, value: str, points: Tensor) -> Tensor:
         """What a value is where the only observed variable has other points: (rows, *shape) -> (rows, *shape)."""
-        (variable,) = self.graph.of_kind("observed")
-        return self.evaluated(value, self.inferred(None, {variable.name: points.numpy()})).reshape(points.shape)
+        variable = self.sole()
+        found = self.evaluated(value, self.inferred(None, {variable.name: points.numpy()}))
+        if found.numel() != points.numel():
+            text = f"{value!r} has {found[:1].numel()} numbers a sample, and takes the place of {points[:1].numel()}"
+            raise RunError(issue("FG635", text, fix=f"ask for a value of the shape of {variable.name}"))
+        return found.reshape(points.shape)
 
     def slopes(self, value: str) -> Tensor:
         """The squared norm of the derivative of a value by what is observed, at each row of the split: (rows,)."""

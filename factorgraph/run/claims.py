@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from factorgraph.errors import RunError, issue
+from factorgraph.errors import FactorgraphError, RunError, issue
 from factorgraph.lazy import torch
 from factorgraph.registry import leaves
 from factorgraph.run.spelling import Slots, combinations, state_text, value_text
@@ -133,8 +133,11 @@ def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str)
             notes.append(note)
     except NotMeasuredError as reason:
         return made("not measured", str(reason))
-    except RunError as error:
+    except FactorgraphError as error:
         return made("not measured" if claim.report else "fails", error.issues[0].message)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:  # one claim loses no verdict of others
+        why = f"it cannot be measured, a mistake of factorgraph itself: {type(error).__name__}: {error}"
+        return made("not measured" if claim.report else "fails", why)
     return made(outcome, "; ".join(filter(None, notes)), values)
 
 

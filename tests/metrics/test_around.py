@@ -98,3 +98,38 @@ def test_places_go_along_the_curve_by_its_length(curve: Curve) -> None:
     assert place[0] == 0 and place[-1] == 1 and (np.diff(place) >= 0).all()
     steps = np.hypot(*np.diff(points, axis=0).T)
     assert place == pytest.approx(np.r_[0, steps.cumsum()] / steps.sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code"),
+    [
+        ("coverage", ("Y", 0), "FG635"),
+        ("coverage", ("Y", 0.5), "FG635"),
+        ("attraction", ("moved", -1), "FG635"),
+        ("attraction", ("wide", 1), "FG635"),
+        ("near", ("wide", 0.1), "FG634"),
+    ],
+)
+def test_what_has_no_place_in_the_plane_is_told(name: str, arguments: tuple[object, ...], code: str) -> None:
+    spec = loads(
+        SPEC.replace("  moved: map(Y)", "  moved: map(Y)\n  wide: double(Y)").replace(
+            "functions: {", "functions: {double: {type: linear, units: 4}, "
+        )
+    )
+    on = Measured(compiler.build(spec), load_data(spec, compiler.build(spec).graph.sample_shapes, ()))
+    with pytest.raises(RunError) as caught:
+        measure(name, on, *arguments)
+    assert caught.value.issues[0].code == code
+
+
+def test_off_the_data_of_two_variables_nothing_is_known() -> None:
+    spec = loads(
+        SPEC.replace("  N:", "  X: {kind: observed, shape: [2]}\n  N:")
+        .replace("[Y, moved]", "[X, moved]")
+        .replace("Y: point", "Y: point, X: point")
+    )
+    on = Measured(compiler.build(spec), load_data(spec, compiler.build(spec).graph.sample_shapes, ()))
+    for name, arguments in (("auc", ()), ("background", ()), ("rho", ("error",)), ("attraction", ("moved", 1))):
+        with pytest.raises(RunError) as caught:
+            measure(name, on, *arguments)
+        assert caught.value.issues[0].code == "FG634" and "Y, X" in caught.value.issues[0].message

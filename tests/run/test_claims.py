@@ -267,6 +267,18 @@ def test_real_metrics_are_called_with_what_the_claim_names(real):
     assert outcome("dead(decoder(Z))", at_most=0).verdict == "holds"
 
 
+def test_a_metric_that_breaks_costs_no_other_claim_its_verdict(told, monkeypatch):
+    """Told as a mistake of the package itself."""
+    from factorgraph.run import claims
+
+    def breaks(metric, *rest):
+        raise ValueError("too many values")
+
+    monkeypatch.setattr(claims, "_figure", breaks)
+    found = verdict(told, metric="energy(fast)", at_most=9)
+    assert found.verdict == "fails" and "mistake of factorgraph itself" in found.why and "too many" in found.why
+
+
 def test_what_cannot_be_computed_fails_a_bound_and_leaves_a_report_unmeasured(real):
     for metric in ("dead(encoder(Z))", "column_norm(decoder)", "auc()", "energy()", "largest(decoder)", "gabor_share(decoder)"):
         for bounds, outcome in (({"at_least": 0}, "fails"), ({"report": True}, "not measured")):
