@@ -82,9 +82,8 @@ def _read(document: Document) -> Spec:
     return spec
 
 
-def set_option(spec: Spec, options: tuple[str, ...]) -> Spec:
-    """The spec with ``address=value`` texts, as ``--set`` takes them. Raises SpecError."""
-    document = spec.document
+def set_option(document: Document, options: tuple[str, ...]) -> Document:
+    """The document with ``address=value`` texts, as ``--set`` takes them. Raises SpecError."""
     issues: list[Issue] = []
     for text in options:
         key, equals, written = text.partition("=")
@@ -99,7 +98,7 @@ def set_option(spec: Spec, options: tuple[str, ...]) -> Spec:
             issues += error.issues
     if issues:
         raise SpecError(issues)
-    return _read(document) if options else spec
+    return document
 
 
 # --- variants, budgets, length

@@ -29,12 +29,13 @@ class Listed:
 
 
 def load(path_or_name: str | File, set: Iterable[str] = ()) -> Spec:
-    """The spec in a file, or a shipped one by its name, with ``set``: ``address=value`` each. Raises SpecError."""
+    """The spec in a file, or a shipped one by its name, with ``set``: ``address=value`` each. Raises SpecError.
+
+    It is read with what is set: that may mend a value of the file, and the file's variants have to fit it.
+    """
     from factorgraph.spec.changes import set_option
 
-    document = open_document(path_or_name)
-    spec = of_document(document)
-    return set_option(spec, tuple(set))
+    return of_document(set_option(open_document(path_or_name), tuple(set)))
 
 
 def loads(text: str, file: str = "spec.yaml") -> Spec:

@@ -176,10 +176,11 @@ def numbers_of(run: fg.Run) -> str:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_spec_in_python_and_its_yaml_give_the_same_run_bit_for_bit(name: str, tmp_path, monkeypatch) -> None:
     from factorgraph.spec.changes import set_option
+    from factorgraph.spec.load import of_document
 
     monkeypatch.chdir(tmp_path)
     few = tuple(FEW[name])
-    in_python = fg.train(set_option(SHIPPED[name]().spec(), few), tmp_path / "python")
+    in_python = fg.train(of_document(set_option(SHIPPED[name]().spec().document, few)), tmp_path / "python")
     in_yaml = fg.train(fg.load(name, few), tmp_path / "yaml")
     assert numbers_of(in_python) == numbers_of(in_yaml)
     if name == "toy/kmeans":  # the number does tell runs apart

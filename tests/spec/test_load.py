@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factorgraph.errors import SpecError
-from factorgraph.spec.load import folder, load, loads, specs, waits_for
+from factorgraph.spec.load import find, folder, load, loads, specs, waits_for
 
 SHIPPED = sorted(each.path for each in specs() if each.name)
 DRAFTS = sorted((folder() / "drafts").rglob("*.yaml"))
@@ -67,6 +67,22 @@ def test_set_on_the_command_line_changes_the_spec() -> None:
     spec = load("psd", set=["dims.code=64", "learning.joint.learning_rate=2e-4"])
     assert spec.variables["Z"].first.shape == (64,)
     assert spec.learning["joint"].first.learning_rate == 2e-4
+
+
+def test_what_is_set_mends_a_value_of_the_file(tmp_path: Path) -> None:
+    text = find("psd").read_text()
+    assert "sparsity:" in text
+    (tmp_path / "wrong.yaml").write_text(text.replace("sparsity:", "sparsity: {type: l1, of: Z, weight: heavy} #", 1))
+    with pytest.raises(SpecError):
+        load(tmp_path / "wrong.yaml")
+    assert load(tmp_path / "wrong.yaml", set=["factors.sparsity.weight=0.37"]).factors["sparsity"].weight() == 0.37
+
+
+def test_what_is_set_and_takes_the_ground_from_a_variant_is_refused_at_the_variant(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load("saturating_autoencoder", set=["learning.fit.loss=energy"])
+    (found,) = caught.value.issues
+    assert found.code == "FG211" and found.place is not None and found.place.text.strip().startswith("plain:")
 
 
 LAYER = """

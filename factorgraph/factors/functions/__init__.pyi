@@ -73,7 +73,7 @@ class Convolution(FunctionForm):
         max_row_norm: keeps the norm of each row at or below this
         max_column_norm: keeps the norm of each column at or below this
         orthonormal: keeps the rows at norm 1 and at right angles
-        init: how the matrix starts: a deviation; data: rows of training data as columns; auto keeps norms
+        init: how the matrix starts: a deviation; auto keeps norms
         rate: times the learning rate
         maps: the outputs; left out, the maps of what the result is compared with
         stride: pixels from one place of the kernel to the next
@@ -92,7 +92,7 @@ class Convolution(FunctionForm):
         max_row_norm: Number | None = None,
         max_column_norm: Number | None = None,
         orthonormal: Literal['rows'] | None = None,
-        init: Literal['auto', 'data'] | Number = 'auto',
+        init: Literal['auto'] | Number = 'auto',
         rate: Number = 1.0,
         maps: Number | None = None,
         stride: Number = 1,

@@ -13,7 +13,7 @@ from factorgraph.factors.functions._convolve import Padding
 from factorgraph.factors.functions._links import link_mask
 from factorgraph.factors.functions._spectrum import convolution_norm_bound
 from factorgraph.lazy import torch
-from factorgraph.spec.constants import Count, Whole
+from factorgraph.spec.constants import Count, Positive, Whole
 from factorgraph.structure import Convolving, Parameter, Parameters, Placed, Promise, Shape, ShapeError
 
 if TYPE_CHECKING:
@@ -63,10 +63,11 @@ class Convolution(AffineFunction, Placed, Convolving):
     padding: Padding | Whole = Field(default="same", description="the zeros around the image: a word, or their number")
     connections: Whole = Field(default=0, description="maps of the smaller side that each of the larger is linked to; 0 is all")
 
+    # never data, which are whole samples: a kernel is a part of one
+    init: Literal["auto"] | Positive = Field(default="auto", description="how the matrix starts: a deviation; auto keeps norms")
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Convolution:
-        if self.init == "data":
-            raise ValueError("init: data makes columns of whole training samples, and a kernel is a part of one: leave it out")
         if self.orthonormal and self.connections:
             raise ValueError("rows at right angles would not keep their zeros: leave out orthonormal, or connections")
         if isinstance(self.padding, int) and self.padding >= self.kernel:

@@ -194,7 +194,7 @@ def test_what_does_not_fit_is_told_with_what_does(given, options, why):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"init": "data"}, "a kernel is a part of one"),
+        ({"init": "data"}, "'auto'"),
         ({"padding": 3}, "padding is at most 2"),
         ({"padding": "circular"}, "padding"),
         ({"connections": 2, "orthonormal": "rows"}, "leave out orthonormal, or connections"),
