@@ -51,7 +51,12 @@ def used(reading: Reading) -> dict[str, Fragment]:
     for name, declared in reading.models("use", Use).items():
         document = reading.document
         try:
-            file, above = _file(reading, declared)
+            try:
+                file, above = _file(reading, declared)
+            except (OSError, RuntimeError) as error:  # a name too long for a file system, or links in a circle
+                why = getattr(error, "strerror", None) or "links lead in a circle"
+                what = f"the fragment's file cannot be looked up: {why}"
+                raise SpecError(Issue("FG213", what, (*declared.path, "file"), fix="mend the name")) from None
             inner = type(reading)(_text_of(document, file, declared, reading.scales), above)
             spec = inner.run()
         except SpecError as error:

@@ -252,3 +252,11 @@ learning: {fit: {train: [a, deep.inner], only: [a, near], set: {a.factors.predic
     (tmp_path / "part.yaml").write_text(PART.replace("linear", "linaer"))
     with pytest.raises(SpecError, match=r"part\.yaml:6:22\n[\s\S]*= used as a in use\.a\n"):
         b.spec()
+
+
+def test_a_name_that_no_file_can_have_is_told_at_the_use(tmp_path: Path) -> None:
+    (tmp_path / "circle.yaml").symlink_to(tmp_path / "circle.yaml")
+    for name in ("x" * 300, "circle.yaml"):
+        (tmp_path / "spec.yaml").write_text(USES.replace("FILE", name))
+        found = issue_of(tmp_path / "spec.yaml")
+        assert found.code == "FG213" and found.place.line == 3
