@@ -129,9 +129,14 @@ def _keeps_filters(reading: Reading, node: FactorNode) -> bool:
 
 
 def _priors(reading: Reading) -> Iterator[Strategy]:
-    for code in reading.codes:
+    """One for each factor. What a factor says of a derived variable counts only if it reads no latent, or nothing else bounds."""
+    latent = {each.id for each in reading.graph.of_kind("latent")}
+    found: dict[str, Strategy] = {}
+    for code in sorted(reading.codes, key=lambda each: each.id not in latent):
         for node in reading.priors(code):
-            yield Strategy(Way.PRIOR, f"{node.name}, of {code.name}")
+            if not found or code.id in latent or latent.isdisjoint(reading.graph.leading_to(node.arguments)):
+                found.setdefault(node.name, Strategy(Way.PRIOR, f"{node.name}, of {code.name}"))
+    yield from found.values()
 
 
 def _noise(reading: Reading) -> Iterator[Strategy]:

@@ -238,3 +238,10 @@ def test_a_bottleneck_needs_no_name(layers: str, found: list[str]) -> None:
     )
     assert ways(loads(direct)) == found
     assert codes(loads(direct)) == ([] if found else ["FGW262"])
+
+
+def test_what_bounds_a_hierarchy_is_a_line_for_each_factor_of_a_latent_code():
+    spec = load("psd_hierarchy")
+    graph = resolve(spec)
+    told = [str(each) for each in strategies_of(graph, compiler.plan(spec, graph)) if each.way.name == "PRIOR"]
+    assert [each.rpartition(": ")[2] for each in told] == ["first.sparsity, of first.Z", "second.sparsity, of second.Z"]
