@@ -56,9 +56,9 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
         for name, found in pictures.items():
             for picture, image in zip(given.pictures, found, strict=True):
                 atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
-        atomic_write(output / "summary.json", json.dumps(_summary(run, arrays, procedure), indent=1).encode())
+        atomic_write(output / "summary.json", json.dumps(_summary(run, given, arrays, procedure), indent=1).encode())
     yield f"{given.rows} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
-    yield from _labels_in_words(arrays, given)
+    yield from labels_in_words(arrays, given)
     yield from (f"note: {each}" for each in given.notes)
     yield str(output)
 
@@ -143,22 +143,30 @@ def _save_only_picture(path: Path, pictures: Mapping[str, tuple[ndarray, ...]], 
     atomic_write(path, images.to_bytes(found[0]))
 
 
-def _labels_in_words(arrays: Mapping[str, ndarray], given: Input) -> Iterator[str]:
+def labels_in_words(arrays: Mapping[str, ndarray], given: Input) -> Iterator[str]:
     """What the labels that were not given are taken to be: of one sample, or how many of each."""
     for name, found in _predicted(arrays).items():
         counts = ", ".join(f"{int((found == each).sum())} x {each}" for each in np.unique(found))
         yield f"{name}: {found[0]}" if given.rows == 1 else f"{name}: {counts}"
+        if given.rows > 1 and len(set(given.files)) == given.rows:  # not of windows of one picture
+            yield from (f"  {file}: {each}" for file, each in zip(given.files, found, strict=True))
 
 
 def _predicted(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
     return {key.removeprefix("predicted/"): each for key, each in arrays.items() if key.startswith("predicted/")}
 
 
-def _summary(run: Run, arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
+def first_procedure(run: Run, procedure: str | None) -> str | None:
+    """The procedure that is named, or the one that runs where none is."""
+    return procedure or next(iter(run.model.inferences), None)
+
+
+def _summary(run: Run, given: Input, arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
     shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
     return {
-        "procedure": procedure or next(iter(run.model.inferences), None),
+        "procedure": first_procedure(run, procedure),
         "samples": len(arrays["status"]),
+        "files": list(given.files),
         "energy": float(arrays["energy"].mean()) if "energy" in arrays else None,
         "shares": shares,
         "ends": _ends(arrays),

@@ -17,7 +17,7 @@ from factorgraph.errors import DataError, RunError, SpecError, issue
 from factorgraph.inference.problem import SENTENCES
 from factorgraph.lazy import np, torch
 from factorgraph.run.files import atomic_write
-from factorgraph.run.infer import reconstructions, save_arrays
+from factorgraph.run.infer import first_procedure, reconstructions, save_arrays
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -60,7 +60,8 @@ def infer_wholes(run: Run, source: Path, output: Path, procedure: str | None, ti
         told.append(_summary(coded))
         yield from (coded.said(), *(f"note: {each}" for each in coded.notes))
     if not ending:
-        atomic_write(output / "summary.json", json.dumps({"procedure": procedure, "pictures": told}, indent=1).encode())
+        summary = {"procedure": first_procedure(run, procedure), "pictures": told}
+        atomic_write(output / "summary.json", json.dumps(summary, indent=1).encode())
     yield str(output)
 
 

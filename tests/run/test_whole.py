@@ -78,7 +78,9 @@ def test_each_picture_is_coded_at_its_own_size(run, tmp_path):
         given = images.read(source / f"{name}.png", colours)
         given = given if colours == 1 else given.transpose(1, 2, 0)
         assert back.shape == given.shape and np.corrcoef(back.ravel(), given.ravel())[0, 1] > 0.6
-    told = json.loads((tmp_path / "out" / "summary.json").read_text())["pictures"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["procedure"] == next(iter(run.model.inferences))  # the one that ran, though none was named
+    told = summary["pictures"]
     assert [each["height"] for each in told] == [33, 28, 45] and all(each["tile"] == 0 for each in told)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from factorgraph import compile as compiler
 from factorgraph.compile.lacking import counted
 from factorgraph.errors import FactorgraphError, SpecError
 from factorgraph.graph.resolve import resolve
-from factorgraph.run.infer import infer
+from factorgraph.run.infer import infer, labels_in_words
 from factorgraph.spec.load import load, loads
 from factorgraph.training.objective import evaluate
 from factorgraph.training.sides import stretches
@@ -196,6 +197,13 @@ def test_a_classifier_that_learned_from_few_labels_predicts(home):
         assert "energy" not in found and np.allclose(found["reconstruction.L"], wanted, atol=1e-6)
     list(infer(run, home / "new.npz", home / "folder", None))
     assert json.loads((home / "folder" / "summary.json").read_text())["energy"] is None
+
+
+def test_labels_of_several_pictures_are_told_by_file():
+    arrays = {"predicted/L": np.array([1, 0, 1])}
+    given = SimpleNamespace(rows=3, files=("a.png", "b.png", "c.png"))
+    assert list(labels_in_words(arrays, given)) == ["L: 1 x 0, 2 x 1", "  a.png: 1", "  b.png: 0", "  c.png: 1"]
+    assert list(labels_in_words(arrays, SimpleNamespace(rows=3, files=()))) == ["L: 1 x 0, 2 x 1"]
 
 
 REFUSED = [
