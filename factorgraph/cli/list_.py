@@ -9,7 +9,7 @@ import click
 from factorgraph.cli import options
 
 FAMILIES = (
-    *("factors", "functions", "solvers", "losses", "data", "specs"),
+    *("factors", "functions", "solvers", "losses", "data", "specs", "fragments"),
     *("methods", "steps", "augmentations", "metrics", "health", "optimizers", "schedules", "figures"),
 )
 
@@ -33,7 +33,9 @@ def command(family: str | None, data: tuple[Path, ...]) -> None:
 
 
 def entries_of(family: str) -> list[tuple[str, str]]:
-    """The types of a family, or the specs that ship, each with a sentence."""
+    """The types of a family, or the specs that ship or their fragments, each with a sentence."""
+    if family == "fragments":
+        return _fragments()
     return _specs() if family == "specs" else _leaves(family)
 
 
@@ -64,6 +66,21 @@ def _specs() -> list[tuple[str, str]]:
     for each in specs():
         name = each.name or each.path.relative_to(home).with_suffix("").as_posix()
         found.append((name, f"waits for {', '.join(kind for _, kind in each.waits_for)}" if each.waits_for else each.title))
+    return found
+
+
+def _fragments() -> list[tuple[str, str]]:
+    """Parts of other specs, as ``use: {part: {file: ...}}`` names them, with their observed variables and dims."""
+    from factorgraph.spec.document import read
+    from factorgraph.spec.load import FRAGMENTS, folder
+
+    found = []
+    for path in sorted((folder() / FRAGMENTS).glob("*.yaml")):
+        values = read(path.read_text(encoding="utf-8"), path.name).values
+        variables = values.get("variables", {})
+        seen = [name for name, each in variables.items() if isinstance(each, dict) and each.get("kind") == "observed"]
+        dims = ", ".join(f"{name} {value}" for name, value in values.get("dims", {}).items())
+        found.append((f"{FRAGMENTS}{path.name}", f"{values['title']}; binds {', '.join(seen)}; dims {dims}"))
     return found
 
 

@@ -16,7 +16,10 @@ def told(name: str) -> str:
 
 def families() -> tuple[str, ...]:
     """The families whose types are told under their name; the others are blocks."""
-    return ("solvers", "losses", "specs", "methods", "steps", "augmentations", "metrics", "health", "optimizers", "schedules")
+    return (
+        *("solvers", "losses", "specs", "fragments", "methods"),
+        *("steps", "augmentations", "metrics", "health", "optimizers", "schedules"),
+    )
 
 
 def entries() -> Mapping[str, Any]:

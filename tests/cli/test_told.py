@@ -45,6 +45,8 @@ def test_explain_knows_every_block(cli, block):
         ("curve", "Fields:  point (2,)"),
         ("methods", "The code of a sample is the one of least energy."),
         ("specs", "toy/kmeans"),
+        ("fragments", "fragments/rbm.yaml"),
+        ("fragments", "; binds Y; dims visible 9, hidden 8"),
     ],
 )
 def test_explain_tells_words_of_the_language(cli, word, told):
