@@ -37,9 +37,10 @@ inference:
 """
 
 
-def measured(text, rows=40, lacking=0):
+def measured(text, rows=40, lacking=0, classes=3):
     rng = np.random.default_rng(3)
-    test = {"X": rng.standard_normal((rows, 6)).astype(np.float32), "L": np.eye(3, dtype=np.float32)[rng.integers(0, 3, rows)]}
+    label = np.eye(classes, dtype=np.float32)[rng.integers(0, classes, rows)]
+    test = {"X": rng.standard_normal((rows, 6)).astype(np.float32), "L": label}
     there = np.arange(rows) >= lacking
     test["L"][~there] = 0
     present = {"L": there} if lacking else {}
@@ -145,8 +146,7 @@ def test_a_label_that_is_not_given_is_predicted_by_the_factors_that_touch_it():
 def test_a_miss_rate_is_the_area_under_the_misses_by_false_alarms(text):
     """By going through every threshold."""
     two = text.replace("L: {kind: observed, shape: [3]", "L: {kind: observed, shape: [2]")
-    on = measured(two)
-    on.given["L"][:] = np.eye(2, dtype=np.float32)[np.arange(len(on.given["L"])) % 2]
+    on = measured(two, classes=2)
     score, true = logits(on) @ [-1, 1], on.given["L"].argmax(1)
     area, before = 0.0, 0.0
     for threshold in np.sort(score[true == 0])[::-1]:

@@ -138,7 +138,10 @@ class FakeModel:
 
     predict = infer  # nothing is given in training only
 
-    def sequence(self, procedure, given):
+    def measured(self, procedure, values, needed=None):
+        return self.infer(procedure, **values)
+
+    def sequence(self, procedure, given, needed=None):
         return (procedure or "optimal",)
 
     def evaluate(self, wanted, **known):
@@ -180,7 +183,10 @@ class FakePlane:
 
     predict = infer
 
-    def sequence(self, procedure, given):
+    def measured(self, procedure, values, needed=None):
+        return self.infer(procedure, **values)
+
+    def sequence(self, procedure, given, needed=None):
         return ("nearest",)
 
     def evaluate(self, wanted, *, Z, **known):

@@ -180,14 +180,14 @@ def test_every_parameter_that_a_phase_trains_gets_a_gradient() -> None:
     stretch.begin()
     given = {"Y": torch.randn(5, 6, generator=torch.Generator().manual_seed(1))}
     (side,) = stretch.sides()
-    outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+    outcome = evaluate(stretch, side, given)
     for name, slope in zip(side.names, torch.autograd.grad(outcome.loss, list(side.names.values())), strict=True):
         assert slope.abs().max() > 1e-4, name
     with torch.no_grad():  # the decoder moves the energy at the code, and, through the filter and the threshold, the code
         code = model.infer("part", **given)["Z"]
     (direct,) = torch.autograd.grad(model.energy(Z=code, **given).mean(), side.names[DECODER])
     (whole,) = torch.autograd.grad(
-        evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given).loss, side.names[DECODER]
+        evaluate(stretch, side, given).loss, side.names[DECODER]
     )
     assert not torch.allclose(direct, whole, rtol=1e-3)
 
@@ -199,7 +199,7 @@ def test_every_slot_of_a_student_is_taught() -> None:
     stretch.begin()
     given = {"Y": torch.randn(5, 6, generator=torch.Generator().manual_seed(1))}
     (side,) = stretch.sides()
-    outcome = evaluate(stretch.view, stretch.phase, side.player, stretch.procedures, given)
+    outcome = evaluate(stretch, side, given)
     slopes = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
     assert all(each is not None and each.abs().max() > 0 for each in slopes)
     wanted = sum(
