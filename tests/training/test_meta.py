@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from factorgraph import compile as compiler
+from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
@@ -36,7 +37,8 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
     for stretch in stretches(model, rows=100):
         stretch.begin()
         for side in stretch.sides():
-            outcome = evaluate(stretch, side, given)
+            learning = Learning(0, (stretch.id, 0, side.plan.player, 0), stretch.learned)
+            outcome = evaluate(stretch, side, given, learning)
             gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
             assert any(each is not None for each in gradients)
             side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
