@@ -78,7 +78,9 @@ def _explained(problem: Problem, slope: Tensor, z: Tensor, copy: Tensor, couplin
     direction, square = lacking, dot(lacking, lacking)
     for _ in range(CONJUGATE):
         bent = problem.gradient(direction) - slope + coupling * direction
-        length = column(square / dot(direction, bent).clamp_min(torch.finfo(z.dtype).tiny), z)
+        least = coupling.reshape(len(z)) * dot(direction, direction)  # curvature there is at least so much: rounding may hide it
+        curvature = torch.maximum(dot(direction, bent), least).clamp_min(torch.finfo(z.dtype).tiny)
+        length = column(square / curvature, z)
         z, lacking = z + length * direction, lacking - length * bent
         before, square = square, dot(lacking, lacking)
         direction = lacking + column(square / before.clamp_min(torch.finfo(z.dtype).tiny), z) * direction
