@@ -36,7 +36,5 @@ def command(spec: str, output: Path | None, opened: tuple[str, ...], phases: boo
 def _strip(graph: Graph, opened: tuple[str, ...]) -> Strip:
     from factorgraph import compile as compiler
     from factorgraph.compile.strip import strip_of
-    from factorgraph.graph.resolve import resolve
 
-    graphs = {key: resolve(each) for key, each in compiler.phase_specs(graph.spec)}
-    return strip_of(graph, compiler.plan(graph.spec, graph), graphs, opened)
+    return strip_of(graph, compiler.plan(graph.spec, graph), opened)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from factorgraph.compile import phase_specs
 from factorgraph.compile.kept import factors_in, read_in, resting
 from factorgraph.compile.phases import phases
 from factorgraph.graph.drawing import Drawing, Node, Strip, draw
 from factorgraph.graph.drawing.picture import State
 from factorgraph.graph.model import Application, Graph, Id
+from factorgraph.graph.resolve import resolve
 
 if TYPE_CHECKING:
     from factorgraph.compile.plan import PhasePlan, Plan, ProcedurePlan
     from factorgraph.spec.blocks import Phase
 
 
-def strip_of(graph: Graph, plan: Plan, graphs: Mapping[str, Graph], open: Sequence[str] = ()) -> Strip:
-    """The drawings of all phases in order. ``graphs``: of those that set addresses for their time."""
+def strip_of(graph: Graph, plan: Plan, open: Sequence[str] = ()) -> Strip:
+    """The drawings of all phases in order."""
+    graphs = {key: resolve(each) for key, each in phase_specs(graph.spec)}
     found = []
     for number, (key, _, phase) in enumerate(phases(graph.spec)):
         sides = [each for each in plan.phases if each.phase == key]

@@ -20,3 +20,8 @@ def near(word: object, known: Iterable[str]) -> str | None:
     if len(word) < SHORTEST_START:
         return None
     return next((each for low, each in names.items() if low.startswith(word.lower()) or word.lower().startswith(low)), None)
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """The known words, the nearest to one first."""
+    return sorted(known, key=lambda each: -difflib.SequenceMatcher(None, word.lower(), each.lower()).ratio())

@@ -14,6 +14,8 @@ import torch
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
+from factorgraph.compile.plan import Plan
+from factorgraph.compile.strip import strip_of
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
 from factorgraph.errors import DataError, FactorgraphError, RunError, SpecError, issue
@@ -102,16 +104,22 @@ def train(
         folder.write("plan.json", plan.to_json())
         folder.write_json("data.json", dataset.fingerprint)
         folder.write_arrays("preprocessing.safetensors", dataset.to_tensors())
-        _draw(folder, graph, say)
+        _draw(folder, graph, plan, say)
         say(f"run: {folder.path}")
         _learn(folder, model, dataset, options, None, say)
     return Run(folder.path, (home, *data), chosen)
 
 
-def _draw(folder: RunFolder, graph: Graph, say: Say) -> None:
-    """The diagram. A machine that cannot lay one out learns all the same, and keeps the diagram's text."""
+def _draw(folder: RunFolder, graph: Graph, plan: Plan, say: Say) -> None:
+    """The diagram, and the strip of the phases where there are several.
+
+    A machine that cannot lay them out learns all the same, and keeps the diagram's text.
+    """
     try:
         folder.write("figures/diagram.svg", svg(graph))
+        strip = strip_of(graph, plan)
+        if len(strip.drawings) > 1:
+            folder.write("figures/phases.svg", svg(strip))
     except RunError as reason:
         folder.write("figures/diagram.dot", dot(draw(graph)))
         first = reason.issues[0]

@@ -72,6 +72,7 @@ def test_three_layers_from_one_file_train_one_after_the_other_and_go_on_without_
     assert {each.name: each.verdict for each in whole.evaluate().verdicts} == {"first": "holds", "second": "holds"}
     pairs = [(each.fast, each.search) for each in whole.evaluate().report.compared]
     assert pairs == [(f"{name}.fast", f"{name}.optimal") for name in ("first", "second", "third")]
+    assert "second: energy" in (whole.path / "figures/phases.svg").read_text()
     shown = Contents(whole)
     told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
     begins = [shown.spec_lines[int(told[name]) - 1].strip()[:6] for name in ("first", "third", "X")]

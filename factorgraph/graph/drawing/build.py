@@ -67,7 +67,7 @@ class _Builder:
 
     def _variable(self, variable: Variable) -> None:
         part = part_of(self.graph, variable)
-        lines = (within(words.variable_name(variable), part), *words.of_values(variable))
+        lines = (within(words.variable_name(variable), part), *words.below_name(self.graph, variable, part))
         self.node_of[variable.id] = self._add(variable.kind, variable.id, lines, part)
         if variable.definition is not None:
             self._flow(variable.definition, variable.id)

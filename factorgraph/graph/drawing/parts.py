@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from factorgraph.errors import BY_NAME, SpecError
+from factorgraph.errors import BY_NAME, Issue, SpecError
 from factorgraph.graph.model import Application, FactorNode, Graph, Value, Variable
-from factorgraph.spec.names import unknown
+from factorgraph.spec.suggest import near, nearest
 
 
 def part_of(graph: Graph, item: Value | FactorNode) -> str:
@@ -46,8 +46,17 @@ def opened(graph: Graph, names: Iterable[str]) -> frozenset[str]:
     known = tuple(dict.fromkeys(each for part in parts for each in levels(part)))
     for name in names:
         if name not in known:
-            raise SpecError(unknown("fragment", name, known, ()))
+            raise SpecError(_absent(name, known))
     found = {each for name in names for each in levels(name)}
     while len({next((each for each in levels(part) if each not in found), part) for part in parts}) == 1 and set(known) - found:
         found.add(next(each for each in known if each not in found))
     return frozenset(found)
+
+
+def _absent(name: str, known: tuple[str, ...]) -> Issue:
+    """A name that no fragment has, with those that can be opened, the nearest first."""
+    meant = near(name, known)
+    hint = f'. Did you mean "{meant}"?' if meant else ""
+    fix = f"write {meant}" if meant else "open one that is there" if known else "open nothing: the spec uses no fragment"
+    allowed = ", ".join(nearest(name, known))
+    return Issue("FG209", f'there is no fragment "{name}"{hint}', allowed=allowed, fix=fix, replacement=meant)

@@ -41,11 +41,14 @@ def variable_name(variable: Variable) -> str:
 DOMAINS = {"real": "", "nonnegative": "≥ 0", "binary": "0 or 1", "one_hot": "1 of {0}", "simplex": "sums to 1"}
 
 
-def of_values(variable: Variable) -> list[str]:
-    """What stands under a variable's name: its size, and the values that it may take unless they are all real numbers."""
-    below = [size(variable.shape)] if variable.shape else []
-    domain = DOMAINS[variable.domain].format(size(variable.shape))
-    return [domain] if variable.domain == "one_hot" else [*below, *([domain] if domain else [])]
+def below_name(graph: Graph, variable: Variable, part: str) -> list[str]:
+    """What stands under a variable's name: its size, the values that it may take unless they are all real numbers, when it is
+    known unless it always is, and what it stands for. ``part``: the fragment in whose frame it stands."""
+    shape = size(variable.shape)
+    domain = DOMAINS[variable.domain].format(shape)
+    known = "in training only" if variable.given == "training" else ""
+    other = f"for {within(variable_name(graph.variables[variable.stands_for]), part)}" if variable.stands_for is not None else ""
+    return [line for line in ("" if variable.domain == "one_hot" else shape, domain, known, other) if line]
 
 
 def number(value: float) -> str:

@@ -99,5 +99,14 @@ def test_a_name_that_no_fragment_has_is_refused(graph: Graph) -> None:
         draw(graph, open=["pair.hihg"])
 
 
+def test_what_is_like_no_fragment_names_those_that_can_be_opened_nearest_first(graph: Graph) -> None:
+    with pytest.raises(SpecError) as caught:
+        draw(graph, open=["the_low"])
+    (told,) = caught.value.issues
+    assert (told.allowed, told.fix) == ("pair.low, pair.high, pair", "open one that is there")
+    with pytest.raises(SpecError, match="fix: open nothing: the spec uses no fragment"):
+        draw(resolve(load("psd")), open=["low"])
+
+
 def _beside(graph: Graph) -> str:
     return str(Path(graph.spec.document.file).parent / "other.yaml")

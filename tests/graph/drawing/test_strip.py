@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from factorgraph import compile as compiler
 from factorgraph.compile.strip import strip_of
 from factorgraph.errors import SpecError
 from factorgraph.graph.drawing import Drawing, Strip, draw, write
+from factorgraph.graph.drawing.check import read
+from factorgraph.graph.drawing.dot import strip as text_of
 from factorgraph.graph.drawing.files import rendered
+from factorgraph.graph.drawing.layout import render
 from factorgraph.graph.resolve import resolve
 from factorgraph.spec.load import load, loads
 
@@ -38,10 +42,9 @@ learning:
 """
 
 
-def strip(spec: object) -> Strip:
+def strip(spec: object, open: tuple[str, ...] = ()) -> Strip:
     graph = resolve(spec)  # type: ignore[arg-type]  # a spec
-    graphs = {key: resolve(each) for key, each in compiler.phase_specs(graph.spec)}
-    return strip_of(graph, compiler.plan(graph.spec, graph), graphs)
+    return strip_of(graph, compiler.plan(graph.spec, graph), open)
 
 
 def named(drawing: Drawing, state: str) -> set[str]:
@@ -74,3 +77,25 @@ def test_what_is_too_wide_for_a_picture_of_its_own_is_read_across_in_a_strip() -
     spec = load("psd_hierarchy")
     assert not draw(resolve(spec)).across
     assert all(each.across for each in strip(spec).drawings)
+
+
+@pytest.mark.parametrize(("name", "open"), [("pedestrian_convnet", ()), ("psd_hierarchy", ("second",)), ("drsae", ())])
+def test_every_drawing_stays_in_its_frame(name: str, open: tuple[str, ...]) -> None:
+    found = json.loads(render(text_of(strip(load(name), open)), "json").data)
+    frames = {each["name"]: [float(at) for at in each["bb"].split(",")] for each in found["objects"] if "bb" in each}
+    laid = read(json.dumps(found).encode())
+    for node, box in laid.boxes:
+        left, bottom, right, top = frames[f"cluster_{node.partition('_')[0]}_"]
+        assert left < box.left < box.right < right, node
+        assert bottom < box.bottom < box.top < top, node
+    for tail, _, points in laid.curves:
+        left, bottom, right, top = frames[f"cluster_{tail.partition('_')[0]}_"]
+        assert all(left < x < right and bottom < y < top for x, y in points), tail
+    assert len(laid.boxes) > len(frames) > 1
+
+
+def test_a_variable_says_when_it_is_known_and_what_it_stands_for() -> None:
+    lines = {node.of: node.lines for node in draw(resolve(loads(SPEC))).nodes}
+    assert lines["label"] == ("label", "1 of 3", "in training only")
+    assert lines["X"] == ("X", "16")
+    assert [node.lines[-1] for node in draw(resolve(load("gan"))).nodes if node.of == "fake"] == ["for Y"]
