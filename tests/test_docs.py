@@ -55,7 +55,8 @@ def test_the_readme_from_its_spec_to_a_coded_photograph(command, tmp_path):
     (spec,) = blocks(page, "yaml")
     assert len(spec.splitlines()) <= 20
     (tmp_path / "mine.yaml").write_text(spec)
-    assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - {"compare", "fetch", "list", "reproduce", "watch"}
+    elsewhere = {"compare", "export", "fetch", "list", "reproduce", "watch"}
+    assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - elsewhere
     for line in commands(page):
         command(line)
     assert (tmp_path / "mine.svg").exists()
@@ -138,6 +139,17 @@ def test_the_page_on_questions(command, tmp_path):
         assert (tmp_path / folder / f"{name}.png").is_file(), folder
     exec(compile(asked, "questions.md", "exec"), made := {})
     assert made["label"].shape == (1,) and len(made["energies"]) == 10
+
+
+def test_the_page_on_leaving(command, tmp_path):
+    """Its spec learns, and is run without factorgraph as the page says."""
+    page = ROOT / "docs" / "leaving.md"
+    (spec,) = blocks(page, "yaml")
+    (tmp_path / "digits.yaml").write_text(spec)
+    for line in commands(page):
+        command(line)
+    for code in blocks(page, "python"):
+        exec(compile(code, "leaving.md", "exec"), {})
 
 
 def test_the_page_on_fragments(command, tmp_path):

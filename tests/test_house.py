@@ -62,6 +62,8 @@ DOORS = {  # one doorway to each library
     "xml": {"report"},
     "http": {"report"},  # serves a run to this machine, and asks nobody
     "pooch": {"data"},  # the only one that reaches out, for `factorgraph fetch`
+    "onnx": {"compile"},
+    "onnxscript": {"compile"},
     "PIL": {"data"},
     "av": {"data"},
     "platformdirs": {"data"},

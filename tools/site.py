@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
 PARTS = {  # heads of the contents: pages in their order
     "Start": ("tutorial", "gallery/index"),
-    "Ideas": ("strategies", "language", "fragments", "questions", "sharp_bits", "symbols"),
+    "Ideas": ("strategies", "language", "fragments", "questions", "leaving", "sharp_bits", "symbols"),
     "Use": ("cli", "python"),
     "Reference": ("leaves/index", "codes/index"),
     "Evidence": ("claims", "figures", "reliability"),

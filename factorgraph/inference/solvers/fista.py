@@ -73,7 +73,7 @@ class Fista(Unrollable, Recordable):
     def unroll(self, start: Tensor, layers: Sequence[Layer]) -> Tensor:
         momenta = torch.tensor(_momenta(), dtype=start.dtype, device=start.device)
         z = y = start
-        age = torch.zeros(len(start), dtype=torch.int64, device=start.device)
+        age = torch.zeros(start.shape[0], dtype=torch.int64, device=start.device)  # len would fix an export's batch
         for layer in layers:
             before, z = z, layer.shrink(layer.reach(y))
             moved = z - before
