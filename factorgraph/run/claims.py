@@ -97,12 +97,18 @@ def units_at(spec: Spec, states: States, metric: str) -> Tensor:
 
 def units_by_state(spec: Spec, states: States, metric: str) -> Iterator[tuple[Tensor, Measured, str]]:
     """The same at each slot of its family of states: the figures, the model that has them, the function that they are about."""
-    written = ClaimExpression.of(metric)
-    measure, claim = written.measures()[0], Claim(claim=metric, metric=written, report=True)
-    for slots in combinations(written.root, spec.indices):
-        on = states(state_text(measure.states, slots, spec))
+    measure = ClaimExpression.of(metric).measures()[0]
+    claim = Claim(claim=metric, metric=ClaimExpression.of(metric), report=True)
+    for slots, on, arguments in about(spec, states, measure):
         figures = _Judging(spec, states, {}).measured(measure, claim, slots)
-        yield torch.as_tensor(figures).reshape(-1), on, value_text(measure.arguments[0], slots, on.graph)
+        yield torch.as_tensor(figures).reshape(-1), on, arguments[0]
+
+
+def about(spec: Spec, states: States, measure: Measure) -> Iterator[tuple[Slots, Measured, tuple[str, ...]]]:
+    """What a metric is about, at each combination of slots: the model, and the arguments. Raises NotMeasuredError."""
+    for slots in combinations(measure, spec.indices):
+        on = states(state_text(measure.states, slots, spec))
+        yield slots, on, tuple(value_text(each, slots, on.graph) for each in measure.arguments)
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import origin
@@ -20,8 +21,24 @@ if TYPE_CHECKING:
     from factorgraph.run.solved import Solved
 
 
-def denoised(on: Measured, procedure: str, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Clean values, noisy ones, and what a procedure restores from these: (rows, values) each.
+@dataclass(frozen=True)
+class Denoised:
+    """Values of an observed variable, or what comes of them through a function that is applied to both sides: (rows, *shape)."""
+
+    observed: Id
+    clean: Tensor
+    noisy: Tensor
+    restored: Tensor
+
+    @property
+    def gain(self) -> float:
+        """In decibels; not a number where there is no noise, or none is left."""
+        before, after = (float((each - self.clean).square().sum()) for each in (self.noisy, self.restored))
+        return 10 * math.log10(before / after) if before > 0 and after > 0 else math.nan
+
+
+def denoised(on: Measured, procedure: str, sigma: float) -> Denoised:
+    """Held-out samples, the same with noise, and what a procedure restores from these.
 
     Restored is what the observed variable is compared with, as the procedure's own code has it: a variable that the procedure
     reads and does not infer is what that one, in turn, is compared with. Where both are compared through one function, as through
@@ -37,8 +54,7 @@ def denoised(on: Measured, procedure: str, sigma: float) -> tuple[Tensor, Tensor
             for latent, value in way:
                 found = _putting(on, found, latent, on.evaluated(value, found))
             values = on.evaluated(seen, clean), on.evaluated(seen, solved), on.evaluated(made, found)
-            clean_ones, noisy_ones, restored = (each.double().flatten(1) for each in values)
-            return clean_ones, noisy_ones, restored
+            return Denoised(observed, *(each.double() for each in values))
     text = f"no factor compares an observed variable with what the code of {procedure!r} makes"
     raise RunError(issue("FG644", text, fix="ask for a procedure whose code a decoder leads back to the data"))
 

@@ -16,7 +16,7 @@ from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
 from factorgraph.run.around import Around
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
-from factorgraph.run.denoised import denoised
+from factorgraph.run.denoised import Denoised, denoised
 from factorgraph.run.labels import energies_by_label
 from factorgraph.run.layers import below, drawn_on
 from factorgraph.run.matrices import joined, matrices, units_of
@@ -122,8 +122,8 @@ class Measured(Around):
         own = {key for each in self.plans(procedure) for key in each.block} if procedure else {*every}
         return tuple(key for key in every if key in own)
 
-    def denoised(self, procedure: str, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean values, noisy ones and what a procedure restores of these, (rows, values) each."""
+    def denoised(self, procedure: str, sigma: float) -> Denoised:
+        """Clean values, noisy ones and what a procedure restores of these."""
         return denoised(self, procedure, sigma)
 
     def posterior(self, partition: str) -> str | None:

@@ -355,5 +355,5 @@ class Figure(Leaf):
     """A picture beyond those that are chosen from the graph."""
 
     type: str
-    of: Annotated[tuple[Expression | str, ...], BeforeValidator(listed)] = Field(description="what is shown")
+    of: Annotated[tuple[Expression | str, ...], BeforeValidator(listed)] = Field(min_length=1, description="what is shown")
     by: str | None = Field(default=None, description="with which procedure")

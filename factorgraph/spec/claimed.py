@@ -91,6 +91,8 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
     leaf: Any = leaves("figures").get(kind)
     if getattr(leaf, "shows", "") == "claim":
         yield from _drawn_claims(figure, ("figures", name, "of"), spec, names)
+    elif getattr(leaf, "shows", "") == "metric":
+        yield from _drawn_metrics(figure, leaf.metric, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "units":
         yield from _drawn_units(figure, leaf.parts, ("figures", name, "of"), spec, names)
     elif getattr(leaf, "shows", "") == "value":
@@ -118,6 +120,25 @@ def _drawn_claims(figure: Figure, path: Path, spec: Spec, names: Names) -> Itera
         what = f"{' and '.join(indices)}, which cannot both be across" if indices else "no index that could be across"
         fix = f"write a slot of one index, as code_error(lista[{next(iter(indices or spec.indices), 'k')}], optimal) has it"
         yield Issue("FG415", f"a figure of claims is drawn over one index, and this one has {what}", path, fix=fix)
+
+
+def _drawn_metrics(figure: Figure, metric: str, path: Path, spec: Spec, names: Names) -> Iterator[Issue]:
+    """One metric, of any states and arguments, written as in claims."""
+    for number, written in enumerate(map(str, figure.of)):
+        where = (*path, number) if spec.document.has((*path, number)) else path
+        try:
+            root = ClaimExpression.of(written).root
+        except ExpressionError as error:
+            yield error.issue(where)
+            continue
+        if isinstance(root, Measure) and root.metric == metric:
+            yield from _measure(root, names, where)
+            yield from _measurable(root, spec, where)
+        else:
+            leaf: Any = leaves("metrics")[metric]
+            wanted = ", ".join(leaf.arguments)
+            what = f'a {figure.type} is of {metric}, as in a claim, and not of "{written}"'
+            yield Issue("FG427", what, where, fix=f"write {metric}({wanted})")
 
 
 def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:

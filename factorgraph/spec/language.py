@@ -64,7 +64,7 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     ),
     "figures": (
         *("samples", "orientation_map", "interpolation", "sequence", "scatter", "mosaic", "mosaics", "progressive", "claims"),
-        *("density", "surface"),
+        *("density", "surface", "denoised"),
     ),
 }
 

@@ -228,7 +228,8 @@ def _value(mistake: Mistake, entry: Entry) -> Issue:
         return _word(mistake, entry, field, path)
     if mistake.kind in ("too_long", "too_short"):
         wanted = mistake.context.get("max_length", mistake.context.get("min_length"))
-        return Issue("FG203", f"{field} takes {wanted} values, not {mistake.context.get('actual_length')}", path)
+        values = f"{wanted} value{'s' * (wanted != 1)}"
+        return Issue("FG203", f"{field} takes {values}, not {mistake.context.get('actual_length')}", path)
     wanted = next((words for start, words in _WANTED.items() if mistake.kind.startswith(start)), "")
     if wanted:
         truth = _TRUTH.get(str(mistake.input).lower()) if wanted == _WANTED["bool"] else None

@@ -138,7 +138,8 @@ def test_slots_are_reported_beside_each_other(stack: Measured) -> None:
 def test_noise_goes_through_the_layers_and_back(stack: Measured, slot: int) -> None:
     """With squares alone every code is a matrix: the gain is that of a linear filter."""
     sigma = 0.6
-    clean, noisy, restored = (each.numpy() for each in stack.denoised(f"code[{slot}]", sigma))
+    found = stack.denoised(f"code[{slot}]", sigma)
+    clean, noisy, restored = (each.numpy() for each in (found.clean, found.noisy, found.restored))
     assert (clean == stack.given["Y"]).all()
     assert np.std(noisy - clean) == pytest.approx(sigma, rel=0.06)
     code, back = noisy, np.eye(16)
@@ -152,13 +153,13 @@ def test_noise_goes_through_the_layers_and_back(stack: Measured, slot: int) -> N
 
 
 def test_the_code_of_a_higher_layer_goes_back_to_the_picture(maps: Measured) -> None:
-    clean, noisy, restored = maps.denoised("code[1]", 0.1)
-    assert (clean.numpy() == maps.given["X"].reshape(6, -1)).all()
-    x = noisy.float().reshape(6, *maps.graph.variables["X"].shape)
+    found = maps.denoised("code[1]", 0.1)
+    assert (found.clean.flatten(1).numpy() == maps.given["X"].reshape(6, -1)).all()
+    x = found.noisy.float()
     z = maps.model.predict("code", X=x).variables["Z[1]"]
     below = maps.model.evaluate(("decoder[1](Z[1])",), **{"Z[1]": z})["decoder[1](Z[1])"]
     expected = maps.model.evaluate(("decoder[0](Z[0])",), **{"Z[0]": below})["decoder[0](Z[0])"].detach()
-    torch.testing.assert_close(restored.float(), expected.flatten(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.restored.float(), expected, rtol=1e-4, atol=1e-5)
     assert np.isnan(DenoisingGain().measure(maps, "code[0]", 0.0))
 
 
@@ -182,7 +183,8 @@ data: {source: natural_patches, size: 8, count: 20, test: 5, bind: {X: image}}
 
 def test_what_is_compared_through_a_crop_is_restored_there() -> None:
     on = measured(CROPPED)
-    clean, noisy, restored = (each.float().reshape(5, 4, 4) for each in on.denoised("fast", 0.3))
+    there = on.denoised("fast", 0.3)
+    clean, noisy, restored = (each.float().reshape(5, 4, 4) for each in (there.clean, there.noisy, there.restored))
     np.testing.assert_array_equal(clean, on.given["X"].reshape(5, 8, 8)[:, 2:6, 2:6])
     whole = on.kept("fast", {}, "X", 0.3)  # known by what it is about
     torch.testing.assert_close(noisy, whole.variables["X"][:, 0, 2:6, 2:6])

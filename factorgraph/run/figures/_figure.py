@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 class FigureLeaf(Leaf, ABC):
     """A picture that a spec asks for, under a name of its own.
 
-    ``shows``: what is written under ``of``, a metric as in a claim, metrics per unit and functions, a value of the graph, an
-    observed variable, or procedures.
+    ``shows``: what is written under ``of``, metrics as in a claim over an index, metrics of one kind, metrics per unit and
+    functions, a value of the graph, an observed variable, or procedures.
     """
 
-    shows: ClassVar[Literal["claim", "value", "units", "observed", "procedures"]] = "value"
+    shows: ClassVar[Literal["claim", "metric", "value", "units", "observed", "procedures"]] = "value"
     parts: ClassVar[tuple[str, ...]] = ()  # of units: what each thing under ``of`` is; what has a question mark may be left out
+    metric: ClassVar[str] = ""  # the one whose figures are shown
 
     @abstractmethod
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
