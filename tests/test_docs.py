@@ -55,7 +55,7 @@ def test_the_readme_from_its_spec_to_a_coded_photograph(command, tmp_path):
     (spec,) = blocks(page, "yaml")
     assert len(spec.splitlines()) <= 20
     (tmp_path / "mine.yaml").write_text(spec)
-    elsewhere = {"compare", "export", "fetch", "list", "reproduce", "watch"}
+    elsewhere = {"compare", "export", "fetch", "fill", "list", "reproduce", "watch"}
     assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - elsewhere
     for line in commands(page):
         command(line)
@@ -173,6 +173,12 @@ def test_the_page_on_fragments(command, tmp_path):
 def test_commands_of_the_language_page_run(command):
     for line in commands(ROOT / "docs" / "language.md"):
         command(line)
+
+
+def test_commands_about_specs_run(command):
+    for line in commands(ROOT / "docs" / "cli.md"):
+        if line.split()[1] in ("fill",):
+            command(line)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -12,6 +12,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "validate": "check specs: every mistake at once, in place",
     "render": "draw the factor graph: svg, pdf, png, dot, mermaid",
     "explain": "a spec's plan with its reasons; an error code; a leaf with its formula",
+    "fill": "a spec with every default written out, and where each value came from",
     "train": "learn what a spec says, into a run folder",
     "evaluate": "measure a run on held-out data and judge its claims",
     "compare": "all ways to infer beside each other: error and energy against steps and time",

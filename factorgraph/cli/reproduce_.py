@@ -43,8 +43,8 @@ def command(
     """
     if bool(specs) == everything:
         raise click.UsageError("name a SPEC, or give --all")
-    if table is not None and changes:
-        raise click.UsageError("a table is about specs as they are: leave out --set, or --table")
+    if table is not None and (changes or any("@" in each for each in specs)):
+        raise click.UsageError("a table is about specs as they are: leave out --set and @, or --table")
     if table is not None and how["budget"] == "smoke":
         raise click.UsageError("smoke measures nothing that a table could hold: take another --budget, or leave out --table")
     click.echo("starting", err=True)

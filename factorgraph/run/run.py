@@ -55,7 +55,8 @@ class Run:
     def spec(self) -> Spec:
         """The spec as it was understood, with what the command line changed."""
         name = str(self.folder.about().get("name", "run"))
-        return replace(loads(self.folder.read_text("spec.full.yaml"), str(self.path / "spec.full.yaml")), name=name)
+        spec = loads(self.folder.read_text("spec.full.yaml"), str(self.path / "spec.full.yaml"))
+        return replace(spec, name=name, document=spec.document.recalled())
 
     @cached_property
     def plan(self) -> Plan:

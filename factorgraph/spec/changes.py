@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,19 +48,18 @@ def edited(
             shown = Place(origin, 1, 1, 1, 1, text, origin)
             issues.append(_no_address(document, key, error, None if there else at(key), shown))
             continue
-        document = _without_other_length(document, path, origin).edit(path, value, origin, text, at=at(key), there=there)
+        document = _without_other_length(document, path).edit(path, value, origin, text, at=at(key), there=there)
     if issues:
         raise SpecError(issues)
     return document
 
 
-def _without_other_length(document: Document, path: Path, origin: str) -> Document:
+def _without_other_length(document: Document, path: Path) -> Document:
     """A phase lasts for steps or for epochs: a change that gives one takes the place of the other."""
     other = {"steps": "epochs", "epochs": "steps"}.get(str(path[-1]))
     if other is None or path[0] != "learning" or len(path) != 3 or not document.has((*path[:2], other)):
         return document
-    phase = document.values["learning"][path[1]]
-    return document.edit(path[:2], {key: each for key, each in phase.items() if key != other}, origin)
+    return document.without((*path[:2], other))
 
 
 def _no_address(document: Document, key: str, error: addresses.AddressError, at: Path | None, shown: Place) -> Issue:
@@ -102,6 +101,31 @@ def set_option(document: Document, options: tuple[str, ...]) -> Document:
 
 
 # --- variants, budgets, length
+
+
+def in_states(spec: Spec, names: Iterable[str], options: tuple[str, ...] = ()) -> Spec:
+    """The spec as variants and at budgets of it, in their order; ``options``, as ``--set`` takes them, have the last word."""
+    for name in names:
+        spec = _in_state(spec, name)
+    return _read(set_option(spec.document, options)) if options else spec
+
+
+def _in_state(spec: Spec, name: str) -> Spec:
+    """The spec as one of its variants, ``filters[2]`` of a family, or at one of its sizes, where no variant has that name."""
+    plain = name.partition("[")[0]
+    if plain in spec.variants:
+        return as_variant(spec, name)
+    if name in (sizes := _sizes(spec)):
+        return at_budget(spec, name)
+    known = (*spec.variants, *sizes)
+    meant = near(plain, known)
+    message = f'there is no variant or budget "{name}"' + (f'. Did you mean "{meant}"?' if meant else "")
+    it = Issue("FG209", message, ("variants",), on="key", allowed=", ".join(known), replacement=meant)
+    raise SpecError(spec.document.locate(it))
+
+
+def _sizes(spec: Spec) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("smoke", "laptop", *spec.budgets)))
 
 
 def as_variant(spec: Spec, name: str) -> Spec:
@@ -157,7 +181,7 @@ def at_budget(spec: Spec, name: str) -> Spec:
         return spec
     if name == "smoke":
         return _small(lasting(spec, SMOKE_STEPS, None, "budget smoke"), "budget smoke")
-    known = tuple(dict.fromkeys(("smoke", "laptop", *spec.budgets)))
+    known = _sizes(spec)
     meant = near(name, known)
     raise SpecError(Issue("FG209", f'there is no budget "{name}"', ("budgets",), allowed=", ".join(known), replacement=meant))
 
@@ -165,13 +189,11 @@ def at_budget(spec: Spec, name: str) -> Spec:
 def lasting(spec: Spec, steps: int | None, epochs: int | None, origin: str) -> Spec:
     """The spec with every phase for so many steps (fewer, if it has fewer), or so many epochs."""
     assert (steps is None) != (epochs is None), "a phase lasts for steps or for epochs"
-    document = spec.document
+    lengths: dict[str, int] = {}
     for name, declared in spec.learning.items():
-        kept = {key: each for key, each in declared.values.items() if key not in ("steps", "epochs")}
         own = [each for each in (steps, declared.first.steps) if each is not None]
-        length = {"epochs": epochs} if epochs is not None else {"steps": min(own)}
-        document = document.edit(("learning", name), {**kept, **length}, origin)
-    return _read(document)
+        lengths |= {f"learning.{name}.epochs": epochs} if epochs is not None else {f"learning.{name}.steps": min(own)}
+    return changed(spec, lengths, origin)
 
 
 def _small(spec: Spec, origin: str) -> Spec:

@@ -51,6 +51,7 @@ class Document:
     _edits: tuple[_Edit, ...] = field(default=(), repr=False)
     unseen: bool = False  # made in Python: its text is ours, so that places are told by their addresses
     parts: Mapping[str, Document] = field(default_factory=dict, repr=False)  # what it uses as fragments, by name
+    told: Mapping[Path, str] = field(default_factory=dict, repr=False)  # of a filled spec that a run keeps: its own comments
 
     def has(self, path: Path) -> bool:
         """Whether something is written at an address."""
@@ -148,16 +149,32 @@ class Document:
         values = _with(self.values, path, value, Issue("FG121", "", path, place=_place(lines, nodes[()], "key", None, None)))
         return replace(self, values=values, _edits=(*self._edits, edit))
 
-    @property
-    def changed(self) -> Iterator[tuple[Path, str]]:
-        """The addresses whose values came from elsewhere, and from where, in words: ``--set``, ``variant wide``, ``with``."""
+    def without(self, path: Path) -> Document:
+        """The document without what stands at an address."""
+        *above, key = path
+        rest = {name: each for name, each in self.get(tuple(above)).items() if name != key}
+        return replace(self, values=_with(self.values, tuple(above), rest, Issue("FG126", "")))
+
+    def source(self, path: Path) -> tuple[Document, Path]:
+        """The document that gives the value at an address, and its address there: another's, where the ``with`` of a use does."""
+        for edit in reversed(self._edits):
+            if path[: len(edit.path)] == edit.path:
+                if edit.there is None or edit.at is None:
+                    break
+                return edit.there.source((*edit.at, *path[len(edit.path) :]))
+        return self, path
+
+    def recalled(self) -> Document:
+        """The same document, as one that says of its values where they came from, in the comments behind them."""
         found: dict[Path, str] = {}
-        for edit in self._edits:
-            above = edit.there.place(edit.at).origin or "with" if edit.there is not None and edit.at is not None else ""
-            if origin := above or edit.lines.origin:
-                found.pop(edit.path, None)
-                found[edit.path] = origin
-        return iter(found.items())
+        for path, node in self._nodes.items():
+            if isinstance(self.get(path), dict) and self.get(path):
+                continue  # a block, which ends where its last value does
+            end = self.text.find("\n", node.end)
+            behind = self.text[node.end : end if end >= 0 else len(self.text)].strip()
+            if behind.startswith("# "):
+                found[path] = behind[2:]
+        return replace(self, told=found)
 
     def _edited_place(self, edit: _Edit, target: Path, on: On, span: tuple[int, int] | None) -> tuple[Place, Path]:
         rest = target[len(edit.path) :]

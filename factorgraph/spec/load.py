@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as File
 
 from factorgraph.errors import Issue, Place, SpecError
 from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.language import NAME
 from factorgraph.spec.parse import read_spec
 from factorgraph.spec.schema import Spec
 from factorgraph.spec.suggest import near
 
 WAITS = "FG205"
 FRAGMENTS = "fragments/"  # the folder of specs that are parts of others
+_STATE = re.compile(rf"(?P<name>.+)@(?P<state>{NAME}(?:\[(?:\d+|last)\])?)")  # a spec, and a variant or a budget of it
 NOTE = "waits for: "  # begins the note of such an issue; family and type follow
 
 
@@ -31,11 +34,28 @@ class Listed:
 def load(path_or_name: str | File, set: Iterable[str] = ()) -> Spec:
     """The spec in a file, or a shipped one by its name, with ``set``: ``address=value`` each. Raises SpecError.
 
-    It is read with what is set: that may mend a value of the file, and the file's variants have to fit it.
+    ``psd@wide`` is the spec as its variant *wide*, ``psd@full`` at one of its budgets. It is read with what is set: that may mend
+    a value of the file, and the file's variants have to fit it; of a variant it has the last word.
     """
-    from factorgraph.spec.changes import set_option
+    from factorgraph.spec.changes import in_states, set_option
 
-    return of_document(set_option(open_document(path_or_name), tuple(set)))
+    name, states = divided(path_or_name)
+    options = tuple(set)
+    return in_states(of_document(set_option(open_document(name), options)), states, options)
+
+
+def divided(path_or_name: str | File) -> tuple[str | File, tuple[str, ...]]:
+    """A path or name, and the variants and budgets that are written behind it: ``psd@wide`` is psd, as wide."""
+    name, states = str(path_or_name), list[str]()
+    while not _is(name, File.exists) and (found := _STATE.fullmatch(name)):
+        name, states = found["name"], [found["state"], *states]
+    return (name, tuple(states)) if states else (path_or_name, ())
+
+
+def _is(name: str | File, what: Callable[[File], bool]) -> bool:
+    with suppress(OSError, ValueError):  # a name too long for a file system, or through a link in circles, is no file
+        return what(File(name))
+    return False
 
 
 def loads(text: str, file: str = "spec.yaml") -> Spec:
@@ -72,10 +92,8 @@ def open_document(path_or_name: str | File) -> Document:
 
 def find(path_or_name: str | File) -> File:
     """The file of a path or a shipped name."""
-    path = File(path_or_name)
-    with suppress(OSError):  # a name too long for a file system, or through a link in circles, is no file
-        if path.is_file():
-            return path
+    if _is(path_or_name, File.is_file):
+        return File(path_or_name)
     names = {each.name: each.path for each in _shipped()}
     text = str(path_or_name).removesuffix(".yaml")
     if text in names:

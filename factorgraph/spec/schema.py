@@ -119,9 +119,11 @@ class Spec:
 
         return as_yaml(self.document.values)
 
-    def full(self, *, origins: bool = True) -> str:
-        """The spec as YAML with every default written out; comments say what fragments give, and where values came from that
-        are not the file's, unless without ``origins``."""
+    def full(self, *, origins: bool = False) -> str:
+        """The spec as YAML with every default written out; comments say what fragments give.
+
+        ``origins``: each value stands on a line of its own, with where it came from behind it.
+        """
         from factorgraph.spec.write import full
 
         return full(self, origins=origins)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path as File
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from factorgraph.errors import Path, SpecError, address
+from factorgraph.errors import Path, SpecError
 from factorgraph.spec.blocks import LossTerm, several_sources, single_loss
 from factorgraph.spec.claims import ClaimExpression
 from factorgraph.spec.document import read_scalar
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.origins import origin
 from factorgraph.structure import Leaf
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
 
 HEAD = ("factorgraph", "title", "source", "seed")  # what a fragment's file says of itself alone
+ASIDE = 56  # characters before what is said of a value
 WIDTH = 130  # characters of a line; a longer entry is written as a block
 _PLAIN = re.compile(r"[A-Za-z_][\w.()*/+-]*( [\w.()*/+-]+)*")
 
@@ -76,24 +79,49 @@ def _text(text: str) -> str:
 # --- with every default
 
 
-def full(spec: Spec, *, origins: bool = True) -> str:
+def full(spec: Spec, *, origins: bool = False) -> str:
     """The spec as YAML with every default written out, and, as comments, what its fragments give.
 
-    ``origins``: what did not come from the file itself says where it came from: ``--set``, a variant, the ``with`` of a use.
+    ``origins``: each value on a line of its own, and behind it where it came from: a line of a file, ``--set``, ``default``.
     """
-    return as_yaml(filled(spec), _notes(spec, origins))
+    return _full(spec, str(File(spec.document.file).parent) if origins else None)
 
 
-def _notes(spec: Spec, origins: bool) -> dict[Path, str]:
-    found: dict[Path, str] = {}
-    for path, origin in spec.document.changed if origins else ():
-        head = path[: 1 if path[0] in ("dims", "indices") else 2]
-        found[head] = "".join((found.get(head, ""), f"{address(path[len(head) :] or path[-1:])}: {origin}\n"))
+def _full(spec: Spec, home: str | None, left_out: tuple[str, ...] = ()) -> str:
+    """``home``: the folder from which files are named, where origins are told."""
+    values = {key: value for key, value in filled(spec).items() if key not in left_out}
+    notes: dict[Path, str] = {}
     for name, each in spec.use.items():
-        values = {key: value for key, value in filled(each.spec).items() if key not in HEAD}
-        inner = "".join(f"  {line}\n" for line in as_yaml(values, _notes(each.spec, origins)).strip().splitlines())
-        found[("use", name)] = f"{found.get(('use', name), '')}{name} is {each.file}:\n{inner}"
-    return found
+        notes["use", name] = f"{name} is {each.file}:\n{_inside(each.spec, home)}"
+    if home is None:
+        return as_yaml(values, notes)
+    return "".join(_told(values, (), lambda path: origin(spec.document, path, home), notes))
+
+
+def _inside(spec: Spec, home: str | None) -> str:
+    return "".join(f"  {line}\n" for line in _full(spec, home, HEAD).strip().splitlines())
+
+
+def _told(value: Any, path: Path, origin: Callable[[Path], str], notes: Mapping[Path, str]) -> Iterator[str]:
+    """The lines of a map or a list: what lies in it line by line, each value with its origin."""
+    lead = "  " * len(path)
+    for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+        at = (*path, key)
+        head = f"{lead}{_text(str(key))}:" if isinstance(value, Mapping) else f"{lead}-"
+        if _has_maps(each):
+            lines = list(_told(each, at, origin, notes))
+            if isinstance(value, Mapping):
+                yield ("\n" if not path else "") + f"{head}\n"
+            else:
+                lines[0] = f"{head} {lines[0].lstrip()}"
+            yield from lines
+        else:
+            yield f"{f'{head} {flow(each)}':{ASIDE}}  # {origin(at)}\n"
+        yield from (f"{lead}# {line}".rstrip() + "\n" for line in notes.get(at, "").splitlines())
+
+
+def _has_maps(value: Any) -> bool:
+    return bool(value) and (isinstance(value, Mapping) or (isinstance(value, list) and any(map(_has_maps, value))))
 
 
 def filled(spec: Spec) -> dict[str, Any]:

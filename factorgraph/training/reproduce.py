@@ -45,7 +45,7 @@ class Job:
     def folder(self) -> str:
         """A name that says what it is, and belongs to this very spec, but for its claims, and to its leaves."""
         plain = self.variant.replace("[", "-").replace("]", "")
-        whole = replace(self.spec, expect={}).full(origins=False) + dependencies.leaf_sources(self.spec)
+        whole = replace(self.spec, expect={}).full() + dependencies.leaf_sources(self.spec)
         digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
         return f"{f'{plain}-' if plain else ''}seed{self.seed}-{digest}"
 

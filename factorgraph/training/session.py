@@ -100,7 +100,7 @@ def train(
         for name, text in parts.items():
             folder.write(name, text)
         folder.write("spec.yaml", spec.document.text)
-        folder.write("spec.full.yaml", spec.full())
+        folder.write("spec.full.yaml", spec.full(origins=True))
         folder.write("plan.json", plan.to_json())
         folder.write_json("data.json", dataset.fingerprint)
         folder.write_arrays("preprocessing.safetensors", dataset.to_tensors())
@@ -142,9 +142,7 @@ def resume(
     run = Run(path, data)
     spec = run.spec
     if epochs is not None:
-        last, declared = list(spec.learning.items())[-1]
-        kept = {key: value for key, value in declared.values.items() if key != "steps"}
-        spec = spec.with_changes({f"learning.{last}": {**kept, "epochs": epochs}}, "--epochs")
+        spec = spec.with_changes({f"learning.{list(spec.learning)[-1]}.epochs": epochs}, "--epochs")
     precision = precision or str(run.folder.about().get("precision", "float32"))
     options = Options(choose_device(device, precision), precision, workers, stop_after, on_progress)
     with run.folder.lock():
@@ -155,7 +153,7 @@ def resume(
         model = compiler.build(spec, run.plan).to(options.device)
         _begin(run.folder, spec, options, run.learned_from, threads_for(model))
         if epochs is not None:
-            run.folder.write("spec.full.yaml", spec.full())
+            run.folder.write("spec.full.yaml", spec.full(origins=True))
         run.folder.go_back_to(checkpoint.step)
         say(f"run: {run.path}, from step {checkpoint.step}")
         _learn(run.folder, model, dataset, options, checkpoint, say)

@@ -197,18 +197,25 @@ def test_a_fragments_name_is_no_entrys(tmp_path: Path) -> None:
         loads(text, str(tmp_path / "spec.yaml"))
 
 
-FULL = """\
+TOLD = """\
 use:
-  a: {file: mid.yaml, bind: {inner.Y: X}, with: {inner.units: 4, inner.inference.optimal.steps: 7}}
-  # with.inner.inference.optimal.steps: --set
+  a:
+    file: mid.yaml                                        # spec.yaml:2
+    bind:
+      inner.Y: X                                          # spec.yaml:2
+    with:
+      inner.units: 4                                      # spec.yaml:2
+      inner.inference.optimal.steps: 7                    # --set
   # a is mid.yaml:
   #   use:
-  #     inner: {file: part.yaml, with: {units: 4, inference.optimal.steps: 7}}
-  #     # with.units: with
-  #     # with.inference.optimal.steps: --set
+  #     inner:
+  #       file: part.yaml                                       # mid.yaml:3
+  #       with:
+  #         units: 4                                            # spec.yaml:2 (with)
+  #         inference.optimal.steps: 7                          # --set (with)
   #     # inner is part.yaml:
-  #     #   dims: {units: 4}
-  #     #     # units: with
+  #     #   dims:
+  #     #     units: 4                                                # spec.yaml:2 (with)
 """
 
 
@@ -220,12 +227,14 @@ def test_the_filled_spec_says_what_fragments_give_and_where_values_came_from(tmp
     above = tmp_path / "spec.yaml"
     above.write_text(f"factorgraph: 1\n{use}{rest}")
     spec = load(above, ["a.inner.inference.optimal.steps=7"])
-    full = spec.full()
-    assert FULL in full
-    assert "optimal: {method: argmin, of: Z, without: [], steps: 7," in full
-    assert "  # shape: variant wide\n" in spec.variant("wide").full()
-    assert "--set" not in spec.full(origins=False)
-    assert loads(full, str(above)) == spec
+    told = spec.full(origins=True)
+    assert TOLD in told
+    assert "optimal: {method: argmin, of: Z, without: [], steps: 7," in spec.full()
+    assert "    shape: [2]                                            # spec.yaml:4 (variant wide)\n" in spec.variant(
+        "wide"
+    ).full(origins=True)
+    assert "--set" not in spec.full()
+    assert loads(told, str(above)) == loads(spec.full(), str(above)) == spec
     assert loads(spec.to_yaml(), str(above)) == spec
 
 

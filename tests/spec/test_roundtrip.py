@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factorgraph.graph.resolve import resolve
 from factorgraph.spec.describe import json_schema
 from factorgraph.spec.document import read
 from factorgraph.spec.load import folder, load, loads, specs
@@ -39,6 +40,16 @@ def test_a_spec_with_every_default_written_out_is_the_same(file: Path) -> None:
     full = loads(spec.full(), str(file))
     assert full == spec
     assert full.full() == spec.full()
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_a_spec_filled_with_origins_is_the_same_graph(file: Path) -> None:
+    spec = load(file)
+    told = loads(spec.full(origins=True), str(file))
+    assert told == spec and told.full() == spec.full()
+    before, after = resolve(spec), resolve(told)
+    for part in ("values", "functions", "factors", "entries"):
+        assert getattr(after, part) == getattr(before, part)
 
 
 GAME = """

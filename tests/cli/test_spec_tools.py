@@ -1,0 +1,43 @@
+"""What a spec says, where it came from, and how it differs from another."""
+
+from __future__ import annotations
+
+from factorgraph.spec.load import load
+
+
+class TestFill:
+    def test_every_value_says_where_it_came_from(self, cli, tiny):
+        said = cli("fill", "tiny.yaml", "--set", "factors.sparsity.weight=0.5")
+        assert said.code == 0
+        lines = {line.partition("#")[0].strip(): line.rpartition("# ")[2] for line in said.out.splitlines()}
+        assert lines["weight: 0.5"] == "--set"
+        assert lines["code: 4"] == "tiny.yaml:3"
+        assert lines["batch_size: 8"] == "tiny.yaml:15"
+        assert lines["seed: 0"] == "default"
+
+    def test_the_file_is_the_same_spec(self, cli, tiny, tmp_path):
+        said = cli("fill", "tiny.yaml", "-o", "full.yaml")
+        assert (said.code, said.out) == (0, "full.yaml\n")
+        full = load(tmp_path / "full.yaml")
+        assert full.full() == load(tiny).full()
+
+    def test_a_run_remembers_what_was_set_after_it_was_made_longer(self, cli, tiny, tmp_path):
+        """Origins outlive ``--resume --epochs``, which writes the filled spec anew."""
+        trained = cli("train", "tiny.yaml", "--set", "factors.sparsity.weight=0.5", "--epochs", "1", "--out", "run")
+        assert trained.code == 0, trained.err
+        resumed = cli("train", "--resume", "run", "--epochs", "2")
+        assert resumed.code == 0, resumed.err
+        for text in ((tmp_path / "run" / "spec.full.yaml").read_text(), cli("fill", "run").out):
+            lines = {line.partition("#")[0].strip(): line.rpartition("# ")[2] for line in text.splitlines()}
+            assert lines["weight: 0.5"] == "--set"
+            assert lines["epochs: 2"] == "--epochs"
+            assert lines["batch_size: 8"] == "tiny.yaml:15"
+
+    def test_what_is_no_spec_is_told(self, cli, tiny, tmp_path):
+        (tmp_path / "wrong.yaml").write_text(tiny.read_text().replace("l1", "l7"))
+        said = cli("fill", "wrong.yaml")
+        assert said.code == 2 and "wrong.yaml:11:20" in said.err
+        assert cli("fill", "no/such/spec").code == 2
+        (tmp_path / "folder").mkdir()
+        assert cli("fill", "folder").code == 1
+        assert cli("fill", "tiny.yaml", "-o", "no/such/folder/full.yaml").code == 1
