@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import origin
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Variable
+from factorgraph.lazy import torch
+from factorgraph.structure import Selection
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from factorgraph.run.measured import Measured
 
 Pair = tuple[str, str]  # value ids: what was observed, what is computed
@@ -46,6 +51,35 @@ def alike(graph: Graph, one: str, other: str) -> Pair:
             break
         a, b = graph.values[a.arguments[0]], graph.values[b.arguments[0]]
     return a.id, b.id
+
+
+def as_compared(graph: Graph, pair: Pair) -> Pair:
+    """The two values of a pair as a factor compares them: through what is applied to both alike, where anything is."""
+    for factor in graph.factors.values():
+        for one, other in compared(factor):
+            named, made = alike(graph, one, other)
+            if (origin(graph, named), made) == pair:
+                return one, other
+    return pair
+
+
+def cropped(on: Measured, pair: Pair, pictures: Tensor) -> Tensor:
+    """Pictures of the pair's observed variable, (rows, [channels,] height, width), without what no factor compares of it.
+
+    They stay whole where both are compared through anything else than a choice of pixels.
+    """
+    graph, (observed, _) = on.graph, pair
+    variable, seen = graph.variables[observed], graph.values[as_compared(graph, pair)[0]]
+    value, chooses = seen, pictures[0].numel() == math.prod(variable.shape)
+    while chooses and isinstance(value, Application):
+        chooses = graph.functions[value.function].leaf.keeps(Selection) and len(value.arguments) == 1
+        value = graph.values[value.arguments[0]]
+    if not chooses or not isinstance(seen, Application):
+        return pictures
+    with torch.no_grad():
+        given = {observed: pictures.reshape(-1, *variable.shape).to(next(on.model.parameters()))}
+        chosen = on.model.evaluate((seen.id,), **given)[seen.id].cpu()
+    return chosen.reshape(len(pictures), *chosen.shape[1 + chosen.dim() - pictures.dim() :])
 
 
 def is_reconstruction(on: Measured, pair: Pair) -> bool:

@@ -14,7 +14,7 @@ from factorgraph.metrics.nonzeros import Nonzeros
 from factorgraph.run.figures._chosen import figures
 from factorgraph.run.figures._filters import filter_mosaic
 from factorgraph.run.figures._maps import feature_maps
-from factorgraph.run.figures._reconstructions import compared_pictures
+from factorgraph.run.figures._reconstructions import compared_pictures, reconstructions
 from factorgraph.run.measured import Measured
 from factorgraph.spec.load import loads
 
@@ -89,7 +89,8 @@ def test_maps_are_let_in_whole_the_loudest_first(on, monkeypatch):
     loudest[rows, norms.argmax(1)] = code[rows, norms.argmax(1)]
     drawn = on.model.evaluate(("decoder(Z)",), X=torch.zeros(len(code), *on.graph.variables["X"].shape), Z=loudest)
     known = on.unprepared(on.graph.variables["X"], drawn["decoder(Z)"].detach().flatten(1))
-    torch.testing.assert_close(pictures[:, 1], known)
+    torch.testing.assert_close(pictures[:, 1], known[..., 2:6, 2:6])  # what is compared
+    torch.testing.assert_close(pictures[:, 0], torch.as_tensor(on.given["X"]).reshape(known.shape)[..., 2:6, 2:6])
 
 
 def test_nonzeros_are_counted_a_value_of_the_picture(on):
@@ -102,6 +103,29 @@ def test_nonzeros_are_counted_a_value_of_the_picture(on):
 
 def test_what_is_behind_a_crop_on_both_sides_is_compared(on):
     assert compared_pictures(on) == ("X", "decoder(Z)")
+
+
+def test_a_border_that_is_not_compared_is_neither_shown_nor_counted(on):
+    figure = reconstructions(on, "X", "decoder(Z)")
+    x, made = (on.value(each)[..., 2:6, 2:6].flatten(1).double() for each in ("X", "decoder(Z)"))
+    left = float((x - made).square().sum() / (x - x.mean(0)).square().sum())
+    assert any(f"the squared error is {left:.1%}" in each.get_text() for each in figure.findobj(Text))
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+    assert len(shown) == 10 and {each.shape[:2] for each in shown} == {(4, 4)}
+    low, high = np.percentile(np.stack([x.numpy(), made.numpy()]), (1, 99))
+    first = x[0].reshape(-1, 4, 4).permute(1, 2, 0).squeeze(2) if x.shape[1] == 16 else x[0].reshape(3, 4, 4).permute(1, 2, 0)
+    np.testing.assert_allclose(shown[0], np.clip((first.numpy() - low) / (high - low), 0, 1), atol=1e-5)
+
+
+def test_what_is_compared_through_more_than_a_choice_of_pixels_is_shown_whole(on):
+    colours = on.graph.variables["X"].shape[0]
+    text = SPEC.replace("inside:  {type: crop, margin: 2}", "inside:  {type: convolution, maps: 2, kernel: 3, padding: valid}")
+    spec = loads(text.replace("COLOURS", str(colours)))
+    model = fg.build(spec)
+    other = Measured(model, load_data(spec, model.graph.sample_shapes, ()))
+    assert compared_pictures(other) == ("X", "decoder(Z)")
+    shown = [np.asarray(axes.images[0].get_array()) for axes in reconstructions(other, "X", "decoder(Z)").axes if axes.images]
+    assert {each.shape[:2] for each in shown} == {(8, 8)}
 
 
 def test_filters_are_sorted_by_how_much_their_maps_are_used(on):

@@ -35,7 +35,7 @@ def filter_mosaic(on: Measured, function: str, used: bool = True) -> Figure:
     shown = f"{len(order)} of {len(filters)}" if len(order) < len(filters) else f"{len(filters)}"
     sorting = "largest first" if usage is None else "most used first"
     caption = f"{sorting}; each scaled to its own largest value, grey is 0"
-    return mosaic_figure(filters[order], f"{function}: {shown} filters", caption)
+    return mosaic_figure(filters[order], f"{function}: {shown} filter{'s' * (len(filters) != 1)}", caption)
 
 
 def mosaic_figure(filters: Tensor, heading: str, caption: str) -> Figure:

@@ -38,7 +38,8 @@ def feature_maps(on: Measured, latent: str, pair: Pair | None) -> Figure:
     width, height = len(names) * (CELL + BETWEEN) + 0.2, len(rows) * (CELL + BETWEEN) + ABOVE + 0.1
     figure = new_figure(max(width, 4.5), height)
     whole = picture_axes(figure, 0.12, 0, width - 0.12, height - 0.55)
-    shown = f"the {len(order)} most used of {code.shape[1]} maps" if len(order) < code.shape[1] else f"{len(order)} maps"
+    several = f"{len(order)} map{'s' * (len(order) != 1)}"
+    shown = f"the {len(order)} most used of {code.shape[1]} maps" if len(order) < code.shape[1] else several
     title(whole, f"{latent} in its place: {shown}", "red is positive, blue negative, white 0; one scale for all maps")
     active = code[code != 0].abs().numpy()
     largest = float(np.percentile(active, LARGEST)) if len(active) else 1.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.lazy import np, torch
 from factorgraph.run.figures._style import INK, LETTERS, fitted, new_figure, picture_axes, title
-from factorgraph.run.pairs import Pair, compared_pair, is_reconstruction
+from factorgraph.run.pairs import Pair, as_compared, compared_pair, cropped, is_reconstruction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,11 +30,13 @@ def compared_pictures(on: Measured) -> Pair | None:
 def reconstructions(on: Measured, observed: str, made: str) -> Figure:
     """36 samples, evenly spaced over the split, above their reconstructions or predictions; all share one scale.
 
-    The error is the share of the prepared pictures' variance that is left: that of the mean picture is 100 %.
+    The error is the share of the prepared pictures' variance that is left: that of the mean picture is 100 %. A border that no
+    factor compares is neither shown nor counted.
     """
-    inputs, outputs = on.value(observed).flatten(1), on.value(made).flatten(1)
+    inputs, outputs = (on.value(each).flatten(1) for each in as_compared(on.graph, (observed, made)))
     rows = np.unique(np.linspace(0, len(inputs) - 1, COLUMNS * BANDS).round().astype(int))
-    above, below = (on.unprepared(on.graph.variables[observed], each[rows]) for each in (inputs, outputs))
+    whole = (on.unprepared(on.graph.variables[observed], on.value(each).flatten(1)[rows]) for each in (observed, made))
+    above, below = (cropped(on, (observed, made), each) for each in whole)
     caption = f"{len(rows)} of {len(inputs)} {on.split} samples, one scale of brightness for all{_left_over(inputs, outputs)}"
     if is_reconstruction(on, (observed, made)):
         return _pairs_figure(above, below, ("input", "reconstruction"), "Inputs and reconstructions", caption)

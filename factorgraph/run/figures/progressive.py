@@ -28,6 +28,7 @@ class Progressive(FigureLeaf):
 
     A unit is as loud as its value times the norm of what it writes. Of kernels, whose answers are maps, a whole map is let in at
     once, as loud as its norm times the kernel's. The first unit alone is what an image is taken for, the rest are its parts.
+    A border that no factor compares is not shown.
 
     Source: Rolfe & LeCun, Discriminative Recurrent Sparse Auto-Encoders, ICLR 2013, section 4.
     """
@@ -36,6 +37,7 @@ class Progressive(FigureLeaf):
 
     def draw(self, name: str, asked: blocks.Figure, spec: Spec, states: States) -> Figure | None:
         from factorgraph.run.claims import NotMeasuredError
+        from factorgraph.run.pairs import cropped
 
         try:
             on = states("")
@@ -53,7 +55,7 @@ class Progressive(FigureLeaf):
             let_in = torch.where((rank < step).reshape(len(rows), -1, *[1] * (whole.dim() - 2)), whole, 0)
             part = replace(solved, variables={**some, code: let_in}, energy=solved.energy[rows])
             shown.append(on.evaluated(made, part))
-        pictures = torch.stack([on.unprepared(seen, each.flatten(1)) for each in shown], 1)
+        pictures = torch.stack([cropped(on, (seen.id, made), on.unprepared(seen, each.flatten(1))) for each in shown], 1)
         of = "units" if rank.shape[1] == whole[0].numel() else "maps"
         return _figure(pictures, name.replace("_", " "), [*map(str, steps), "all"], of)
 
