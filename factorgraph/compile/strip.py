@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factorgraph.compile import phase_specs
 from factorgraph.compile.kept import factors_in, read_in, resting
-from factorgraph.compile.phases import phases
+from factorgraph.compile.phases import phases, read_by
 from factorgraph.graph.drawing import Drawing, Node, Strip, draw
 from factorgraph.graph.drawing.picture import State
 from factorgraph.graph.model import Application, Graph, Id
 from factorgraph.graph.resolve import resolve
+from factorgraph.losses._loss import LossLeaf
 
 if TYPE_CHECKING:
     from factorgraph.compile.plan import PhasePlan, Plan, ProcedurePlan
@@ -36,13 +37,23 @@ def _drawing(
     running = [plans[name] for name in dict.fromkeys(name for side in sides for name in side.procedures)]
     trained = resting(graph, sides).trained
     factors = factors_in(graph, running, phase)
-    values = graph.leading_to([*read_in(graph, running, phase), *(each for one in running for each in one.block)])
+    inferred = (each for one in running for each in one.block)
+    values = graph.leading_to([*read_in(graph, running, phase), *inferred, *_read_by_losses(graph, key, phase)])
     base = draw(graph, open=open)
     columns = tuple(tuple(prefix + each for each in column) for column in base.columns)
     nodes = tuple(replace(each, id=prefix + each.id, state=_state(graph, each, trained, factors, values)) for each in base.nodes)
     edges = tuple(replace(each, tail=prefix + each.tail, head=prefix + each.head) for each in base.edges)
     across = True  # as the strip lays it out, however wide it is
     return Drawing(_title(key, phase, sides), nodes, edges, columns, across, _notes(trained, running), prefix)
+
+
+def _read_by_losses(graph: Graph, key: str, phase: Phase) -> Iterator[Id]:
+    """What losses read beside the energy, and what they put in the place of what is observed."""
+    for player, side in phase.sides().items():
+        for name, term in side.loss.items():
+            yield from (each for ids in read_by(graph, key, phase, player, name).values() for each in ids)
+            made = term.loss.stand_ins() if isinstance(term.loss, LossLeaf) else ()
+            yield from (each.id for name in made for each in graph.slots_of(name))
 
 
 def _title(key: str, phase: Phase, sides: Sequence[PhasePlan]) -> str:

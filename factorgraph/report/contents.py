@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,32 +12,22 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import FactorgraphError
 from factorgraph.graph.resolve import resolve
 from factorgraph.lint import explained
-from factorgraph.report.diagram import diagram
-from factorgraph.report.series import curves
-from factorgraph.run.folder import EVALUATION
+from factorgraph.report.diagram import diagram, phases
+from factorgraph.report.health import Look, health
+from factorgraph.report.pictures import Picture, pictures
+from factorgraph.report.series import curves, milestones, number
+from factorgraph.run.folder import EVALUATION, FINISHED
 from factorgraph.run.run import Run
 from factorgraph.spec.document import read
 from factorgraph.spec.parse import BLOCKS
+from factorgraph.spec.write import flow
 
 if TYPE_CHECKING:
     from factorgraph.graph.model import Graph
     from factorgraph.spec.document import Document
 
-PICTURE_LIMIT = 32 * 2**20  # bytes of one picture
 MISSING = object()  # where an address has no value
-DIAGRAM = "diagram"  # the figure that the page draws anew, with what it says of its shapes
-# What people look at first; then all others.
-FIRST = ("filters", "samples", "reconstructions", "energy", "energy_while_learning", "codes", "maps")
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the run. ``source``: what an ``img`` shows."""
-
-    name: str
-    caption: str
-    source: str
+LEFT = "stopped without a word"  # the status of a run whose process is gone, and nobody said how it ended
 
 
 class Contents:
@@ -65,8 +52,14 @@ class Contents:
 
     @property
     def status(self) -> str:
-        """How learning stands: *learning*, or how it ended."""
-        return str(self.about.get("exit") or "learning")
+        """How learning stands: *learning*, how it ended, or that nobody said so and no process goes on with it."""
+        ended = self.about.get("exit")
+        return str(ended) if ended else "learning" if self.folder.is_written else LEFT
+
+    @property
+    def standing(self) -> str:
+        """The same as one word: *finished*, *learning* or *stopped*."""
+        return self.status if self.status in (FINISHED, "learning") else "stopped"
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -78,13 +71,23 @@ class Contents:
             "device": self.about.get("device"),
             "precision": self.about.get("precision"),
             "threads": self.about.get("threads"),
-            "began": self.about.get("start"),
-            "ended": self.about.get("end"),
+            "began": _moment(self.about.get("start")),
+            "ended": _moment(self.about.get("end")),
             "seconds": self.about.get("seconds"),
         }
         versions = self.about.get("versions")
         versions = {str(key): value for key, value in versions.items()} if isinstance(versions, dict) else {}
-        return [(key, str(value)) for key, value in {**told, **versions}.items() if value is not None]
+        return [(key, str(value)) for key, value in {**told, **self._of_data(), **versions}.items() if value is not None]
+
+    def _of_data(self) -> dict[str, str]:
+        """How many samples there were, with the first digits of their fingerprints."""
+        found: Any = {}
+        with contextlib.suppress(FactorgraphError):
+            found = self.folder.read_json("data.json")
+        splits = {"train": "training samples", "test": "held-out samples"}
+        inside = {head: found.get(split) for split, head in splits.items()} if isinstance(found, dict) else {}
+        told = {head: each for head, each in inside.items() if isinstance(each, dict)}
+        return {head: f"{each.get('prepared_rows')}, sha256 {str(each.get('sha256'))[:12]}" for head, each in told.items()}
 
     @property
     def commands(self) -> list[str]:
@@ -119,6 +122,13 @@ class Contents:
         """SVG text; empty where no layout program works."""
         with contextlib.suppress(FactorgraphError):
             return diagram(self.graph, self.written)
+        return ""
+
+    @cached_property
+    def phases(self) -> str:
+        """The diagram once for each phase, where there are several; else, and where no layout program works, empty."""
+        with contextlib.suppress(FactorgraphError):
+            return phases(self.graph, self.run.plan, self.written)
         return ""
 
     @property
@@ -163,27 +173,35 @@ class Contents:
 
     @cached_property
     def curves(self) -> dict[str, Any]:
-        return curves(self.run.metrics)
+        return curves(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        return self.run.metrics
+
+    @property
+    def milestones(self) -> tuple[list[str], list[list[str]]]:
+        """The held-out energies after each phase: the names of phases, and rows."""
+        return milestones(self.curves)
+
+    @property
+    def health(self) -> list[Look]:
+        """The last look at each measure of health."""
+        return health(self.run.spec, self._rows)
 
     def pictures(self, live: bool = False) -> list[Picture]:
         """The run's figures. ``live``: by address, read anew when they change; else with their bytes."""
-        place = self.folder.path / "figures"
-        files = sorted(place.glob("*.png"), key=lambda each: (_rank(each.stem), each.stem)) if place.is_dir() else []
-        made = ((each, self._source(each, live)) for each in files if not each.is_symlink())
-        return [Picture(each.stem, caption(each.stem), source) for each, source in made if source]
+        return pictures(self.folder, live)
 
     @property
     def surface(self) -> Picture | None:
         """The energy over the plane of the data, where they lie in one."""
         return next((each for each in self.pictures() if each.name == "energy"), None)
 
-    def _source(self, file: Path, live: bool) -> str:
-        with contextlib.suppress(OSError, FactorgraphError):
-            if live:
-                return f"figures/{file.name}?{file.stat().st_mtime_ns}"
-            data = self.folder.read(f"figures/{file.name}", PICTURE_LIMIT)
-            return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data.startswith(PNG) else ""
-        return ""
+
+def _moment(written: Any) -> str | None:
+    """A moment as it is read: ``2026-07-01 09:30:00 UTC``."""
+    return None if written is None else str(written).replace("T", " ").replace("+00:00", " UTC")
 
 
 def judged(run: Run) -> str:
@@ -195,22 +213,6 @@ def judged(run: Run) -> str:
     except FactorgraphError as error:
         return f"{run.path} is not evaluated: {error.issues[0].message}"
     return ""
-
-
-def caption(stem: str) -> str:
-    """``filters-decoder`` as words: *Filters: decoder*."""
-    kind, _, of = stem.partition("-")
-    return f"{kind.replace('_', ' ').capitalize()}: {of}" if of else kind.replace("_", " ").capitalize()
-
-
-def number(value: Any) -> str:
-    """Four significant digits; a dash for what is no finite number."""
-    return f"{value:.4g}" if isinstance(value, int | float) and math.isfinite(value) else "–"
-
-
-def _rank(stem: str) -> int:
-    kind = stem.partition("-")[0]
-    return FIRST.index(kind) if kind in FIRST else len(FIRST)
 
 
 def _claim(found: Mapping[str, Any]) -> dict[str, str]:
@@ -235,11 +237,16 @@ def differences(runs: Sequence[Contents]) -> list[list[str]]:
     """What the specs of several runs say differently: an address, then the value in each.
 
     An entry that one of them lacks is one row, as it is written; an option that one lacks is a row where it was written, and none
-    where it is only the default of a type that the others do not use.
+    where it is only the default of a type that the others do not use. A claim that only some make is no row: it stands above.
     """
     seeds = ["seed", *(str(each.about.get("seed")) for each in runs)]
     rows = _apart([each.run.spec.document.values for each in runs], (), runs)
-    return [row for row in (seeds, *(row for row in rows if row[0] != "seed")) if len(set(row[1:])) > 1]
+    apart = [row for row in (seeds, *(row for row in rows if row[0] != "seed")) if len(set(row[1:])) > 1]
+    return [row for row in apart if "–" not in row or row[0].count(".") != 1 or not row[0].startswith("expect.")]
+
+
+def _written(value: Any) -> str:
+    return "–" if value is MISSING else value if isinstance(value, str) else flow(value)
 
 
 def _apart(values: Sequence[Any], path: tuple[str, ...], runs: Sequence[Contents]) -> list[list[str]]:
@@ -253,4 +260,4 @@ def _apart(values: Sequence[Any], path: tuple[str, ...], runs: Sequence[Contents
         if not (len(path) == 2 and path[0] in BLOCKS) and all(each is MISSING for each in written):
             return []
         values = [full if own is MISSING or full is MISSING else own for own, full in zip(written, values, strict=True)]
-    return [[".".join(path), *("–" if each is MISSING else str(each) for each in values)]]
+    return [[".".join(path), *map(_written, values)]]

@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from factorgraph.graph.drawing import draw, svg, words
+from factorgraph import compile as compiler
+from factorgraph.compile.phases import phases as every_phase
+from factorgraph.compile.strip import strip_of
+from factorgraph.graph.drawing import Drawing, draw, svg, words
 from factorgraph.graph.drawing.picture import Node
 from factorgraph.graph.model import Application, FactorNode, Operation, Variable
+from factorgraph.graph.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from factorgraph.compile.plan import Plan
     from factorgraph.errors import Path
     from factorgraph.graph.model import Graph, Id
     from factorgraph.spec.document import Document
     from factorgraph.structure import Parameter
 
 SVG = "http://www.w3.org/2000/svg"
+STATES = {"trained": "trained in this phase", "unused": "not used in this phase", "": "used as it is in this phase"}
+LARGE = 1200  # points: wider than this it is no longer read when it is as wide as a page
 FACTOR = "factor "  # how a shape's ``of`` begins where it stands for a factor
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -29,33 +36,56 @@ def diagram(graph: Graph, written: Document) -> str:
     A shape has ``data-about``, lines of text, and ``data-line``, where its entry begins in the spec. Raises RunError FG262.
     """
     drawing = draw(graph)
-    root = ElementTree.fromstring(svg(drawing))
+    return _told(svg(drawing), f"Factor graph of {drawing.title}", [(drawing, graph)], written)
+
+
+def phases(graph: Graph, plan: Plan, written: Document) -> str:
+    """The same once for each phase, as one picture: what each trains, uses as it is, and does not touch.
+
+    Empty where there are fewer than two. Raises RunError FG262.
+    """
+    keys = [key for key, _, _ in every_phase(graph.spec)]
+    if len(keys) < 2:
+        return ""
+    graphs = {key: resolve(each) for key, each in compiler.phase_specs(graph.spec)}
+    drawn = strip_of(graph, plan)
+    each = [(drawing, graphs.get(key, graph)) for drawing, key in zip(drawn.drawings, keys, strict=True)]
+    return _told(svg(drawn), f"Phases of {drawn.title}", each, written)
+
+
+def _told(text: str, label: str, drawn: Sequence[tuple[Drawing, Graph]], written: Document) -> str:
+    """SVG text whose shapes say what they are. ``drawn``: the drawings in it, each with what it is a drawing of."""
+    root = ElementTree.fromstring(text)
+    nodes = {node.id: (node, graph) for drawing, graph in drawn for node in drawing.nodes}
+    states = {key: STATES[node.state] for key, (node, _) in nodes.items() if len(drawn) > 1}
     for shape in root.iter(f"{{{SVG}}}g"):
         title = shape.find(f"{{{SVG}}}title")
         if title is None:
             continue
         shape.remove(title)  # a browser would show Graphviz's own name of it
-        node = drawing.by_id.get(title.text or "")
-        if shape.get("class") == "node" and node is not None:
-            _tell(shape, node, graph, written)
-        else:
-            shape.attrib.pop("id", None)
+        shape.attrib.pop("id", None)
+        found = nodes.get(title.text or "")
+        if shape.get("class") == "node" and found is not None:
+            _tell(shape, *found, written, states.get(found[0].id, ""))
+    if float(root.get("viewBox", "0 0 0 0").split()[2]) > LARGE:
+        root.set("class", "large")
     root.set("role", "group")
-    root.set("aria-label", f"Factor graph of {drawing.title}")
+    root.set("aria-label", label)
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _tell(shape: ElementTree.Element, node: Node, graph: Graph, written: Document) -> None:
+def _tell(shape: ElementTree.Element, node: Node, graph: Graph, written: Document, state: str) -> None:
     path, lines = about(graph, node.of)
-    shape.attrib.pop("id", None)
     if not lines:
         return
+    lines += [state] if state else []
     shape.set("tabindex", "0")
     shape.set("role", "button")
     shape.set("aria-label", ". ".join(lines))
     shape.set("data-about", "\n".join(lines))
-    if path:
-        shape.set("data-line", str(written.place(path, on="key").line))
+    place = written.place(path, on="key") if path else None
+    if place is not None and place.file == written.file:  # what a fragment says stands in a text that is not shown
+        shape.set("data-line", str(place.line))
 
 
 def about(graph: Graph, of: Id) -> tuple[Path, list[str]]:

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.report.contents import Contents, differences, number
+from factorgraph.report.contents import Contents, differences
 from factorgraph.run.files import atomic_write
 from factorgraph.run.folder import REPORT
 
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
     from factorgraph.run.run import Run
 
+CHANGING = ("claims", "steps", "milestones", "health", "procedures", "facts")  # sections of a page that change while a run learns
+HEADS = {
+    "claims": "Claims",
+    "model": "Model",
+    "learning": "Learning",
+    "health": "Health",
+    "figures": "Figures",
+    "procedures": "Ways to infer",
+    "plan": "Plan",
+    "again": "Run and environment",
+}
 ASSETS = resources.files("factorgraph.report") / "assets"
 
 
@@ -40,21 +51,28 @@ def page(runs: Sequence[Run], live: bool = False) -> str:
     return environment().get_template("page.html").render(
         runs=shown,
         live=live,
+        heads=list(HEADS.items()),
         style=style,
         script=script,
         data=_embedded(data),
         policy=policy(style, script, live),
         differences=differences(shown) if len(shown) > 1 else [],
         claims=_side_by_side(shown) if len(shown) > 1 else [],
-        number=number,
     )
 
 
 def state(run: Run) -> dict[str, Any]:
-    """How learning stands, for a page that is open: curves, status, and the addresses of pictures."""
+    """How learning stands, for a page that is open: curves, status, and what its changing sections hold now, by their ids."""
     shown = Contents(run)
-    pictures = [{"name": each.name, "caption": each.caption, "source": each.source} for each in shown.pictures(live=True)]
-    return {"runs": [{"name": shown.name, **shown.curves}], "status": shown.status, "pictures": pictures}
+    made: Any = environment().get_template("sections.html").module
+    sections = {f"{name}-1": str(getattr(made, name)(shown)) for name in CHANGING}
+    sections["figures-1"] = str(made.figures(shown, True))
+    return {
+        "runs": [{"name": shown.name, **shown.curves}],
+        "status": shown.status,
+        "standing": shown.standing,
+        "sections": sections,
+    }
 
 
 def _side_by_side(runs: Sequence[Contents]) -> list[list[str]]:

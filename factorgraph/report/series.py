@@ -32,6 +32,20 @@ def curves(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"phases": _phases(training), "curves": [each for each in found if any(_known(each["points"]))]}
 
 
+def milestones(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The held-out points of :func:`curves` as a table: the names of the phases that they end, and a row for each curve."""
+    held_out = [each for each in found["curves"] if each["split"] == "test"]
+    ends = {each["to"]: each["name"] for each in found["phases"]}
+    steps = [step for step in ends if any(step == point[0] for each in held_out for point in each["points"])]
+    rows = [[each["name"], *(number(dict(map(tuple, each["points"])).get(step)) for step in steps)] for each in held_out]
+    return [ends[step] for step in steps], rows
+
+
+def number(value: Any) -> str:
+    """Four significant digits; a dash for what is no finite number."""
+    return f"{value:.4g}" if isinstance(value, int | float) and math.isfinite(value) else "–"
+
+
 def _shares(rows: Sequence[Mapping[str, Any]], split: str) -> list[Curve]:
     """The energy, then its factors; the loss where that is not the energy."""
     found = [_curve("energy", split, rows, lambda row: row.get("energy"))]

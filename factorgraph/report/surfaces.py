@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from factorgraph.errors import FactorgraphError
 from factorgraph.lint import strategies_of
-from factorgraph.report.contents import Contents, Picture, number
+from factorgraph.report.contents import Contents
 from factorgraph.report.page import asset, environment, policy
+from factorgraph.report.pictures import Picture
+from factorgraph.report.series import number
 from factorgraph.run.claims import measured_at, shown
 from factorgraph.run.files import atomic_write
 from factorgraph.run.pairs import alike, compared, is_reconstruction

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import FactorgraphError, RunError, issue
-from factorgraph.report.contents import PICTURE_LIMIT
 from factorgraph.report.page import page, state
+from factorgraph.report.pictures import LIMIT
 from factorgraph.run.run import Run
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif path == "/state.json":
                 self._say(HTTPStatus.OK, "application/json", json.dumps(state(run)).encode())
             elif (named := _PICTURE.fullmatch(path)) and run.folder.has(f"figures/{named[1]}"):
-                self._say(HTTPStatus.OK, "image/png", run.folder.read(f"figures/{named[1]}", PICTURE_LIMIT))
+                self._say(HTTPStatus.OK, "image/png", run.folder.read(f"figures/{named[1]}", LIMIT))
             else:
                 self._say(HTTPStatus.NOT_FOUND, "text/plain", b"there is nothing here")
         except FactorgraphError as error:

@@ -181,6 +181,24 @@ class RunFolder:
             self.write("done", b"")
 
     @property
+    def is_written(self) -> bool:
+        """Whether a process is writing it, as far as this machine can tell: what another machine says counts as so."""
+        try:
+            about = read_json(self.path / "lock.json")
+        except (RefusedError, FileNotFoundError):
+            return False
+        pid = about.get("pid") if isinstance(about, dict) else None
+        if os.name != "posix" or type(pid) is not int or not 0 < pid < 2**31 or about.get("host") != socket.gethostname():
+            return True
+        try:
+            os.kill(pid, 0)  # asks whether it is there, and does nothing to it
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # there, and somebody else's
+        return True
+
+    @property
     def is_done(self) -> bool:
         """Whether the run ended as it was meant to."""
         return (self.path / "done").exists()

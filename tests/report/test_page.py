@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import re
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -15,9 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from factorgraph import compile as compiler
+from factorgraph.graph.resolve import resolve
 from factorgraph.report import page, write
 from factorgraph.report.contents import Contents, differences, judged
-from factorgraph.report.diagram import about
+from factorgraph.report.diagram import about, phases
+from factorgraph.report.health import health
+from factorgraph.report.pictures import PNG, description
 from factorgraph.report.series import POINTS, curves
 from factorgraph.report.watch import Server
 from factorgraph.run.run import Run
@@ -119,6 +125,104 @@ def test_what_it_says_is_what_the_run_holds(run):
     assert said.count(HOSTILE.replace("  ", " ")) >= 2  # as text: title and claim
 
 
+def test_the_last_look_at_each_measure_stands_beside_its_bound(run):
+    looks = {(each.title, each.subject): each for each in Contents(run).health}
+    rows = [row for row in run.metrics if row.get("health")]
+    dead = looks["share of units that are dead", "Z"]
+    assert dead.value == f"{rows[-1]['health']['dead']['Z']:.4g}" and dead.bound == "at most 0.05" and dead.phase == "joint"
+    first, *_, last = [row["health"]["code_scale"]["Z"] for row in rows if row["phase"] == "joint"] * 2
+    scale = looks["mean length of codes", "Z"]
+    assert scale.bound == f"{first / 10:.4g} to {first * 10:.4g}" and scale.is_trouble == (not first / 10 <= last <= first * 10)
+    rows = [{"phase": "joint", "health": {"dead": {"Z": 0.3}}}, {"phase": "other", "health": {"gone": {"Z": 1.0}}}]
+    made = health(run.spec, rows)
+    assert [(each.value, each.is_trouble) for each in made] == [("0.3", True)]
+
+
+def test_each_phase_is_drawn_with_what_it_trains(run):
+    told = re.findall(r'data-about="(encoder[^"]*)"', Contents(run).phases)
+    assert len(told) == 2 and all("trained in this phase" in each for each in told)
+    once = loads(spec_text("One").replace("  joint: {loss: energy, steps: 7, batch_size: 16}\n", ""), "once.yaml")
+    assert phases(resolve(once), compiler.plan(once, resolve(once)), once.document) == ""
+
+
+def test_pictures_say_what_they_show(run):
+    found = {each.name: each for each in Contents(run).pictures()}
+    assert "9 filters" in found["filters-decoder"].alt and found["filters-decoder"].alt.startswith("Filters: decoder")
+    assert "across: step" in found["curves"].words and "reconstruction" in found["curves"].words
+    assert all(each.width > 100 and each.height > 100 for each in found.values())
+    text = "L\xe4nge \u2013 <b>".encode()
+    chunk = struct.pack(">I4s", 5 + 11 + len(text), b"iTXt") + b"Description\0\0\0\0\0" + text + b"four"
+    assert description(PNG + chunk) == text.decode() and description(PNG + chunk[:9]) == "" and description(b"") == ""
+
+
+def test_headings_and_landmarks_are_in_order(run, other, tab, tmp_path):
+    for file in (write([run]), write([run, other], tmp_path / "both.html")):
+        tab.open(file.as_uri())
+        levels = tab.run("[...document.querySelectorAll('h1,h2,h3,h4')].map(each => Number(each.tagName[1]))")
+        assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in itertools.pairwise(levels))
+        assert tab.run("['header', 'nav', 'main'].every(each => document.querySelectorAll('body ' + each).length === 1)")
+        assert tab.run("[...document.querySelectorAll('nav a')].every(each => document.querySelector(each.getAttribute('href')))")
+        ids = tab.run("[...document.querySelectorAll('[id]')].map(each => each.id)")
+        assert len(set(ids)) == len(ids)
+        labels = tab.run("[...document.querySelectorAll('section')].map(each => each.getAttribute('aria-labelledby'))")
+        assert set(labels) <= set(ids)
+        assert tab.run("[...document.images].every(each => each.alt.length > 4)")
+        assert tab.complaints == []
+
+
+CONTRAST = r"""
+(() => {
+  const linear = (each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4;
+  const light = (text) => {
+    const [r, g, b] = text.match(/[\d.]+/g).map((each) => linear(Number(each) / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (each) => {
+    const colour = getComputedStyle(each).backgroundColor;
+    return colour === 'rgba(0, 0, 0, 0)' ? behind(each.parentElement) : colour;
+  };
+  const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+  const says = (each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const seen = [...document.querySelectorAll('body *')].filter((each) => !each.closest('svg') && each.checkVisibility());
+  const written = seen.filter(says);
+  const drawn = [...document.querySelectorAll('.chart svg [stroke]')];
+  const dim = written.filter((each) => ratio(getComputedStyle(each).color, behind(each)) < 4.5);
+  const faint = drawn.filter((each) => ratio(getComputedStyle(each).stroke, behind(each)) < 3);
+  return [...dim, ...faint].map((each) => each.outerHTML.slice(0, 90));
+})()
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_letters_and_lines_stand_out_from_what_is_behind_them(run, tab, theme):
+    tab.open(write([run]).as_uri())
+    tab.run(f"document.documentElement.dataset.theme = '{theme}'")
+    tab.run("document.querySelector('.keys button').click(); document.querySelector('details').open = true")
+    assert tab.run(CONTRAST) == []
+
+
+def test_curves_are_read_by_keyboard_and_nothing_is_wider_than_a_telephone(run, tab):
+    tab.open(write([run]).as_uri())
+    tab.run("document.querySelector('.chart svg').focus()")
+    tab.press("End")
+    assert tab.run("document.querySelector('.chart output').textContent").startswith("step 12: energy ")
+    tab.press("ArrowLeft")
+    assert tab.run("document.querySelector('.chart output').textContent").startswith("step 11: energy ")
+    try:
+        tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=1, mobile=False)
+        assert tab.run("document.documentElement.scrollWidth") <= 360
+        tab.until("document.querySelector('.chart svg').viewBox.baseVal.width < 360")  # letters keep their size
+    finally:
+        tab.ask("Emulation.clearDeviceMetricsOverride")
+
+
+def test_on_paper_everything_is_open(run, tab):
+    tab.open(write([run]).as_uri())
+    assert tab.run("[...document.querySelectorAll('details')].some(each => !each.open)")
+    assert base64.b64decode(tab.ask("Page.printToPDF")["data"]).startswith(b"%PDF")
+    assert tab.run("[...document.querySelectorAll('details')].every(each => each.open)")
+
+
 def test_shapes_know_what_they_are_and_where_they_stand(run):
     shown = Contents(run)
     told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
@@ -146,7 +250,7 @@ def test_what_one_spec_has_is_a_row_and_defaults_of_its_types_are_none(run, tmp_
     assert judged(third) == ""
     rows = {row[0]: row[1:] for row in differences([Contents(run), Contents(third)])}
     assert rows["functions.encoder.type"] == ["linear", "network"] and rows["functions.encoder.layers"] == ["–", "9fc"]
-    assert rows["factors.prior"] == ["–", "{'type': 'student_t', 'of': 'Z'}"] and rows["factors.sparsity"][1] == "–"
+    assert rows["factors.prior"] == ["–", "{type: student_t, of: Z}"] and rows["factors.sparsity"][1] == "–"
     assert "functions.encoder.unit_norm" not in rows and len(rows) <= 7
     text = page([run, third])
     assert Contents(run).energy != "–" and text.count(f">{Contents(third).energy}</td>") >= 2
@@ -211,13 +315,28 @@ def test_a_run_is_watched_in_place(run, tab):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         begun = len(tab.requests)
         tab.open(server.address)
+        tab.run("document.querySelector('#plan-1 ~ details').open = true; document.querySelector('.figures button').click()")
+        tab.run("scrollTo(0, document.getElementById('plan-1').offsetTop - 50); window.stood = scrollY")
+        figures = "[...document.querySelectorAll('.figures figure')]"
+        tab.run(f"window.first = {figures}[0]")
         assert tab.run("document.querySelector('[role=status]').textContent") == "finished"
         with run.folder.lock() as folder:
             kept = folder.about()
-            folder.write_json("run.json", {**kept, "exit": "another end"})
+            folder.write_json("run.json", {**kept, "exit": "another end", "seconds": 321.5})
+            image = folder.path / "figures" / "curves.png"
+            folder.write("figures/added.png", image.read_bytes())
         tab.until("document.querySelector('[role=status]').textContent === 'another end'")
+        tab.until(f"{figures}.some(each => each.dataset.name === 'added' && each.querySelector('img').naturalWidth > 0)")
+        assert "321.5" in tab.run("document.querySelector('.facts').textContent")
+        assert tab.run("document.querySelector('#plan-1 ~ details').open && Math.abs(scrollY - stood) < 2 || scrollY - stood")
+        assert tab.run(f"{figures}[0] === first && first.classList.contains('wide')")
+        with run.folder.lock() as folder:
+            folder.write_json("run.json", {**kept, "exit": None})
+            tab.until("document.querySelector('[role=status]').textContent === 'learning'")
+        tab.until("document.querySelector('[role=status]').textContent === 'stopped without a word'")  # nobody writes it now
         with run.folder.lock() as folder:
             folder.write_json("run.json", kept)
+        (run.path / "figures" / "added.png").unlink()
         assert tab.complaints == []
         assert all(each.startswith((server.address, "data:", "file:")) for each in tab.requests[begun:])
         server.shutdown()

@@ -33,6 +33,22 @@ def _python(code: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
 
 
+def test_a_run_is_written_while_its_process_lives(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    assert not run.is_written
+    with run.lock():
+        assert run.is_written
+        about = json.loads((run.path / "lock.json").read_text())
+    killed = _python("pass")
+    killed.wait()
+    for said, is_written in (({"pid": killed.pid}, False), ({"pid": 1}, True), ({"pid": killed.pid, "host": "elsewhere"}, True)):
+        (run.path / "lock.json").write_text(json.dumps({**about, **said}))
+        assert run.is_written == is_written
+    for damaged in ("[]", '{"pid": "1"}', '{"pid": -1}'):
+        (run.path / "lock.json").write_text(damaged)
+        assert run.is_written  # nobody knows
+
+
 # --- making --------------------------------------------------------------------------------------------------------------------
 
 

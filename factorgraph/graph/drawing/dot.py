@@ -36,6 +36,7 @@ _LEGEND = {
     "factor": "■ factor, adds to the energy",
     "fragment": "▣ fragment, closed",
 }
+WRITTEN_OUT = {"shape": "box", "style": "filled,rounded", "margin": "0.09,0.04"}  # an operation of more than a sign
 AIR = 4  # points between a square and its formula, whose letters reach below the line
 
 
@@ -108,8 +109,9 @@ def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
         case "constant":
             graph.node(node.id, f"<{name}>", shape="plain", **{key: each for key, each in state.items() if key == "fontcolor"})
         case "operator":
-            shape, style = ("circle", "filled") if len(node.lines[0]) <= 2 else ("box", "filled,rounded")
-            graph.node(node.id, f"<{name}>", shape=shape, style=style, margin="0.03", **(_LOOKS[node.kind] | state))
+            is_sign = len(node.lines[0]) <= 2
+            form = {"shape": "circle", "style": "filled", "margin": "0.03"} if is_sign else WRITTEN_OUT
+            graph.node(node.id, f"<{name}>", **(form | _LOOKS[node.kind] | state))
         case "fragment":
             graph.node(node.id, f"<<b>{name}</b>>", shape="box", style="filled", margin="0.2,0.14", **(_LOOKS[node.kind] | state))
         case "function":

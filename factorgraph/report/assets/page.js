@@ -3,9 +3,9 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const NS = "http://www.w3.org/2000/svg";
-  const COLOURS = ["#0b62c4", "#c2410c", "#0f766e", "#9333ea", "#b45309", "#be185d", "#4d7c0f", "#475569"];
+  const COLOURS = 8;  // --s0 to --s7 of the style
   const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
-  const W = 1000, H = 320, LEFT = 64, RIGHT = 12, TOP = 22, BOTTOM = 34;
+  const RIGHT = 14, TOP = 40, BOTTOM = 40;
 
   document.getElementById("theme").addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -31,48 +31,84 @@
 
   // --- curves ----------------------------------------------------------------------------------------------------------------
 
+  // Round numbers between two others: about as many as asked for.
+  function ticks(from, to, wanted) {
+    const rough = (to - from) / wanted, size = 10 ** Math.floor(Math.log10(rough));
+    const step = size * ([1, 2, 5].find((each) => each * size >= rough) || 10);
+    const found = [];
+    for (let at = Math.ceil(from / step - 1e-9); at * step <= to + 1e-9 * step; at += 1) found.push(at * step);
+    return found;
+  }
+
+  // The same where equal distances are equal ratios: powers of ten, with 2 and 5 times them where these are few.
+  function ratios(from, to) {
+    const between = [1, 2, 5].flatMap((each) => ticks(Math.floor(from), Math.ceil(to), Math.ceil(to) - Math.floor(from) || 1)
+      .map((power) => [Math.log10(each) + power, each])).filter(([at]) => at >= from && at <= to).sort((a, b) => a[0] - b[0]);
+    if (between.length < 3) return ticks(10 ** from, 10 ** to, 4).filter((each) => each > 0);
+    const kept = between.length > 7 ? between.filter(([, each]) => each === 1) : between;
+    return kept.map(([at]) => 10 ** at);
+  }
+
   class Chart {
     constructor(place, read) {
       this.place = place;
       this.read = read;
       this.hidden = new Set();
       this.log = null;
+      this.seen = "";
+      this.step = null;
+      new ResizeObserver(() => { if (Math.abs(place.clientWidth - this.width) > 8) this.draw(); }).observe(place);
       this.draw();
+    }
+
+    // Draw again what has changed since it was drawn.
+    renew() {
+      if (JSON.stringify(this.read()) !== this.seen) this.draw();
     }
 
     draw() {
       const { curves, phases } = this.read();
+      this.seen = JSON.stringify(this.read());
+      this.width = this.place.clientWidth;
       const focused = document.activeElement && this.place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
       this.place.replaceChildren();
       if (!curves.length) { element("p", this.place, "No curve yet."); return; }
       const names = [...new Set(curves.map((each) => each.name))];
-      const look = (name) => { const at = names.indexOf(name); return [COLOURS[at % 8], DASHES[Math.floor(at / 8) % 4]]; };
+      const look = (name) => { const at = names.indexOf(name); return [`var(--s${at % COLOURS})`, DASHES[Math.floor(at / COLOURS) % 4]]; };
       const seen = curves.filter((each) => !this.hidden.has(each.name));
-      const points = seen.flatMap((each) => each.points.filter((point) => point[1] !== null));
-      const values = points.map((point) => point[1]);
+      const values = seen.flatMap((each) => each.points.map((point) => point[1])).filter((value) => value !== null);
       const steps = curves.flatMap((each) => each.points.map((point) => point[0]));
-      const low = Math.min(...values), high = Math.max(...values);
+      const low = values.length ? values.reduce((a, b) => Math.min(a, b)) : 0, high = values.length ? values.reduce((a, b) => Math.max(a, b)) : 1;
       const log = low > 0 && (this.log === null ? high / low > 30 : this.log);
       const map = log ? Math.log10 : (x) => x;
-      const first = Math.min(...steps), last = Math.max(...steps);
-      const from = values.length ? map(low) : 0, to = values.length ? map(high) : 1;
-      const margin = (to - from || Math.abs(to) || 1) * 0.05;
+      const first = steps.reduce((a, b) => Math.min(a, b)), last = steps.reduce((a, b) => Math.max(a, b));
+      const margin = (map(high) - map(low) || Math.abs(map(high)) || 1) * 0.05;
+      const from = map(low) - margin, to = map(high) + margin;
+      const levels = log ? ratios(from, to) : ticks(from, to, 5);
+      const LEFT = 16 + 7 * Math.max(...levels.map((each) => spell(each).length), 2);
+      const W = Math.max(this.width, 280), H = W < 600 ? 260 : 340;
       const x = (step) => LEFT + (W - LEFT - RIGHT) * (last > first ? (step - first) / (last - first) : 0.5);
-      const y = (value) => H - BOTTOM - (H - TOP - BOTTOM) * (map(value) - from + margin) / (to - from + 2 * margin);
-      const label = "curves over " + first + " to " + last + " steps: " + names.join(", ");
-      const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label }, this.place);
-      for (const at of [0, 0.25, 0.5, 0.75, 1]) {
-        const level = from - margin + (to - from + 2 * margin) * at;
-        const value = log ? 10 ** level : level;
-        const height = H - BOTTOM - (H - TOP - BOTTOM) * at;
-        svg("path", { class: "axis", d: `M${LEFT},${height}H${W - RIGHT}` }, picture);
-        svg("text", { x: LEFT - 6, y: height + 4, "text-anchor": "end" }, picture, spell(value));
-        const step = Math.round(first + (last - first) * at);
-        svg("text", { x: x(step), y: H - 12, "text-anchor": at === 0 ? "start" : at === 1 ? "end" : "middle" }, picture, step);
+      const y = (value) => H - BOTTOM - (H - TOP - BOTTOM) * (map(value) - from) / (to - from);
+      const what = names.every((each) => each.includes("loss of")) ? "loss" : "energy, mean per sample";
+      const label = `${what}, over steps ${first} to ${last}: ${names.join(", ")}. Arrow keys read it step by step.`;
+      const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label, tabindex: 0 }, this.place);
+      picture.dataset.key = "\u0000picture";
+      svg("text", { x: 0, y: 13, class: "head" }, picture, what);
+      svg("text", { x: W - RIGHT, y: H - 6, "text-anchor": "end", class: "head" }, picture, "step");
+      for (const level of levels) {
+        svg("path", { class: "axis", d: `M${LEFT},${y(level)}H${W - RIGHT}` }, picture);
+        svg("text", { x: LEFT - 8, y: y(level) + 4, "text-anchor": "end" }, picture, spell(level));
+      }
+      svg("path", { class: "axis strong", d: `M${LEFT},${H - BOTTOM}H${W - RIGHT}` }, picture);
+      const every = last > first ? ticks(first, last, W < 600 ? 4 : 8).filter(Number.isInteger) : [first];
+      for (const step of every) {
+        svg("path", { class: "axis strong", d: `M${x(step)},${H - BOTTOM}v5` }, picture);
+        svg("text", { x: x(step), y: H - BOTTOM + 18, "text-anchor": "middle" }, picture, step);
       }
       for (const phase of phases) {
-        if (phase.from > first) svg("path", { class: "axis", d: `M${x(phase.from)},${TOP}V${H - BOTTOM}` }, picture);
-        if ((phase.to - phase.from) / Math.max(1, last - first) > 0.06) svg("text", { x: x(phase.from) + 4, y: 14 }, picture, phase.name);
+        if (phase.from > first) svg("path", { class: "axis strong", d: `M${x(phase.from)},${TOP - 14}V${H - BOTTOM}` }, picture);
+        const room = (W - LEFT - RIGHT) * (phase.to - phase.from) / Math.max(1, last - first);
+        if (room > 7 * phase.name.length + 8) svg("text", { x: x(phase.from) + 5, y: TOP - 6 }, picture, phase.name);
       }
       for (const curve of seen) {
         const [colour, dash] = look(curve.name);
@@ -88,42 +124,52 @@
           path += `${pen}${x(step).toFixed(1)},${y(value).toFixed(1)}`;
           pen = "L";
         }
-        svg("path", { d: path, fill: "none", stroke: colour, "stroke-width": curve.name === "energy" ? 2.4 : 1.6, "stroke-dasharray": dash }, picture);
+        svg("path", { d: path, fill: "none", stroke: colour, "stroke-width": curve.name === "energy" ? 2.6 : 1.7, "stroke-dasharray": dash }, picture);
       }
       const told = element("output", this.place, curves.some((each) => each.split === "test") ? "lines: training batches; circles: held-out samples" : "");
-      const line = svg("path", { class: "axis" }, picture);
+      const line = svg("path", { class: "axis strong" }, picture);
+      const near = (list, at) => list.reduce((best, point) => Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best);
+      const lines = seen.filter((each) => each.split === "train" && each.points.length);
+      const tell = (at) => {
+        if (!lines.length) return;
+        this.step = near(lines[0].points, at)[0];
+        line.setAttribute("d", `M${x(this.step)},${TOP}V${H - BOTTOM}`);
+        told.textContent = `step ${this.step}: ` + lines.map((each) => { const v = near(each.points, at)[1]; return `${each.name} ${v === null ? "–" : spell(v)}`; }).join(" · ");
+      };
       picture.addEventListener("pointermove", (event) => {
         const box = picture.getBoundingClientRect();
-        const at = first + (last - first) * ((event.clientX - box.left) / box.width * W - LEFT) / (W - LEFT - RIGHT);
-        const near = (list) => list.reduce((best, point) => Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best);
-        const lines = seen.filter((each) => each.split === "train" && each.points.length);
-        if (!lines.length) return;
-        const step = near(lines[0].points)[0];
-        line.setAttribute("d", `M${x(step)},${TOP}V${H - BOTTOM}`);
-        told.textContent = `step ${step}: ` + lines.map((each) => { const v = near(each.points)[1]; return `${each.name} ${v === null ? "–" : spell(v)}`; }).join(" · ");
+        tell(first + (last - first) * ((event.clientX - box.left) / box.width * W - LEFT) / (W - LEFT - RIGHT));
+      });
+      picture.addEventListener("keydown", (event) => {
+        const known = lines.length ? lines[0].points.map((point) => point[0]) : [];
+        const at = known.indexOf(this.step), far = Math.max(1, Math.round(known.length / 20));
+        const to = { ArrowLeft: at < 0 ? known.length - 1 : at - 1, ArrowRight: at + 1, PageDown: at + far, PageUp: at - far, Home: 0, End: known.length - 1 }[event.key];
+        if (to === undefined || !known.length) return;
+        event.preventDefault();
+        tell(known[Math.min(Math.max(to, 0), known.length - 1)]);
       });
       const keys = element("div", this.place);
       keys.className = "keys";
+      keys.setAttribute("role", "group");
+      keys.setAttribute("aria-label", "curves");
       for (const name of names) {
         const key = element("button", keys);
         key.type = "button";
         key.dataset.key = name;
         key.setAttribute("aria-pressed", String(!this.hidden.has(name)));
-        const swatch = element("span", key);
-        swatch.className = "swatch";
-        swatch.style.borderTopColor = look(name)[0];
-        swatch.style.borderTopStyle = look(name)[1] ? "dashed" : "solid";
+        const swatch = svg("svg", { class: "swatch", width: 22, height: 6, "aria-hidden": "true" }, key);
+        svg("path", { d: "M0,3H22", stroke: look(name)[0], "stroke-width": 3, "stroke-dasharray": look(name)[1] }, swatch);
         key.append(name);
         key.addEventListener("click", () => { if (!this.hidden.delete(name)) this.hidden.add(name); this.draw(); });
-        if (focused === name) key.focus();
       }
       if (low > 0) {
         const scale = element("button", keys, log ? "logarithmic scale" : "linear scale");
         scale.type = "button";
+        scale.className = "scale";
         scale.dataset.key = "\u0000scale";
         scale.addEventListener("click", () => { this.log = !log; this.draw(); });
-        if (focused === "\u0000scale") scale.focus();
       }
+      for (const each of this.place.querySelectorAll("[data-key]")) if (each.dataset.key === focused) each.focus();
     }
   }
 
@@ -141,13 +187,17 @@
   for (const figure of document.querySelectorAll(".diagram")) {
     const about = figure.querySelector(".about");
     const spec = document.getElementById(`spec-${figure.dataset.run}`);
-    const tell = (shape) => { about.textContent = shape.dataset.about.split("\n").join(" · "); };
+    const tell = (shape) => {
+      const where = shape.dataset.line ? [`line ${shape.dataset.line} of the spec`] : [];
+      about.textContent = [...shape.dataset.about.split("\n"), ...where].join(" · ");
+    };
     const find = (shape) => {
       for (const lit of spec.querySelectorAll(".lit")) lit.classList.remove("lit");
       const line = document.getElementById(`line-${figure.dataset.run}-${shape.dataset.line}`);
       if (!line) return;
       line.classList.add("lit");
-      spec.scrollTop = line.offsetTop - spec.offsetTop - spec.clientHeight / 3;
+      spec.scrollTop = line.offsetTop - spec.clientHeight / 3;
+      if (figure.classList.contains("phases")) spec.scrollIntoView({ block: "nearest" });
     };
     for (const shape of figure.querySelectorAll("[data-about]")) {
       shape.addEventListener("pointerenter", () => tell(shape));
@@ -162,43 +212,49 @@
     if (frame) frame.parentElement.classList.toggle("wide");
   });
 
+  // A page on paper shows everything.
+  addEventListener("beforeprint", () => { for (const each of document.querySelectorAll("details")) each.open = true; });
+
   // --- while learning goes on ------------------------------------------------------------------------------------------------
 
+  const held = new Map();  // what sections were last given
+
   if (data.live) {
-    const status = document.getElementById("status"), place = document.getElementById("pictures");
+    const status = document.getElementById("status");
+    const tell = (text, standing) => {
+      if (status.textContent !== text) status.textContent = text;
+      status.className = `status ${standing}`;
+    };
     const refresh = async () => {
       try {
         const answer = await fetch("state.json", { cache: "no-store" });
         if (!answer.ok) throw new Error(answer.statusText);
         const found = await answer.json();
         data.runs = found.runs;
-        status.textContent = found.status;
-        for (const chart of charts) chart.draw();
-        if (found.pictures.length) show(place, found.pictures);
+        tell(found.status, found.standing);
+        for (const chart of charts) chart.renew();
+        for (const [name, text] of Object.entries(found.sections)) renew(name, text);
       } catch (reason) {
-        status.textContent = "the server does not answer";
+        tell("the server does not answer", "stopped");
       }
       setTimeout(refresh, 2000);
     };
     setTimeout(refresh, 2000);
   }
 
-  function show(place, pictures) {
-    const known = new Map([...place.querySelectorAll("figure")].map((each) => [each.querySelector("img").alt, each]));
-    for (const text of place.querySelectorAll("p")) text.remove();
-    for (const picture of pictures) {
-      let figure = known.get(picture.caption);
-      if (!figure) {
-        figure = element("figure", place);
-        const frame = element("button", figure);
-        frame.className = "paper";
-        frame.type = "button";
-        frame.setAttribute("aria-label", `${picture.caption}: larger or smaller`);
-        element("img", frame).alt = picture.caption;
-        element("figcaption", figure, picture.caption);
-      }
-      const image = figure.querySelector("img");
-      if (image.getAttribute("src") !== picture.source) image.src = picture.source;
+  // Put what a section holds now in its place, if it has changed. A figure that was there stays the same element, as large as it was.
+  function renew(name, text) {
+    const place = document.querySelector(`[data-section="${name}"]`), made = document.createElement("template");
+    made.innerHTML = text;
+    if (held.get(name) === text || (!held.has(name) && made.innerHTML === place.innerHTML)) return;
+    held.set(name, text);
+    const known = new Map([...place.querySelectorAll("figure")].map((each) => [each.dataset.name, each]));
+    const figures = [...made.content.querySelectorAll("figure")];
+    for (const figure of figures.filter((each) => known.has(each.dataset.name))) {
+      const old = known.get(figure.dataset.name), now = figure.querySelector("img"), before = old.querySelector("img");
+      for (const { name: key, value } of now.attributes) if (before.getAttribute(key) !== value) before.setAttribute(key, value);
+      figure.replaceWith(old);
     }
+    place.replaceChildren(made.content);
   }
 })();

@@ -14,6 +14,8 @@ AROUND = 0.1  # inches of white around a fitted figure
 LETTERS, TITLE = 9.0, 11.0  # points; nothing is smaller than LETTERS - 1
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by most colour-blind people
 STROKES = ("-", "--", "-.", ":")  # and in grey by their stroke
+CAPTION = "caption"  # the name by which a caption is found again
+MOST_WORDS = 1000  # characters of what a figure says of itself
 INK, QUIET, FAINT = "#222222", "#555555", "#B0B0B0"
 
 
@@ -30,8 +32,21 @@ def new_figure(width: float, height: float) -> Figure:
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file, the same for the same figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "factorgraph"})
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "factorgraph", "Description": in_words(figure)})
     return buffer.getvalue()
+
+
+def in_words(figure: Figure) -> str:
+    """What a figure says in letters, for those who cannot see it: titles, captions, what the axes are, and the key."""
+    said: list[str] = []
+    for axes in figure.axes:
+        captions = [each.get_text() for each in axes.texts if each.get_gid() == CAPTION]
+        over = {"across": axes.get_xlabel(), "up": axes.get_ylabel()}
+        legend = axes.get_legend()
+        key = ", ".join(each.get_text() for each in legend.get_texts()) if legend is not None else ""
+        said += [axes.get_title("left") or axes.get_title(), *captions]
+        said += [f"{way}: {label}" for way, label in over.items() if label] + ([f"key: {key}"] if key else [])
+    return ". ".join(dict.fromkeys(" ".join(each.split()) for each in said if each.strip()))[:MOST_WORDS]
 
 
 def fitted(figure: Figure) -> Figure:
@@ -51,7 +66,8 @@ def title(axes: Axes, text: str, caption: str = "") -> None:
     """A title at the left above the axes, and a smaller caption between the two."""
     axes.set_title(text, fontsize=TITLE, color=INK, loc="left", pad=20 if caption else 8)
     if caption:
-        axes.annotate(caption, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=LETTERS, color=QUIET, va="bottom")
+        it = axes.annotate(caption, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=LETTERS, color=QUIET, va="bottom")
+        it.set_gid(CAPTION)
 
 
 def plain(axes: Axes) -> None:

@@ -62,6 +62,12 @@ def test_each_phase_shows_what_it_trains_and_what_it_does_not_touch() -> None:
     assert together.title == "together is left out"
 
 
+def test_what_a_loss_puts_in_the_place_of_data_is_used_and_what_makes_it_is_trained() -> None:
+    (game,) = strip(load("gan")).drawings
+    assert named(game, "trained") == {"critic", "generator"}
+    assert {"N", "fake", "realism"}.isdisjoint(named(game, "unused")) and "doubt" in named(game, "unused")
+
+
 def test_it_is_one_picture_whose_drawings_do_not_mix(tmp_path: Path) -> None:
     drawn = strip(load("lista"))
     names = [node.id for each in drawn.drawings for node in each.nodes]
