@@ -2,6 +2,7 @@
 
 A row holds no clock time, so that a resumed run writes the same bytes as one that was never stopped. A number that is not finite
 is written as the text ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, because JSON has no such numbers, and read back as a number.
+What a step did not measure has no number in its row: the energy where a loss is about codes alone, factors that it does not see.
 Rows of a step are written before the step's checkpoint, which forces them to the disk.
 """
 
@@ -119,7 +120,14 @@ def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
             raise RefusedError("is not a row with a step")
     except RefusedError as reason:
         raise RunError(issue("FG608", f"line {number} of {path.name} {reason}", notes=(str(path),))) from reason
-    return {key: value if key in WORDS else _as_number(value) for key, value in row.items()}
+    found = {key: value if key in WORDS else _as_number(value) for key, value in row.items()}
+    return _measured(found) if isinstance(found.get("shares"), dict) else found
+
+
+def _measured(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without an energy that its step did not see, for which earlier versions wrote 0."""
+    blind = row.get("loss") and not any(row["shares"].values())
+    return {key: value for key, value in row.items() if key not in ("energy", "shares")} if blind else row
 
 
 def _as_number(value: Any) -> Any:

@@ -28,7 +28,7 @@ class Guard:
     def check(self, row: Mapping[str, Any], named: Mapping[str, float], sides: Iterable[Side]) -> None:
         """Raise RunError FG670 where a number is none, FG671 where one runs away."""
         step = row["step"]
-        shares = {key: named[key] for key in self.model.graph.factors}
+        shares = {key: named[key] for key in self.model.graph.factors if key in named}
         bad = next((key for key, value in shares.items() if not math.isfinite(value)), None)
         if bad is not None or not math.isfinite(named["loss"]):
             what = f'the energy is not a number: factor "{bad}"' if bad is not None else "the loss is not a number"
@@ -43,9 +43,9 @@ class Guard:
         energy = max(sum(abs(value) for value in shares.values()), abs(loss))
         first = self.first.setdefault((row["phase"], row["player"]), energy)
         if energy > RUNAWAY * max(first, SMALLEST):
-            worst = max(shares, key=lambda key: abs(shares[key]))
-            seen = abs(shares[worst]) > abs(loss) / len(shares) / 2  # else the loss is of another kind than the energy
-            culprit = f'factor "{worst}" is at {shares[worst]:.3g}' if seen else f"the loss is at {loss:.3g}"
+            worst, share = max(shares.items(), key=lambda each: abs(each[1]), default=("", 0.0))
+            seen = abs(share) > abs(loss) / max(len(shares), 1) / 2  # else the loss is of another kind than the energy
+            culprit = f'factor "{worst}" is at {share:.3g}' if seen else f"the loss is at {loss:.3g}"
             what = f"the energy runs away: {culprit}, all began at {first:.3g}"
             raise self._given_up("FG671", what, row["phase"], row["step"], worst if seen else None)
 

@@ -6,7 +6,6 @@ Batches and noise are pure functions of (seed, phase, step), so that a run that 
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from factorgraph.compile.kept import Kept
-from factorgraph.compile.lacking import counted
+from factorgraph.compile.lacking import counted, unmeasured
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import owned
@@ -36,7 +35,7 @@ from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
 from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
-from factorgraph.training.objective import columns, evaluate, numbers_owned, prepare, shares_of
+from factorgraph.training.objective import evaluate, numbers_owned, prepare, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.tuning import Tuning, known_before
@@ -97,6 +96,7 @@ class Drawn:
     present: Mapping[str, Tensor]
     codes: Codes  # what is kept of these rows
     index: Any  # which training rows these are, an array
+    unmeasured: frozenset[str]  # the factors that touch what no row has
 
 
 class Trainer:
@@ -108,7 +108,7 @@ class Trainer:
         self.position = Position()
         self.sides: tuple[Side, ...] = ()
         self.codes = Codes()  # what the phase leaves as it is, of all training rows
-        self.pending: list[tuple[dict[str, Any], Tensor]] = []
+        self.pending: list[tuple[dict[str, Any], Mapping[str, Tensor]]] = []  # rows of the log and their numbers, by name
         self.guard = Guard(folder, model)
         self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
         self.dependent = Dependent()
@@ -210,7 +210,9 @@ class Trainer:
     def _step(self, stretch: Stretch, rows: Rows) -> None:
         where = self.position
         codes = self.codes.of_rows(rows.index, self.options.device)
-        drawn = Drawn(self._given(rows.values), self._given(rows.present), codes, rows.index)
+        present, graph = {name: torch.from_numpy(each) for name, each in rows.present.items()}, stretch.view.graph
+        nowhere = frozenset(key for key in graph.factors if unmeasured(graph, key, present)) if present else frozenset()
+        drawn = Drawn(self._given(rows.values), self._given(rows.present), codes, rows.index, nowhere)
         epoch = stretch.epoch(where.step)
         for side in self.sides:
             for repeat in range(side.player.steps):
@@ -247,7 +249,7 @@ class Trainer:
             rows = slice(begin, begin + TEST_ROWS)
             yield self._rows(stretch, rows if stretch.among is None else stretch.among[rows])
 
-    def _round(self, stretch: Stretch, side: Side, drawn: Drawn, repeat: int) -> Tensor:
+    def _round(self, stretch: Stretch, side: Side, drawn: Drawn, repeat: int) -> Mapping[str, Tensor]:
         seed = self.model.spec.seed
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
         noisy = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
@@ -266,7 +268,7 @@ class Trainer:
         self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss))
         if self.tuning is not None:
             self.tuning.follow(outcome.batch)
-        return outcome.numbers
+        return {key: each for key, each in outcome.numbers.items() if key not in drawn.unmeasured}
 
     def _end(self, stretch: Stretch) -> None:
         if not self.position.measured:
@@ -293,10 +295,10 @@ class Trainer:
             for key, share in solution.shares.items():
                 parts.setdefault(key, []).append(share.double())
         every = {key: torch.cat(each) for key, each in parts.items()}
-        rated = counted(self.model.graph, every, self._given(self.data.present["test"]))
-        shares = {key: float(each.mean()) for key, each in rated.items()}
+        graph, present = self.model.graph, self._given(self.data.present["test"])
+        rated = {key: each for key, each in counted(graph, every, present).items() if not unmeasured(graph, key, present)}
         row = {"step": self.position.total, "epoch": None, "phase": stretch.id, "player": None, "split": "test"}
-        self.folder.metrics.append({**row, "energy": sum(shares.values()), "shares": shares})
+        self.folder.metrics.append(row | _energy({key: float(each.mean()) for key, each in rated.items()}))
 
     # --- what is seen of it ------------------------------------------------------------------------------------------------
 
@@ -307,13 +309,12 @@ class Trainer:
         for warning in self.dependent.warnings({each.id: each.view.inferences for each in self.stretches}):
             self.folder.log(render([warning]))
             self.options.say(render([self.model.spec.document.locate(warning)]))
-        table = torch.stack([numbers for _, numbers in self.pending]).double().cpu().tolist()
+        table = iter(torch.stack([each for _, numbers in self.pending for each in numbers.values()]).double().cpu().tolist())
         pending, self.pending = self.pending, []
         for trouble in self.watch.read():
             self.folder.log(f"step {self.position.total}: {trouble}")
-        names = columns(self.model.graph)
-        for (row, _), values in zip(pending, table, strict=True):
-            named = dict(zip(names, values, strict=True))
+        for row, numbers in pending:
+            named = dict(zip(numbers, table, strict=False))  # each row takes its own numbers, and leaves the others
             self.guard.check(row, named, self.sides)
             self.last_row = _full_row(row, named, self.model)
             self.folder.metrics.append(self.last_row)
@@ -368,11 +369,15 @@ def graph_hash(graph: Graph) -> str:
 
 
 def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
-    shares = shares_of(named, model.graph)
-    searched = {key: named[key] for key in ("active", "unconverged") if not math.isnan(named[key])}
+    searched = {key: named[key] for key in ("active", "unconverged") if key in named}
     weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
     tuned = {"weights": weights} if weights else {}
     about = f"learning.{row['phase']}."
     own = {each.removeprefix(about): named[each] for each in numbers_owned(model.graph) if each.startswith(about)}
     learned = {"learned": own} if own else {}
-    return {**row, "loss": named["loss"], "energy": sum(shares.values()), "shares": shares, **searched, **tuned, **learned}
+    return {**row, "loss": named["loss"], **_energy(shares_of(named, model.graph)), **searched, **tuned, **learned}
+
+
+def _energy(shares: Mapping[str, float]) -> dict[str, Any]:
+    """The energy and the factors' shares of it; nothing of either where none was measured."""
+    return {"energy": sum(shares.values()), "shares": dict(shares)} if shares else {}

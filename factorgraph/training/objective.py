@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isnan
 from typing import TYPE_CHECKING
 
 import torch
@@ -244,10 +243,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A step's numbers, still on the device, in the order of :func:`columns`."""
+    """A step's loss, and its numbers for the log by name, still on the device: what the step did not measure is not there."""
 
     loss: Tensor
-    numbers: Tensor
+    numbers: Mapping[str, Tensor]
     batch: Batch
 
 
@@ -270,9 +269,9 @@ def evaluate(
     for _, leaf, weight in _losses(batch, stretch, side):
         loss = loss + weight * leaf.value(batch)
         shares.update(batch.shares)
-    entropy = shares[ENTROPY].mean() if ENTROPY in shares else batch.zero() + float("nan")
-    numbers = [loss, *(_mean(shares.get(key), batch) for key in view.graph.factors), entropy, *_searched(batch), *_weights(batch)]
-    return Outcome(loss, torch.stack([each.detach().to(loss.dtype) for each in numbers]), batch)
+    seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
+    numbers = {"loss": loss, **seen, **_searched(batch), **_weights(batch)}
+    return Outcome(loss, {key: each.detach().to(loss.dtype) for key, each in numbers.items()}, batch)
 
 
 def prepare(stretch: Stretch, side: Side, given: Mapping[Id, Tensor]) -> None:
@@ -299,20 +298,14 @@ def _losses(batch: Batch, stretch: Stretch, side: Side) -> Iterator[tuple[str, L
         yield owner, term.loss, term.weight
 
 
-def columns(graph: Graph) -> tuple[str, ...]:
-    """The names of an outcome's numbers."""
-    weights = (f"factors.{key}.{WEIGHT}" for key in graph.tuned)
-    return ("loss", *graph.factors, ENTROPY, "active", "unconverged", *weights, *numbers_owned(graph))
-
-
 def numbers_owned(graph: Graph) -> tuple[str, ...]:
     """Addresses of the numbers that losses learn themselves, in all phases."""
     return tuple(f"{owner}.{name}" for owner, own in owned(graph.spec).items() for name, each in own.items() if not each.shape)
 
 
 def shares_of(named: Mapping[str, float], graph: Graph) -> dict[str, float]:
-    """Each factor's share of the energy, by columns, and that of an entropy where something was summed out."""
-    return {key: named[key] for key in (*graph.factors, ENTROPY) if key in graph.factors or not isnan(named[key])}
+    """Of a step's numbers, each factor's share of the energy, and that of an entropy where something was summed out."""
+    return {key: named[key] for key in (*graph.factors, ENTROPY) if key in named}
 
 
 def _again(batch: Batch) -> Tensor:
@@ -325,22 +318,17 @@ def _tiled(each: Tensor, several: int) -> Tensor:
     return each.expand(several, *each.shape).reshape(several * each.shape[0], *each.shape[1:])
 
 
-def _mean(share: Tensor | None, batch: Batch) -> Tensor:
-    return batch.zero() if share is None else share.mean()
-
-
-def _weights(batch: Batch) -> list[Tensor]:
+def _weights(batch: Batch) -> dict[str, Tensor]:
     """The weights that are tuned, as they are, a phase may put a number in their place; and the numbers that losses learn."""
     view, tensors = batch.view, batch.view.model.tensors()
-    weights = [batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned]
-    return weights + [tensors[owner_of(each)][each.rsplit(".", 1)[1]] for each in view.numbers]
+    tuned = {f"factors.{key}.{WEIGHT}": batch.zero() + view.program.weight(key, tensors) for key in view.model.graph.tuned}
+    return tuned | {each: tensors[owner_of(each)][each.rsplit(".", 1)[1]] for each in view.numbers}
 
 
-def _searched(batch: Batch) -> tuple[Tensor, Tensor]:
+def _searched(batch: Batch) -> dict[str, Tensor]:
     """The share of active units in the inferred codes, and of samples that did not converge."""
     codes = [each for found in batch.found.values() for each in found.values.values() if found.summed is None]
     status = [found.status for found in batch.found.values() if found.status is not None]
-    nan = batch.zero() + float("nan")
-    active = torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean() if codes else nan
-    late = torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean() if status else nan
-    return active, late
+    active = {"active": torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean()} if codes else {}
+    late = {"unconverged": torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean()} if status else {}
+    return active | late

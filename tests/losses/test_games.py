@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from itertools import permutations
 from pathlib import Path
 
@@ -262,6 +263,14 @@ def test_while_one_player_moves_the_other_stays_as_it_is_to_the_bit(home: Path, 
     monkeypatch.setattr(Trainer, "_round", watched)
     train(home / "spec.yaml", home / "run")
     assert moves == ([("critic", {"critic", "features"})] * 2 + [("generator", {"generator"})]) * 5
+
+
+def test_a_row_holds_what_its_step_measured_and_no_zeros_beside_it(home: Path) -> None:
+    path = train(home / "spec.yaml", home / "run").path
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    seen = {(row["player"], row["split"]): {"energy", "shares"} & {*row} for row in rows}
+    both = {"energy", "shares"}
+    assert seen == {("critic", "train"): both, ("generator", "train"): set(), (None, "test"): both}
 
 
 def test_a_critic_of_two_normal_laws_is_the_logarithm_of_their_ratio() -> None:

@@ -365,8 +365,7 @@ def test_variables_that_lie_in_no_plane_have_no_surface(psd):
 
 
 def test_a_phase_whose_loss_sees_no_energy_shows_its_loss():
-    shares = {"a": 0.0, "b": 0.0}
-    more = [{"step": 10 + k, "phase": "taught", "energy": 0.0, "loss": 4.0 - k, "shares": shares} for k in range(3)]
+    more = [{"step": 10 + k, "phase": "taught", "loss": 4.0 - k} for k in range(3)]
     (axes,) = curves([*ROWS, *more]).axes
     drawn = {line.get_label(): line.get_ydata() for line in axes.lines if line.get_label()[0] != "_"}
     assert list(drawn) == ["energy", "a", "b", "loss, of no energy"]

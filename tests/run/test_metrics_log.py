@@ -147,3 +147,13 @@ def test_a_row_costs_a_small_multiple_of_its_own_encoding(tmp_path: Path) -> Non
     encoded = min(seconds(lambda: json.dumps(row)) for _ in range(5))
     print(f"{appended * 1e6:.1f} microseconds a row, {encoded * 1e6:.1f} to encode it", file=sys.stderr)
     assert appended < 20 * encoded
+
+
+def test_zeros_that_earlier_versions_wrote_for_what_no_step_saw_are_not_read(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    blind = {"step": 1, "phase": "taught", "loss": 0.37, "energy": 0.0, "shares": {"fit": 0.0, "prior": 0.0}}
+    seen = {"step": 2, "phase": "joint", "loss": 0.37, "energy": 0.37, "shares": {"fit": 0.37, "prior": 0.0}}
+    at_rest = {"step": 3, "phase": "joint", "loss": 0.0, "energy": 0.0, "shares": {"fit": 0.0}}
+    for row in (blind, seen, at_rest):
+        log.append(row)
+    assert list(log.rows()) == [{"step": 1, "phase": "taught", "loss": 0.37}, seen, at_rest]

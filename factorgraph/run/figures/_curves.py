@@ -38,7 +38,7 @@ def curves(rows: Iterable[Mapping[str, Any]], of_another_energy: Collection[str]
     separated by thin lines, and no curve goes from one to the next. A game has one curve a player instead: what that player
     minimises. The scale is logarithmic where nothing is negative and the rest spans more than a factor of 20.
     """
-    rows = [row for row in rows if "step" in row and "energy" in row]
+    rows = [row for row in rows if "step" in row and ("energy" in row or "loss" in row)]
     if len(rows) < 2:
         return None
     training, held_out = _split(rows, "train"), _split(rows, "test")
@@ -87,25 +87,17 @@ def _is_game(rows: Sequence[Mapping[str, Any]]) -> bool:
 def _of_factors(rows: Sequence[Mapping[str, Any]]) -> Curves:
     """The energy first, then the factors in the order in which they appear, then the losses of steps that see no energy."""
     factors = dict.fromkeys(name for row in rows for name in row.get("shares") or {})
-    blind = [_sees_no_energy(row) for row in rows]
-    seen = [{} if no else {"energy": row["energy"], **(row.get("shares") or {})} for row, no in zip(rows, blind, strict=True)]
-    names = ("energy", *factors) if rows else ()
-    found = {name: [_point(row, each.get(name)) for row, each in zip(rows, seen, strict=True)] for name in names}
-    others = [_point(row, row["loss"] if no else None) for row, no in zip(rows, blind, strict=True)]
-    own = [_point(row, row["loss"] if not no and _is_not_the_energy(row) else None) for row, no in zip(rows, blind, strict=True)]
-    minimised = {LOSS: own} if any(math.isfinite(value) for _, _, value in own) else {}
-    return found | ({OTHER: others} if any(blind) else {}) | minimised
-
-
-def _sees_no_energy(row: Mapping[str, Any]) -> bool:
-    """A step of a loss that is about codes alone, as imitation is."""
-    return bool(row.get("loss")) and not any((row.get("shares") or {}).values())
+    found = {"energy": [_point(row, row.get("energy")) for row in rows]} if rows else {}
+    found |= {name: [_point(row, (row.get("shares") or {}).get(name)) for row in rows] for name in factors}
+    others = [_point(row, None if "energy" in row else row["loss"]) for row in rows]
+    own = [_point(row, row["loss"] if _is_not_the_energy(row) else None) for row in rows]
+    return found | {name: each for name, each in ((OTHER, others), (LOSS, own)) if any(math.isfinite(y) for *_, y in each)}
 
 
 def _is_not_the_energy(row: Mapping[str, Any]) -> bool:
     """A step that minimises something else: a likelihood, score matching, an energy of some of the factors."""
-    loss = row.get("loss")
-    return loss is not None and not math.isclose(loss, row["energy"], rel_tol=1e-4, abs_tol=1e-9)
+    loss, energy = row.get("loss"), row.get("energy")
+    return loss is not None and energy is not None and not math.isclose(loss, energy, rel_tol=1e-4, abs_tol=1e-9)
 
 
 def _of_players(rows: Sequence[Mapping[str, Any]]) -> Curves:
