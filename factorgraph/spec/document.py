@@ -6,10 +6,12 @@ YAML is read by the rules of 1.2: ``1e-3`` is a number; ``no``, ``on``, ``off`` 
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path as File
 from typing import Any, Literal
 
 from factorgraph.errors import BY_NAME, Issue, Path, Place, SpecError, address
@@ -22,7 +24,10 @@ MOST_ROUNDS = 10  # how often a text is read again with a mistake masked, to fin
 LONGEST_REREAD = 64 * 1024  # characters; the pure parser needs a second for as many
 
 On = Literal["key", "value"]
+MOST_BYTES = LARGEST + len(codecs.BOM_UTF8)
+OUTSIDE = "FG314"  # a number that is not in its field's range
 _COMMENT = re.compile(r"(?:^|[ \t])#", re.MULTILINE)
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _FILLER = str.maketrans("[](){},:\"'#&*!", "_" * 14)
 _OTHER_HEADS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
@@ -109,8 +114,22 @@ class Document:
             return it
         part, path = self._divided(it.path)
         if not part:
-            return replace(it, place=self.place(it.path, it.on, it.span))
+            return self._given(it) or replace(it, place=self.place(it.path, it.on, it.span))
         return replace(self.used(part, self.parts[part].locate(replace(it, path=path))), path=it.path)
+
+    def _given(self, it: Issue) -> Issue | None:
+        """A number that is not in its range, located where the one dim that it reads was given: by ``with`` of what uses this as
+        a fragment, by ``--set``, a variant. Nothing where that is this file itself."""
+        written = _value_at(self.values, it.path) if it.code == OUTSIDE and self.has(it.path) else None
+        dims = {("dims", each) for each in _WORD.findall(written)} if isinstance(written, str) else set()
+        given = [edit for edit in self._edits if edit.path[:2] in dims]
+        if len({edit.path[:2] for edit in given}) != 1:
+            return None
+        edit, read = given[-1], self.place(it.path, it.on, it.span)
+        told = replace(it, span=None, notes=(*it.notes, f"{address(it.path)} reads it, in {read.file}:{read.line}"))
+        if edit.there is not None and edit.at is not None:
+            return edit.there.locate(replace(told, path=edit.at))
+        return replace(told, place=self.place(edit.path))
 
     def used(self, part: str, it: Issue) -> Issue:
         """An issue from inside a fragment with a note where it is used, unless what is wrong was written here."""
@@ -221,9 +240,18 @@ def read_scalar(text: str) -> Any:
     return _build(text.replace("\r\n", "\n").replace("\r", "\n"), "--set").value
 
 
+def bytes_of(path: File, file: str) -> bytes:
+    """The bytes of a spec's file, called ``file`` in messages; one that is too large is not read. Raises SpecError, OSError."""
+    with path.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size > MOST_BYTES:
+            raise SpecError(_too_large(size, file))
+        return opened.read(MOST_BYTES + 1)  # of one that grows meanwhile enough to be refused
+
+
 def decode(data: bytes, file: str) -> str:
     """A file's bytes as text: UTF-8, with or without a byte order mark. Raises SpecError."""
-    if len(data) > LARGEST + len(codecs.BOM_UTF8):
+    if len(data) > MOST_BYTES:
         raise SpecError(_too_large(len(data), file))
     for head, name in _OTHER_HEADS.items():
         if data.startswith(head):

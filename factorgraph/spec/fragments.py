@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import Issue, Path, SpecError
 from factorgraph.spec.blocks import Use
 from factorgraph.spec.declared import Bound
-from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.document import Document, bytes_of, decode, read
 from factorgraph.spec.schema import Fragment, Spec
 from factorgraph.spec.scopes import Scope
 from factorgraph.spec.suggest import near
@@ -179,8 +179,9 @@ def _text_of(document: Document, file: File, declared: Declared[Use], scales: Sc
     """A fragment's text with its dims as ``with`` wants them. Raises SpecError."""
     from factorgraph.spec.changes import edited
 
+    shown = _shown(file, File(document.file).parent / declared.first.file)
     try:
-        inner = _read(file.read_bytes(), _shown(file, File(document.file).parent / declared.first.file))
+        inner = _read(bytes_of(file, shown), shown)
     except OSError as error:
         what = f'the fragment "{declared.first.file}" cannot be read: {error.strerror or error}'
         raise SpecError(Issue("FG213", what, (*declared.path, "file"))) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path as File
 
 from factorgraph.errors import Issue, Place, SpecError
-from factorgraph.spec.document import Document, decode, read
+from factorgraph.spec.document import Document, bytes_of, decode, read
 from factorgraph.spec.language import NAME
 from factorgraph.spec.parse import read_spec
 from factorgraph.spec.schema import Spec
@@ -82,12 +82,13 @@ def ordered(document: Document, issues: list[Issue]) -> list[Issue]:
 
 def open_document(path_or_name: str | File) -> Document:
     file = find(path_or_name)
+    shown = str(path_or_name) if file == File(path_or_name) else str(file)
     try:
-        data = file.read_bytes()
+        data = bytes_of(file, shown)
     except OSError as error:
         message = f"cannot read {file}: {error.strerror or error}"
         raise SpecError(Issue("FG218", message, place=Place(str(file), 1, 1, 1, 1))) from None
-    return read(decode(data, str(path_or_name) if file == File(path_or_name) else str(file)), str(file))
+    return read(decode(data, shown), str(file))
 
 
 def find(path_or_name: str | File) -> File:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,11 @@ class Names:
     fragments: tuple[str, ...]
     variants: tuple[str, ...]
     budgets: tuple[str, ...]
-    unread: tuple[str, ...] = ()  # fragments that could not be read: their names are not known, and not missed
+    unread: tuple[str, ...] = ()  # fragments with mistakes: what they lack is not missed before these are mended
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], fragments: Mapping[str, Names]) -> Names:
-        """Of a file's values, and of its fragments, whose names follow theirs after a dot."""
+    def of(cls, values: Mapping[str, Any], fragments: Mapping[str, Names], whole: Collection[str]) -> Names:
+        """Of a file's values, and of its fragments, whose names follow theirs after a dot. ``whole``: those without mistakes."""
 
         def own(block: str) -> tuple[str, ...]:
             value = values.get(block)
@@ -76,7 +76,7 @@ class Names:
             fragments=own("use") + inner("fragments"),
             variants=own("variants"),
             budgets=own("budgets"),
-            unread=tuple(each for each in own("use") if each not in fragments),
+            unread=tuple(each for each in own("use") if each not in whole),
         )
 
 

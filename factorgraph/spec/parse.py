@@ -53,7 +53,7 @@ class Reading:
         self.values = {key: value for key, value in written.items() if not (self.above.files and key in FRAGMENT_DROPS)}
         self.scales = Scales()
         self.inside: dict[str, names.Names] = {}  # of the fragments
-        self.names = names.Names.of({}, {})
+        self.names = names.Names.of({}, {}, ())
 
     def run(self) -> Spec | None:
         """The spec, or nothing if there are mistakes."""
@@ -90,7 +90,7 @@ class Reading:
             document=self.document,
         )
         spec = fragments.whole(spec) if use else spec
-        self.names = names.Names.of(self.values, self.inside)
+        self.names = names.Names.of(self.values, self.inside, use)
         self.issues += names.Checks(spec, self.values, self.names).run()
         errors = [each for each in self.issues if not each.is_warning]
         return None if errors else replace(spec, warnings=tuple(self.issues))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,54 @@ def test_a_name_that_no_file_can_have_is_told_at_the_use(tmp_path: Path) -> None
         (tmp_path / "spec.yaml").write_text(USES.replace("FILE", name))
         found = issue_of(tmp_path / "spec.yaml")
         assert found.code == "FG213" and found.place.line == 3
+
+
+CHAIN = {
+    "spec.yaml": "factorgraph: 1\nuse:\n  pair: {file: pair.yaml, with: {wide: 2.5}}\n",
+    "pair.yaml": "factorgraph: 1\ndims: {wide: 3}\nuse:\n  low: {file: part.yaml, with: {units: wide}}\n",
+    "part.yaml": PART,
+}
+
+
+def test_a_dim_that_is_no_size_is_told_where_the_outermost_with_gives_it(tmp_path: Path) -> None:
+    for name, text in CHAIN.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.yaml")
+    (found,) = caught.value.issues
+    assert found.place is not None
+    assert (found.place.file, found.place.line, found.place.column) == (str(tmp_path / "spec.yaml"), 3, 40)
+    assert (found.code, found.message) == ("FG314", "units = 2.5 is no whole number")
+    part, pair = tmp_path / "part.yaml", tmp_path / "pair.yaml"
+    assert found.notes[:2] == (f"variables.Z.shape.0 reads it, in {part}:5", f"use.low.with.units reads it, in {pair}:4")
+    (tmp_path / "spec.yaml").write_text(CHAIN["spec.yaml"].replace("2.5", "3"))
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.yaml", ["pair.low.dims.units=1.5"])
+    assert [each.place and each.place.file for each in caught.value.issues] == ["--set"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("latent", "latnt"), ("encoder: linear", "encoder: liniar"), ("  Z:", "  W:"), ("factors:", "factors: ["), (PART, "3")],
+)
+def test_what_a_fragment_with_mistakes_lacks_is_not_missed(tmp_path: Path, right: str, wrong: str) -> None:
+    (tmp_path / "part.yaml").write_text(PART.replace(right, wrong))
+    (tmp_path / "pair.yaml").write_text("factorgraph: 1\nuse: {low: {file: part.yaml}}\n")
+    more = "learning: {fit: {loss: energy, only: [pair.low.prediction], inference: [pair.low.optimal], steps: 1}}\n"
+    more += "data: {source: digits, bind: {pair.low.Y: image, pair.low.V: image}}\nvariables: {A: 2 * pair.low.Z}\n"
+    (tmp_path / "spec.yaml").write_text("factorgraph: 1\nuse: {pair: {file: pair.yaml}}\n" + more)
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.yaml")
+    assert {each.place.file for each in caught.value.issues if each.place} == {str(tmp_path / "part.yaml")}
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    for name in ("spec.yaml", "part.yaml"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 2**36)
+    with pytest.raises(SpecError, match="FG102: a spec has at most 256 KiB, this one has 67108865"):
+        load(tmp_path / "spec.yaml")
+    (tmp_path / "spec.yaml").write_text(USES.replace("FILE", "part.yaml"))
+    with pytest.raises(SpecError, match="FG102: a spec has at most") as caught:
+        load(tmp_path / "spec.yaml")
+    assert any("used as inner" in each for each in caught.value.issues[0].notes)
