@@ -9,7 +9,7 @@ from typing import Literal
 
 from factorgraph.errors import Issue, issue
 from factorgraph.graph.domains import outside
-from factorgraph.graph.model import Application, Graph, Id
+from factorgraph.graph.model import Application, FunctionNode, Graph, Id, Variable
 
 Role = Literal["encoder", "decoder", ""]
 
@@ -61,6 +61,43 @@ def _comparisons(graph: Graph) -> Iterable[tuple[Id, Id]]:
                 yield from zip(ids, named, strict=False)
 
 
+def unit_by_unit(graph: Graph, variables: Iterable[Id]) -> frozenset[Id]:
+    """The values each unit of which means what the same unit of one of some variables does.
+
+    Those that are compared with one of them, stand for one, or are made of one unit by unit: through no matrix. Of two values
+    that are compared through one function, as through a crop, what is behind it is alike as well.
+    """
+    alike: dict[Id, set[Id]] = {key: set() for key in graph.values}
+
+    def tie(one: Id, other: Id) -> None:
+        a, b = graph.values[one], graph.values[other]
+        if a.shape == b.shape:
+            alike[one].add(other)
+            alike[other].add(one)
+        if one != other and isinstance(a, Application) and isinstance(b, Application) and a.function == b.function:
+            for pair in zip(a.arguments, b.arguments, strict=False):
+                tie(*pair)
+
+    for key, value in graph.values.items():
+        mixes = isinstance(value, Application) and _mixes(graph.functions[value.function])
+        for other in () if mixes else value.arguments:
+            tie(key, other)
+        if isinstance(value, Variable) and value.stands_for is not None:
+            tie(key, value.stands_for)
+    for one, other in _comparisons(graph):
+        tie(one, other)
+    found, todo = set(variables), list(variables)
+    while todo:
+        more = alike[todo.pop()] - found
+        found |= more
+        todo += more
+    return frozenset(found)
+
+
+def _mixes(node: FunctionNode) -> bool:
+    return any(len(each.shape) > 1 for each in node.parameters.values())
+
+
 def warnings(graph: Graph) -> tuple[Issue, ...]:
     """Names that do nothing, and choices that nobody calls choices: most likely slips."""
     used = graph.leading_to(each for factor in graph.factors.values() for each in factor.arguments)
@@ -100,5 +137,3 @@ def _is_an_argument(name: str, graph: Graph) -> bool:
     spec = graph.spec
     written = [*(each.values for each in spec.functions.values()), *(entry.leaf.values for entry in spec.factors.values())]
     return any(name == each for values in written for each in values.values() if isinstance(each, str))
-
-

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import origin
 from factorgraph.graph.model import Application, FunctionNode, Graph, Id, Variable
+from factorgraph.graph.roles import unit_by_unit
 from factorgraph.lazy import torch
 from factorgraph.structure import Convolving
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from factorgraph.run.measured import Measured
 
 
 def below(graph: Graph, node: FunctionNode, passed: frozenset[str] = frozenset()) -> tuple[FunctionNode, ...]:
@@ -55,6 +58,24 @@ def _compared(graph: Graph, node: FunctionNode) -> Iterator[Id]:
                 writes = isinstance(made, Application) and (made.function, made.method) == (node.id, "forward")
                 if writes and isinstance(met, Variable) and met.kind == "latent":
                     yield met.id
+
+
+def picture_sides(on: Measured, node: FunctionNode) -> tuple[bool, bool]:
+    """Whether a function reads pictures, and whether it writes some, in any of its applications.
+
+    What has as many units as a picture has pixels is none by that. A procedure's own filter reads what its energy compares.
+    """
+    graph = on.graph
+    if node.id not in graph.functions:
+        return not node.id.endswith(".inhibition"), False
+    values = unit_by_unit(graph, [each.id for each in graph.of_kind("observed") if on.picture_shape_of(each) is not None])
+    reads = writes = False
+    for value in graph.values.values():
+        if isinstance(value, Application) and value.function == node.id and value.output is None:
+            given, made = value.arguments[0] in values, value.id in values
+            forward = value.method == "forward"
+            reads, writes = reads or (given if forward else made), writes or (made if forward else given)
+    return reads, writes
 
 
 def drawn_on(units: Tensor, lower: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from factorgraph.run.around import Around
 from factorgraph.run.batches import as_tensor, batches, seconds, slices
 from factorgraph.run.denoised import Denoised, denoised
 from factorgraph.run.labels import energies_by_label
-from factorgraph.run.layers import below, drawn_on
+from factorgraph.run.layers import below, drawn_on, picture_sides
 from factorgraph.run.matrices import joined, matrices, units_of
 from factorgraph.run.posterior import posterior
 from factorgraph.run.solved import Solved
@@ -315,7 +315,7 @@ class Measured(Around):
             units = drawn_on(units, units_of(self._matrices(each.id)[0][1], writes=True))
         last = way[-1] if way else node
         shape = self._shape_of_size(math.prod(last.result if self.writes(last) else last.given))
-        if shape is None:
+        if shape is None or not picture_sides(self, last)[self.writes(last)]:
             return None
         if units.dim() == 4:
             return units if units.shape[1] > 1 else units[:, 0]
@@ -337,7 +337,7 @@ class Measured(Around):
         """Whether a function's units write (a decoder's columns) or read (an encoder's rows)."""
         if node.role or below(self.graph, node):
             return node.role != "encoder"
-        return self._shape_of_size(math.prod(node.result)) is not None and self._shape_of_size(math.prod(node.given)) is None
+        return picture_sides(self, node) == (False, True)
 
     def picture_shape(self, function: str) -> Shape | None:
         """The shape of the pictures that a function's units are, or ``None``: those of a slot may be of another size."""

@@ -10,7 +10,7 @@ from factorgraph.errors import Issue, Path
 from factorgraph.registry import leaves
 from factorgraph.spec.claims import ClaimExpression, Measure, free_indices
 from factorgraph.spec.expressions import Call, Node, Read, walk
-from factorgraph.spec.language import TYPES
+from factorgraph.spec.language import TYPES, UNDECLARED
 from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError
 
@@ -150,7 +150,8 @@ def _drawn_value(figure: Figure, path: Path, names: Names) -> Iterator[Issue]:
         yield Issue("FG667", what, path, fix="make a figure for each")
     for written in figure.of:
         root = getattr(written, "root", None)
-        if isinstance(root, Call) and ".".join(root.name) not in names.functions and root.name[0] not in names.unread:
+        known = (*names.functions, *UNDECLARED)
+        if isinstance(root, Call) and ".".join(root.name) not in known and root.name[0] not in names.unread:
             yield unknown("function", ".".join(root.name), names.functions, path)
 
 

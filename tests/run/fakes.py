@@ -10,6 +10,7 @@ import torch
 
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.graph.model import Application, FactorNode, FunctionNode, Graph, Variable, Written
+from factorgraph.structure import Parameter
 
 HERE = Written(())
 
@@ -59,9 +60,7 @@ class FakeSolution(SimpleNamespace):
 class FakeModel:
     """|Y - D Z|^2 + w_p |Z - shrink(E Y)|^2 + w_s |Z|_1 with two procedures: ``optimal`` (ISTA) and ``fast`` (the encoder)."""
 
-    def __init__(
-        self, decoder, encoder, *, prediction=0.37, sparsity=0.5, threshold=0.1, steps=60, source=None, role=True
-    ):
+    def __init__(self, decoder, encoder, *, prediction=0.37, sparsity=0.5, threshold=0.1, steps=60, source=None, role=True):
         values, units = decoder.shape
         self.decoder, self.encoder = torch.as_tensor(decoder), torch.as_tensor(encoder)
         self.weights = {"reconstruction": 1.0, "prediction": prediction, "sparsity": sparsity}
@@ -81,9 +80,10 @@ class FakeModel:
         dec = Application("decoder(Z)", "decoder", "forward", ("Z",), (values,), HERE)
         enc = Application("encoder(Y)", "encoder", "forward", ("Y",), (units,), HERE)
         names = ("decoder", "encoder") if role else ("", "")
+        matrices = {"decoder": Parameter((values, units)), "encoder": Parameter((units, values))}
         functions = {
-            "decoder": FunctionNode("decoder", "decoder", None, {"matrix": None}, (units,), (values,), HERE, names[0]),
-            "encoder": FunctionNode("encoder", "encoder", None, {"matrix": None}, (values,), (units,), HERE, names[1]),
+            key: FunctionNode(key, key, None, {"matrix": each}, each.shape[1:], each.shape[:1], HERE, name)
+            for (key, each), name in zip(matrices.items(), names, strict=True)
         }
         leaf = SimpleNamespace(energy=lambda a, b: (a - b).square().sum(1))
         absolute = SimpleNamespace(energy=lambda a: a.abs().sum(1))

@@ -9,10 +9,11 @@ import torch
 import factorgraph as fg
 from factorgraph.data.dataset import load_data
 from factorgraph.errors import RunError
+from factorgraph.graph.roles import unit_by_unit
 from factorgraph.metrics.active import Active
 from factorgraph.metrics.denoising_gain import DenoisingGain
 from factorgraph.metrics.energy import Energy
-from factorgraph.run.figures._chosen import figures
+from factorgraph.run.figures._chosen import asked_figures, figures
 from factorgraph.run.measured import Measured
 from factorgraph.run.report import evaluate
 from factorgraph.spec.load import loads
@@ -198,3 +199,47 @@ LEADS_BACK = "reconstruction: {type: squared_distance, between: [inside(decoder(
 def test_a_code_that_does_not_lead_back_is_told() -> None:
     with pytest.raises(RunError, match="FG644"):
         measured(CROPPED.replace(LEADS_BACK, "rest: {type: l1, of: Z}")).denoised("fast", 0.3)
+
+
+SIZES_ALIKE = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [64]}
+  Z: {kind: latent, shape: [64]}
+  U: {kind: latent, shape: [64]}
+functions:
+  decoder:  {type: linear, bias: false}
+  first:    {type: linear, units: 64}
+  second:   linear
+  upper:    linear
+  forecast: linear
+factors:
+  reconstruction: {type: squared_distance, between: [Y, relu(decoder(Z))]}
+  prediction:     {type: squared_distance, between: [Z, second(tanh(first(Y)))]}
+  above:          {type: squared_distance, between: [Z, upper(U)]}
+  ahead:          {type: squared_distance, between: [U, forecast(Z)]}
+inference: {optimal: {method: argmin, of: [Z, U], steps: 3}}
+data: {source: digits, count: 20, test: 4, prepare: [unit_norm], bind: {Y: image}}
+"""
+
+
+def test_a_code_of_as_many_units_as_a_picture_has_pixels_is_no_picture() -> None:
+    on = measured(SIZES_ALIKE)
+    assert on.pictured_functions() == ("decoder", "first", "upper", "forecast")  # the decoder draws what is above it
+    assert unit_by_unit(on.graph, ["Y"]) == {"Y", "decoder(Z)", "relu(decoder(Z))"}
+    assert unit_by_unit(on.graph, ["Z"]) >= {"Z", "upper(U)", "second(tanh(first(Y)))"}
+    for asked, fine in (("relu(decoder(Z))", True), ("upper(U)", False), ("second(tanh(first(Y)))", False)):
+        figure = loads(SIZES_ALIKE + f"figures: {{parts: {{type: progressive, of: {asked}}}}}")
+        draw = asked_figures(figure, lambda state: on)["parts"]
+        if fine:
+            assert draw() is not None
+            continue
+        with pytest.raises(RunError, match="FG428") as refused:
+            draw()
+        assert refused.value.issues[0].allowed == "decoder(Z), relu(decoder(Z))"
+
+
+def test_units_of_what_is_compared_through_one_function_are_alike_before_it() -> None:
+    graph = measured(CROPPED).graph
+    assert unit_by_unit(graph, ["X"]) == {"X", "decoder(Z)"}
+    assert unit_by_unit(graph, ["inside(X)"]) == {"inside(X)", "inside(decoder(Z))"}

@@ -61,16 +61,19 @@ class Progressive(FigureLeaf):
 
 
 def _parts(on: Measured, text: str) -> tuple[str, str, Variable]:
-    """The value, the latent variable that it is made from, and the observed picture that has its size. RunError FG428."""
+    """The value, the latent variable that it is made from, and the observed picture whose pixels it has. RunError FG428."""
     from factorgraph.errors import RunError, issue
+    from factorgraph.graph.roles import unit_by_unit
 
     graph = on.graph
     latent = [each.id for each in graph.of_kind("latent") if text in graph.values and graph.depends(text, frozenset({each.id}))]
     observed = [each for each in graph.of_kind("observed") if on.picture_shape_of(each) is not None]
-    fits = [each for each in observed if text in graph.values and graph.values[text].shape == each.shape]
+    alike = {each.id: unit_by_unit(graph, [each.id]) for each in observed}
+    fits = [each for each in observed if text in alike[each.id]]
     if len(latent) != 1 or not fits:
-        what = f'"{text}" is not a picture that is made from one latent variable'
-        made = (key for each in graph.of_kind("latent") for key in graph.values if graph.depends(key, frozenset({each.id})))
+        what = f'"{text}" is no picture that is made from one latent variable and compared with an observed one'
+        latents = frozenset(each.id for each in graph.of_kind("latent"))
+        made = (key for key in graph.values if any(key in each for each in alike.values()) and graph.depends(key, latents))
         raise RunError(issue("FG428", what, ("figures",), allowed=", ".join(made)))
     return text, latent[0], fits[0]
 
