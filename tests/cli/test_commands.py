@@ -120,6 +120,14 @@ class TestRender:
         assert cli("render", "psd").code == 0
         assert (tmp_path / "psd.svg").read_text().rstrip().endswith("</svg>")
 
+    def test_an_unrolled_procedure_is_drawn_as_a_loop_and_step_by_step(self, cli, tmp_path):
+        assert cli("render", "lista", "-o", "loop.mmd", "--loop", "lista[1]").code == 0
+        assert cli("render", "lista", "-o", "steps.mmd", "--unfold", "lista[1]").code == 0
+        assert [(tmp_path / f"{each}.mmd").read_text().count('("inhibition<') for each in ("loop", "steps")] == [1, 3]
+        said = cli("render", "lista", "--unfold", "optimal")
+        assert said.code == 2 and "FG266" in said.err and "lista[0], lista[1], lista[2]" in said.err
+        assert cli("render", "lista", "--unfold", "lista[1]", "--phases").code == 2
+
     @pytest.mark.parametrize("path", ["no/such/folder/x.svg", "x.docx"])
     def test_what_cannot_be_written_is_one_sentence(self, cli, path, tmp_path):
         said = cli("render", "psd", "-o", path)

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from factorgraph.graph.drawing import words
+from factorgraph.graph.drawing.direction import is_across, is_free_of_loops, ranked
 from factorgraph.graph.drawing.parts import before, levels, opened, part_of, within
 from factorgraph.graph.drawing.picture import Drawing, Edge, Kind, Node
 from factorgraph.graph.drawing.sides import Sides
-from factorgraph.graph.drawing.sizes import EDGES, GAP, node_width
 from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
 
-if TYPE_CHECKING:
-    import networkx
-
-WIDEST = 17 * 72  # points that fit a slide's 13.33 inches when 12 points become 9; a longer chain is drawn downwards
 _NAMES = {"+": "plus", "-": "minus", "*": "times"}
 
 
@@ -61,7 +56,7 @@ class _Builder:
         spec, nodes, edges = self.graph.spec, tuple(self.nodes.values()), tuple(self.edges.values())
         title = getattr(spec, "title", "") or spec.name
         columns = self._columns()
-        return Drawing(title, nodes, edges, columns, self._is_across(columns), notes)
+        return Drawing(title, nodes, edges, columns, is_across(self.nodes, tuple(self.edges.values()), columns), notes)
 
     # --- shapes ----------------------------------------------------------------------------------------------------------------
 
@@ -212,56 +207,9 @@ class _Builder:
             node = self.nodes[self.node_of[key]]
             if node.kind != "fragment":
                 by_level.setdefault((level, node.part), []).append(node.id)
-        edges = [_ranked(each) for each in self.edges.values()]
+        edges = [ranked(each) for each in self.edges.values()]
         kept: list[tuple[str, ...]] = []
         for _, group in sorted(by_level.items()):
-            if len(group) > 1 and _is_free_of_loops(edges, [*kept, tuple(group)]):
+            if len(group) > 1 and is_free_of_loops(edges, [*kept, tuple(group)]):
                 kept.append(tuple(group))
         return tuple(kept)
-
-    def _is_across(self, columns: Sequence[tuple[str, ...]]) -> bool:
-        """Whether the picture is read from left to right: unless that is wider than a slide holds, and downwards is less wide."""
-        across, down = self._widths(columns)
-        return across <= WIDEST or across <= down
-
-    def _widths(self, columns: Sequence[tuple[str, ...]]) -> tuple[int, int]:
-        """Points from end to end when read across: the widest shape of each rank, and the gaps; and when read downwards: the
-        fullest rank."""
-        import networkx
-
-        net = _merged((_ranked(each) for each in self.edges.values()), columns)
-        place = _places(columns)
-        net.add_nodes_from(place.get(each, each) for each in self.nodes)
-        parts = networkx.condensation(net)
-        thick: list[int] = []
-        full: list[int] = []
-        for rank in networkx.topological_generations(parts):
-            loops = [[self._standing(name, columns) for name in parts.nodes[part]["members"]] for part in rank]
-            thick.append(max(sum(max(map(node_width, column)) + GAP for column in loop) for loop in loops))
-            full.append(sum(node_width(node) + GAP for loop in loops for column in loop for node in column))
-        return sum(thick) + EDGES, max(full, default=0) + EDGES
-
-    def _standing(self, name: str, columns: Sequence[tuple[str, ...]]) -> list[Node]:
-        return [self.nodes[each] for each in next((column for column in columns if name in column), (name,))]
-
-
-def _ranked(edge: Edge) -> tuple[str, str]:
-    return (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
-
-
-def _places(columns: Sequence[tuple[str, ...]]) -> dict[str, str]:
-    return {node: column[0] for column in columns for node in column}
-
-
-def _merged(edges: Iterable[tuple[str, str]], columns: Sequence[tuple[str, ...]]) -> networkx.DiGraph[str]:
-    """The lines with each column as one node."""
-    import networkx
-
-    place = _places(columns)
-    return networkx.DiGraph((place.get(a, a), place.get(b, b)) for a, b in edges)
-
-
-def _is_free_of_loops(edges: Sequence[tuple[str, str]], columns: Sequence[tuple[str, ...]]) -> bool:
-    import networkx
-
-    return bool(networkx.is_directed_acyclic_graph(_merged(edges, columns)))

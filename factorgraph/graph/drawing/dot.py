@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FONT = "DejaVu Sans,Helvetica,Arial,sans-serif"
 SQUARE, STUB, LAP = 14, 9, 2  # points: a factor's side, the line that leads to it from above, and its overlap
-ROUND = 7  # characters of a name that fit a circle; longer ones stretch it
+ROUND, ROUND_BELOW = 7, 10  # characters of a name, and of a line below it, that fit a circle; longer ones stretch it
 TITLE_WIDTH, NOTE_WIDTH = 64, 100  # characters
 IN_A_ROW = 5  # entries of the key
 
@@ -74,8 +74,13 @@ def _drawn(graph: graphviz.Digraph, drawing: Drawing) -> None:
     _shapes(graph, drawing, "")
     if drawing.frames:
         graph.attr(newrank="true")  # so that frames may hold columns
-    for edge in drawing.edges:
-        _edge(graph, drawing, edge)
+    arrows = {(edge.tail, edge.head) for edge in drawing.edges if edge.arrow}
+    for place, edge in enumerate(drawing.edges):
+        there_and_back = edge.arrow and (edge.head, edge.tail) in arrows
+        if not there_and_back:
+            _edge(graph, drawing, edge)
+        elif not any(each.tail == edge.head and each.head == edge.tail for each in drawing.edges[:place]):
+            _edge(graph, drawing, edge, both=True)  # one line: two side by side would meet others at their ends
     graph.body += [f"\t{{ rank=same; {'; '.join(column)} }}\n" for column in drawing.columns]
 
 
@@ -118,7 +123,8 @@ def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
             look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
             graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **(look.attributes() | state))
         case _:
-            shape = "circle" if len(node.lines[0]) <= ROUND else "ellipse"
+            is_short = len(node.lines[0]) <= ROUND and all(len(line) <= ROUND_BELOW for line in node.lines[1:])
+            shape = "circle" if is_short else "ellipse"
             round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind] | state
             graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), **round_look)
 
@@ -182,12 +188,12 @@ def _square(span: str, cells: int, ink: str) -> str:
     return _cell(f'{span}="{cells}" fixedsize="true" width="{SQUARE}" height="{SQUARE}" bgcolor="{ink}"', "")
 
 
-def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge) -> None:
+def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge, both: bool = False) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
     unused = "unused" in (drawing.by_id[edge.head].state, drawing.by_id[edge.tail].state)
     faint = {"color": FAINT} if unused else {}
     if edge.arrow:
-        graph.edge(first, second, dir="back" if edge.backward else None, **faint)
+        graph.edge(first, second, dir="both" if both else "back" if edge.backward else None, **faint)
         return
     if drawing.by_id[edge.head].kind == "fragment":
         graph.edge(first, second, dir="none", **faint)

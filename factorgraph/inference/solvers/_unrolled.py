@@ -37,6 +37,12 @@ class Unrollable(Iterative):
     compares: ClassVar[bool] = False  # units with each other, by their step lengths: these stay as they are when matrices learn
     finishes: ClassVar[bool] = False  # with one shrinkage of all units, since its steps move one
 
+    leaps: ClassVar[str] = ""  # what it makes of its last two codes before the inhibition reads them, in a word
+
+    def chooses(self) -> str:
+        """What it makes of a code that was shrunk and of the one before, in words; empty where the former is the next code."""
+        return ""
+
     @abstractmethod
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         """() or (units,): how far each unit moves along its gradient. ``hessian`` (units, units), ``bound`` as of a problem."""

@@ -83,6 +83,9 @@ class CoordinateDescent(Unrollable):
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         return 1 / step_length(problem)
 
+    def chooses(self) -> str:
+        return "one unit: the farthest" if self.order == "greedy" else "one unit: the next"
+
     def lengths(self, hessian: Tensor, bound: Tensor) -> Tensor:
         return 1 / hessian.diagonal().clamp_min(GENTLE)
 

@@ -41,6 +41,7 @@ class Fista(Unrollable, Recordable):
     uses: ClassVar[frozenset[str]] = frozenset({"differentiable", "bounded", "convex", "proximal", "plain"})
     domains: ClassVar[frozenset[str]] = frozenset({"real", "nonnegative", "simplex"})
     codes: ClassVar[int] = 2
+    leaps: ClassVar[str] = "momentum"
 
     def begin(self, problem: Problem) -> State:
         z = problem.start.clone(memory_format=torch.contiguous_format)

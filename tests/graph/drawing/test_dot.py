@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sketches
 
-from factorgraph.graph.drawing import dot, draw, mermaid
+from factorgraph.graph.drawing import Drawing, Edge, Node, dot, draw, mermaid
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "drawing"
 
@@ -37,3 +37,10 @@ def test_no_golden_file_is_without_its_sketch():
 def test_notes_stand_in_the_heading_escaped():
     text = dot(draw(sketches.psd(), notes=["optimal: FISTA, for l1 < 2 & more"]))
     assert "optimal: FISTA, for l1 &lt; 2 &amp; more" in text
+
+
+def test_two_arrows_there_and_back_are_one_line():
+    nodes = (Node("a", "latent", ("A",)), Node("b", "operator", ("+",)))
+    drawing = Drawing("loop", nodes, (Edge("b", "a", arrow=True), Edge("a", "b", arrow=True, backward=True)))
+    lines = [line for line in dot(drawing).splitlines() if "->" in line]
+    assert lines == ["\tb -> a [dir=both]"]
