@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from factorgraph.compile.solution import Solution
     from factorgraph.data import augmentations, sources, steps
     from factorgraph.factors import functions
+    from factorgraph.graph.differences import diff
     from factorgraph.graph.drawing import write as render
     from factorgraph.graph.resolve import resolve
     from factorgraph.inference import methods, solvers
@@ -63,6 +64,7 @@ __all__ = [
     "augmentations",
     "build",
     "call",
+    "diff",
     "factors",
     "functions",
     "load",
@@ -90,6 +92,7 @@ _HOMES = {
     "Workers": ("factorgraph.spec.builder", "Workers"),
     "build": ("factorgraph.compile", "build"),
     "call": ("factorgraph.spec.handles", "call"),
+    "diff": ("factorgraph.graph.differences", "diff"),
     "load": ("factorgraph.spec.load", "load"),
     "loads": ("factorgraph.spec.load", "loads"),
     "open": ("factorgraph.run.run", "Run"),

@@ -55,7 +55,7 @@ def test_the_readme_from_its_spec_to_a_coded_photograph(command, tmp_path):
     (spec,) = blocks(page, "yaml")
     assert len(spec.splitlines()) <= 20
     (tmp_path / "mine.yaml").write_text(spec)
-    elsewhere = {"compare", "export", "fetch", "fill", "list", "reproduce", "watch"}
+    elsewhere = {"compare", "diff", "export", "fetch", "fill", "list", "reproduce", "watch"}
     assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - elsewhere
     for line in commands(page):
         command(line)
@@ -177,7 +177,7 @@ def test_commands_of_the_language_page_run(command):
 
 def test_commands_about_specs_run(command):
     for line in commands(ROOT / "docs" / "cli.md"):
-        if line.split()[1] in ("fill",):
+        if line.split()[1] in ("diff", "fill"):
             command(line)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from factorgraph.spec.load import load
 
 
@@ -41,3 +45,44 @@ class TestFill:
         (tmp_path / "folder").mkdir()
         assert cli("fill", "folder").code == 1
         assert cli("fill", "tiny.yaml", "-o", "no/such/folder/full.yaml").code == 1
+
+
+class TestDiff:
+    def test_what_is_only_written_differently_is_no_difference(self, cli, tiny, tmp_path):
+        other = tiny.read_text().replace("[code]", "[4]").replace("decoder(Z)", "(decoder( Z ))")
+        (tmp_path / "other.yaml").write_text(f"# mine\n{other}")
+        said = cli("diff", "tiny.yaml", "other.yaml")
+        assert (said.code, said.out) == (0, "tiny.yaml and other.yaml mean the same\n")
+        cli("fill", "tiny.yaml", "-o", "full.yaml")
+        assert cli("diff", "tiny.yaml", "full.yaml").code == 0
+
+    def test_a_difference_has_its_address_its_values_and_both_places(self, cli, tiny):
+        said = cli("diff", "tiny.yaml", "psd")
+        lines = said.out.splitlines()
+        assert said.code == 1
+        assert any(line.startswith("+ functions.encoder ") and "psd.yaml:13" in line for line in lines)
+        assert any(line.startswith("~ factors.sparsity.weight") and "0.37 -> 3.0  # tiny.yaml:11 -> " in line for line in lines)
+
+    def test_for_machines(self, cli, tiny, tmp_path):
+        (tmp_path / "other.yaml").write_text(tiny.read_text().replace("weight: 0.37", "weight: 0.5"))
+        said = cli("diff", "tiny.yaml", "other.yaml", "--json")
+        assert said.code == 1
+        ends = {"before": "0.37", "after": "0.5", "from": "tiny.yaml:11", "to": "other.yaml:11"}
+        assert json.loads(said.out) == [{"change": "changed", "address": "factors.sparsity.weight", **ends}]
+
+    def test_a_run_beside_its_spec(self, cli, tiny, trained):
+        assert cli("diff", str(trained), "tiny.yaml").code == 0
+        said = cli("diff", str(trained), "tiny.yaml@smoke", "--picture", "both.svg")
+        assert said.code == 0 and said.out.endswith("both.svg\n")
+
+    def test_both_graphs_in_one_picture(self, cli, tiny, tmp_path):
+        said = cli("diff", "tiny.yaml", "psd", "--picture", "both.svg")
+        assert said.code == 1 and "added" in (tmp_path / "both.svg").read_text()
+        assert cli("diff", "tiny.yaml", "psd", "--picture", "both.xyz").code == 2
+
+    @pytest.mark.parametrize(
+        "words", [("tiny.yaml", "no/such"), ("no/such", "tiny.yaml"), ("tiny.yaml", "tiny.yaml@no"), ("tiny.yaml",)]
+    )
+    def test_wrong_use_is_told(self, cli, tiny, words):
+        said = cli("diff", *words)
+        assert said.code == 2 and said.err and "Traceback" not in said.err

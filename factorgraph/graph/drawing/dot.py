@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from factorgraph.graph.drawing.palette import FAINT, FAMILIES, FRAME, GREY, INK, OBSERVED, TRAINED, UNSHARED
+from factorgraph.graph.drawing.palette import (
+    ADDED,
+    CHANGED,
+    FAINT,
+    FAMILIES,
+    FRAME,
+    GREY,
+    INK,
+    LINES,
+    OBSERVED,
+    REMOVED,
+    TRAINED,
+    UNSHARED,
+)
 from factorgraph.graph.drawing.parts import before, within
 from factorgraph.graph.drawing.picture import Drawing, Edge, Node, Strip
 from factorgraph.graph.drawing.sizes import NAME, SMALL, TITLE, factor_width
@@ -37,6 +51,30 @@ _LEGEND = {
     "fragment": "▣ fragment, closed",
 }
 WRITTEN_OUT = {"shape": "box", "style": "filled,rounded", "margin": "0.09,0.04"}  # an operation of more than a sign
+_STATES = {  # how a shape differs by what a phase, or the other of two graphs, does with it: never by its colour alone
+    "": {},
+    "unused": {"color": FAINT, "fontcolor": FAINT, "fillcolor": "white"},
+    "trained": {"fillcolor": TRAINED, "penwidth": "3"},
+    "added": {"fillcolor": ADDED, "color": LINES["added"], "penwidth": "3.4"},
+    "removed": {"fillcolor": REMOVED, "color": LINES["removed"], "penwidth": "1.8"},
+    "changed": {"fillcolor": CHANGED, "color": LINES["changed"], "penwidth": "2"},
+}
+_FRAMES = {  # the same of a factor, whose text has a frame
+    "added": f'border="3" color="{LINES["added"]}" bgcolor="{ADDED}"',
+    "removed": f'border="2" style="dashed" color="{LINES["removed"]}" bgcolor="{REMOVED}"',
+    "changed": f'border="2" style="dotted" color="{LINES["changed"]}" bgcolor="{CHANGED}"',
+}
+_EDGES = {
+    "added": {"color": LINES["added"], "penwidth": "3"},
+    "removed": {"color": LINES["removed"], "style": "dashed", "penwidth": "1.6"},
+}
+_KEYS = {
+    "trained": "green, thick: trained in this phase",
+    "unused": "faint: not used",
+    "added": "green, thick line: added, only in the second",
+    "removed": "orange, dashed line: removed, only in the first",
+    "changed": "yellow, dotted line: changed",
+}
 AIR = 4  # points between a square and its formula, whose letters reach below the line
 
 
@@ -98,35 +136,36 @@ def _shapes(graph: graphviz.Digraph, drawing: Drawing, part: str) -> None:
                 _shapes(inner, drawing, frame)
 
 
-def _of_state(node: Node) -> dict[str, str]:
-    """How a shape differs by what a phase does with it: what is trained is filled and thick, what is not used is faint."""
-    if node.state == "unused":
-        return {"color": FAINT, "fontcolor": FAINT, "fillcolor": "white"}
-    return {"fillcolor": TRAINED, "penwidth": "3"} if node.state == "trained" else {}
+def _styled(look: Mapping[str, str], node: Node) -> dict[str, str]:
+    """A shape's look with what its state makes of it."""
+    found = {**look, **_STATES[node.state]}
+    line = {"removed": ",dashed", "changed": ",dotted"}.get(node.state, "")
+    return {**found, "style": found.get("style", "filled") + line}
 
 
 def _node(graph: graphviz.Digraph, node: Node, drawing: Drawing) -> None:
-    state = _of_state(node)
     name, *below = (markup(line) for line in node.lines)
     match node.kind:
         case "factor":
             graph.node(node.id, _beside_square(node, drawing), shape="plain", margin="0")
         case "constant":
-            graph.node(node.id, f"<{name}>", shape="plain", **{key: each for key, each in state.items() if key == "fontcolor"})
+            faint = {"fontcolor": FAINT} if node.state == "unused" else {}
+            graph.node(node.id, _stacked(name, below), shape="plain", **faint)
         case "operator":
             is_sign = len(node.lines[0]) <= 2
             form = {"shape": "circle", "style": "filled", "margin": "0.03"} if is_sign else WRITTEN_OUT
-            graph.node(node.id, f"<{name}>", **(form | _LOOKS[node.kind] | state))
+            graph.node(node.id, _stacked(name, below), **_styled(form | _LOOKS[node.kind], node))
         case "fragment":
-            graph.node(node.id, f"<<b>{name}</b>>", shape="box", style="filled", margin="0.2,0.14", **(_LOOKS[node.kind] | state))
+            look = {"shape": "box", "style": "filled", "margin": "0.2,0.14"} | _LOOKS[node.kind]
+            graph.node(node.id, _stacked(f"<b>{name}</b>", below), **_styled(look, node))
         case "function":
-            look = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
-            graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **(look.attributes() | state))
+            family = UNSHARED if node.family is None else FAMILIES[node.family % len(FAMILIES)]
+            graph.node(node.id, _stacked(name, below), shape="box", margin="0.14,0.08", **_styled(family.attributes(), node))
         case _:
             is_short = len(node.lines[0]) <= ROUND and all(len(line) <= ROUND_BELOW for line in node.lines[1:])
             shape = "circle" if is_short else "ellipse"
-            round_look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind] | state
-            graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), **round_look)
+            look = {"shape": shape, "style": "filled", "margin": "0.02", "width": "0.75"} | _LOOKS[node.kind]
+            graph.node(node.id, _stacked(f"<i>{name}</i>" if node.kind == "derived" else name, below), **_styled(look, node))
 
 
 def _stacked(name: str, below: list[str]) -> str:
@@ -143,7 +182,7 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
     ink, grey = (FAINT, FAINT) if node.state == "unused" else (INK, GREY)
     shade = "" if ink == INK else f' color="{ink}"'
     text = f'<font point-size="{NAME}"{shade}>{formula}</font>'
-    name = "".join(f'<font point-size="{SMALL}" color="{grey}">{line}</font>' for line in below)
+    names = [f'<font point-size="{SMALL}" color="{grey}">{line}</font>' for line in below]
     touched = {edge.backward for edge in drawing.edges if edge.head == node.id}
     before, after = (f' bgcolor="{ink}"' if side in touched else "" for side in (False, True))
     half = SQUARE // 2
@@ -156,11 +195,11 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
             _stub(LAP, 1, before) + _stub(side - LAP, 1, before, "a") + _stub(side - LAP, 1, after, "b") + _stub(LAP, 1, after),
             _blank(side, SQUARE - 1 - half, 2) * 2,
             _cell(f'colspan="5" height="{AIR}"', ""),
-            _cell('colspan="5"', name),
+            _cell('colspan="5"', "<br/>".join(names)),
         ]
     else:
         left, right = (half, SQUARE - 1 - half)
-        words = f'&nbsp;{text}<br align="left"/>&nbsp;{name}<br align="left"/>'
+        words = "".join(f'&nbsp;{line}<br align="left"/>' for line in (text, *names))
         rows = [
             _blank(left, LAP) + _stub(1, LAP, before) + _blank(right, LAP) + _cell('rowspan="5" align="left"', words),
             _blank(left, STUB) + _stub(1, STUB, before, "a") + _blank(right, STUB),
@@ -168,7 +207,8 @@ def _beside_square(node: Node, drawing: Drawing) -> str:
             _blank(left, STUB) + _stub(1, STUB, after, "b") + _blank(right, STUB),
             _blank(left, LAP) + _stub(1, LAP, after) + _blank(right, LAP),
         ]
-    table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+    frame = _FRAMES.get(node.state, 'border="0"')
+    table = f'<table {frame} cellborder="0" cellspacing="0" cellpadding="0">'
     return f"<{table}{''.join(f'<tr>{row}</tr>' for row in rows)}</table>>"
 
 
@@ -191,17 +231,17 @@ def _square(span: str, cells: int, ink: str) -> str:
 def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge, both: bool = False) -> None:
     first, second = (edge.head, edge.tail) if edge.backward else (edge.tail, edge.head)
     unused = "unused" in (drawing.by_id[edge.head].state, drawing.by_id[edge.tail].state)
-    faint = {"color": FAINT} if unused else {}
+    look = {"color": FAINT} if unused else _EDGES.get(edge.state, {})
     if edge.arrow:
-        graph.edge(first, second, dir="both" if both else "back" if edge.backward else None, **faint)
+        graph.edge(first, second, dir="both" if both else "back" if edge.backward else None, **look)
         return
     if drawing.by_id[edge.head].kind == "fragment":
-        graph.edge(first, second, dir="none", **faint)
+        graph.edge(first, second, dir="none", **look)
         return
     out, into = ("e", "w") if drawing.across else ("s", "n")
     tail = f"{first}:b:{out}" if edge.backward else first
     head = second if edge.backward else f"{second}:a:{into}"
-    graph.edge(tail, head, dir="none", **faint)
+    graph.edge(tail, head, dir="none", **look)
 
 
 def _heading(drawing: Drawing) -> str:
@@ -211,8 +251,7 @@ def _heading(drawing: Drawing) -> str:
     if any(node.family is not None for node in drawing.nodes):
         entries.append("one colour and border: the same parameters")
     states = {node.state for node in drawing.nodes}
-    entries += ["green, thick: trained in this phase"] if "trained" in states else []
-    entries += ["faint: not used"] if "unused" in states else []
+    entries += [entry for state, entry in _KEYS.items() if state in states]
     key = [f'<font color="{GREY}">{line}</font>' for line in _in_rows(entries)]
     title = [f'<font point-size="{TITLE}"><b>{markup(line)}</b></font>' for line in wrapped(drawing.title, TITLE_WIDTH)]
     notes = [f'<font color="{GREY}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, NOTE_WIDTH)]

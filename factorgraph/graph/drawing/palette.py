@@ -7,6 +7,9 @@ from dataclasses import dataclass
 INK, GREY, OBSERVED, FRAME = "#1a1a1a", "#595959", "#cfcfcf", "#f2f2f2"
 FAINT, TRAINED = "#b8b8b8", "#8ed9bd"  # what a phase does not use, and what it trains
 
+ADDED, REMOVED, CHANGED = "#8ed9bd", "#f6c48f", "#f4eca0"  # what one of two graphs has alone, and what differs
+LINES = {"added": "#00694a", "removed": "#a03c00", "changed": "#6b5b00"}  # the same, dark enough for a line
+
 
 @dataclass(frozen=True)
 class Look:

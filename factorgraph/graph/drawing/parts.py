@@ -41,9 +41,8 @@ def opened(graph: Graph, names: Iterable[str]) -> frozenset[str]:
 
     Raises :class:`SpecError` FG209 for a name that no fragment has.
     """
-    names_of = [*(each.name for each in graph.variables.values()), *(each.name for each in graph.factors.values())]
-    parts = dict.fromkeys(map(before, names_of))
-    known = tuple(dict.fromkeys(each for part in parts for each in levels(part)))
+    parts = _parts(graph)
+    known = known_in(graph)
     for name in names:
         if name not in known:
             raise SpecError(_absent(name, known))
@@ -60,3 +59,13 @@ def _absent(name: str, known: tuple[str, ...]) -> Issue:
     fix = f"write {meant}" if meant else "open one that is there" if known else "open nothing: the spec uses no fragment"
     allowed = ", ".join(nearest(name, known))
     return Issue("FG209", f'there is no fragment "{name}"{hint}', allowed=allowed, fix=fix, replacement=meant)
+
+
+def known_in(graph: Graph) -> tuple[str, ...]:
+    """The fragments that a graph has something of, with those that they lie in."""
+    return tuple(dict.fromkeys(each for part in _parts(graph) for each in levels(part)))
+
+
+def _parts(graph: Graph) -> dict[str, None]:
+    names = [*(each.name for each in graph.variables.values()), *(each.name for each in graph.factors.values())]
+    return dict.fromkeys(map(before, names))

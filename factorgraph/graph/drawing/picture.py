@@ -10,7 +10,9 @@ from typing import Literal
 from factorgraph.graph.drawing.parts import levels
 
 Kind = Literal["observed", "latent", "noise", "derived", "function", "factor", "operator", "constant", "fragment"]
-State = Literal["", "trained", "unused"]  # in a phase: what it trains, what it does not touch; all else is used as it is
+State = Literal["", "trained", "unused", "added", "removed", "changed"]
+# in a phase: what it trains, what it does not touch; all else is used as it is. Of two graphs: what only the second has, only
+# the first, and what differs
 VARIABLES = ("observed", "latent", "noise", "derived")
 
 
@@ -40,6 +42,7 @@ class Edge:
     head: str
     arrow: bool
     backward: bool = False
+    state: State = ""
 
 
 @dataclass(frozen=True)
