@@ -9,7 +9,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,37 +36,139 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture
 def command(monkeypatch, tmp_path, capsys):
-    """Runs a line of a page in an empty folder that holds a photograph."""
+    """Runs a line of a page in an empty folder that holds a photograph, and gives back what it said."""
     monkeypatch.chdir(tmp_path)
     rows, columns = np.mgrid[0:23, 0:37]
     Image.fromarray((127 + 100 * np.sin(rows / 3) * np.cos(columns / 5)).astype(np.uint8)).save(tmp_path / "photo.png")
 
-    def run(line: str) -> int:
-        monkeypatch.setattr(sys, "argv", shlex.split(line))
+    def run(line: str) -> str:
+        words = [word for each in shlex.split(line) for word in ([*map(str, sorted(Path().glob(each)))] if "*" in each else [each])]
+        monkeypatch.setattr(sys, "argv", words)
         with pytest.raises(SystemExit) as end:
             main()
         said = capsys.readouterr()
         assert end.value.code == 0, f"{line}\n{said.out}{said.err}"
-        return 0
+        return said.out + said.err
 
     return run
 
 
-def test_the_readme_from_its_spec_to_a_coded_photograph(command, tmp_path):
-    page = ROOT / "README.md"
-    (spec,) = blocks(page, "yaml")
-    assert len(spec.splitlines()) <= 20
-    (tmp_path / "mine.yaml").write_text(spec)
-    elsewhere = {"compare", "diff", "export", "fetch", "fill", "list", "reproduce", "watch"}
-    assert {line.split()[1] for line in commands(page)} == set(COMMANDS) - elsewhere
-    for line in commands(page):
-        command(line)
-    assert (tmp_path / "mine.svg").exists()
-    with Image.open(next(each for each in (tmp_path / "inferred").iterdir() if each.suffix == ".png")) as picture:
-        assert picture.size == (37, 23)
-    (code,) = blocks(page, "python")
-    exec(compile(code.replace('fg.train(spec)  ', 'fg.open("runs/mine-0001")  '), "README.md", "exec"), made := {})
+@pytest.fixture
+def follow(command, monkeypatch, tmp_path):
+    """Goes through a page as a newcomer does, in an empty folder: saves what it names, runs what it says, reads what it shows.
+
+    A block that begins with a file's name, or is to be saved under one, becomes that file; commands are run, and what stands in a block of
+    text behind them is what they say; the rest of Python is run as one program, whose names are given back.
+    """
+
+    def through(name: str, pictures: bool = False) -> dict[str, Any]:
+        page = ROOT / "docs" / f"{name}.md"
+        if not pictures:  # they are most of the time that a small run takes
+            monkeypatch.setattr("factorgraph.training.session._all_pictures", lambda *_: None)
+        names: dict[str, Any] = {}
+        said = None  # by the commands right before
+        for language, text, between in fenced(page):
+            named = re.match(r"# ([\w./-]+\.\w+)\n", text) or re.search(r"Save it as `([\w.]+)`:$", between)
+            if language == "text" and said is not None and not between:
+                assert_shown(text, said, page)
+            elif named:
+                (tmp_path / named[1]).write_text(text, encoding="utf-8")
+            elif language == "python":
+                exec(compile(text, page.name, "exec"), names)
+            said = None
+            if language == "sh":
+                said = "".join(command(line) for line in text.splitlines() if line.startswith("factorgraph "))
+        return names
+
+    return through
+
+
+def fenced(page: Path) -> Iterator[tuple[str, str, str]]:
+    """Every block of a page: its language, its text, and what stands between it and the one before."""
+    end, whole = 0, page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^```(\w+)\n(.*?)^```$", whole, re.MULTILINE | re.DOTALL):
+        yield found[1], found[2], whole[end : found.start()].strip()
+        end = found.end()
+
+
+def assert_shown(text: str, said: str, page: Path) -> None:
+    """Each line is said, in this order; a line that ends in ... is said so far; figures may differ by a tenth."""
+    lines = iter(said.splitlines())
+    for shown in filter(str.strip, text.splitlines()):
+        assert any(is_said(shown.strip(), each.strip()) for each in lines), f"{page.name} shows what is not said: {shown}\n{said}"
+
+
+def is_said(shown: str, line: str) -> bool:
+    number = re.compile(r"\d+\.\d+")
+    if shown.endswith("..."):
+        shown = shown.removesuffix("...").strip()
+        line = line[: len(shown)]
+    pairs = zip(number.findall(shown), number.findall(line), strict=False)
+    return number.sub("#", shown) == number.sub("#", line) and all(
+        float(one) == pytest.approx(float(other), rel=0.1) for one, other in pairs
+    )
+
+
+def test_five_minutes(follow, tmp_path):
+    made = follow("start", pictures=True)
+    assert (tmp_path / "mine.svg").exists() and (tmp_path / "runs" / "mine-0001" / "report.html").exists()
+    with Image.open(tmp_path / "inferred" / "photo-Y.png") as picture:
+        assert picture.size == (160, 128)
+    assert made["solution"].energy.shape == (3,)
+    (spec,), page = blocks(ROOT / "docs" / "start.md", "yaml"), (ROOT / "docs" / "start.md").read_text()
+    (shown,) = re.findall(r"^```text\n(error .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with pytest.raises(SpecError) as told:
+        loads(spec.replace("l1, of: Z", "l1, off: Z"), "mine.yaml")
+    assert f"{told.value}\n" == shown
+
+
+def test_the_readme_is_the_first_five_minutes():
+    """Its spec is that of the page, its commands are run there, and its Python is what a run gives."""
+    readme, start = ROOT / "README.md", ROOT / "docs" / "start.md"
+    (spec,) = blocks(readme, "yaml")
+    assert [spec] == blocks(start, "yaml") and len(spec.splitlines()) <= 20
+    assert set(commands(readme)) <= set(commands(start))
+
+
+def test_the_python_of_the_readme(command, tmp_path):
+    (spec,), (code,) = blocks(ROOT / "README.md", "yaml"), blocks(ROOT / "README.md", "python")
+    (tmp_path / "mine.yaml").write_text(spec.replace("steps: 100", "steps: 2"))
+    exec(compile(code, "README.md", "exec"), made := {})
     assert made["energy"].shape == (3,)
+
+
+def test_the_ideas(follow, tmp_path):
+    follow("ideas")
+    assert (tmp_path / "sparse.svg").exists()
+
+
+def test_the_first_factor_graph(follow, tmp_path):
+    made = follow("tutorial", pictures=True)
+    assert (tmp_path / "runs" / "first-0001" / "figures" / "energy_while_learning.png").exists()
+    assert (tmp_path / "report.html").exists() and made["solution"].energy.shape == (2,)
+
+
+def test_from_patches_to_features(follow, tmp_path):
+    follow("patches")
+    with np.load(tmp_path / "coded" / "inferred.npz", allow_pickle=False) as coded:
+        assert "energy" in coded.files
+
+
+def test_from_ista_to_lista(follow, tmp_path):
+    follow("lista")
+    assert (tmp_path / "runs" / "lista_small-0001" / "figures" / "compared.png").exists()
+
+
+def test_several_runs_side_by_side(follow, tmp_path):
+    follow("side_by_side")
+    assert (tmp_path / "report.html").exists() and (tmp_path / "beside.html").exists()
+
+
+def test_own_data(follow, tmp_path):
+    follow("own_data")
+    with np.load(tmp_path / "answers" / "inferred.npz", allow_pickle=False) as answers:
+        assert answers["variable.kind"].shape == (4, 3)
+    assert (tmp_path / "coded" / "0-0-Y.png").exists() and (tmp_path / "runs" / "table" / "done").exists()
 
 
 def test_the_commands_of_the_readme_are_those_of_the_makefile():
@@ -82,20 +186,6 @@ def test_every_command_has_a_line_in_the_readme_and_a_section_in_the_page():
         assert f"\n## factorgraph {name} " in page
 
 
-def test_the_tutorial(command, tmp_path):
-    page = ROOT / "docs" / "tutorial.md"
-    for name, spec in zip(("patches.yaml", "psd_small.yaml", "lista_small.yaml"), blocks(page, "yaml"), strict=True):
-        (tmp_path / name).write_text(spec)
-    for line in commands(page):
-        command(line)
-    (infer,) = re.findall(r"factorgraph infer .*$", page.read_text(), re.MULTILINE)
-    assert infer in commands(page)
-    with np.load(tmp_path / "coded" / "inferred.npz", allow_pickle=False) as coded:
-        assert "energy" in coded.files
-    (code,) = blocks(page, "python")
-    exec(compile(code, "tutorial.md", "exec"), {})
-
-
 def test_the_page_on_specs_in_python(monkeypatch, tmp_path, capsys):
     """Its pieces run in their order; the first writes the tutorial's first spec, and the mistake is told as shown."""
     import factorgraph as fg
@@ -105,7 +195,7 @@ def test_the_page_on_specs_in_python(monkeypatch, tmp_path, capsys):
     first, use, opened, claims, wrong, loops = blocks(page, "python")
     exec(compile(first, "python.md", "exec"), made := {})
     assert made["spec"] == fg.loads(capsys.readouterr().out, "patches.yaml")
-    assert made["spec"] == fg.loads(blocks(ROOT / "docs" / "tutorial.md", "yaml")[0], "patches.yaml")
+    assert made["spec"] == fg.loads(blocks(ROOT / "docs" / "patches.md", "yaml")[0], "patches.yaml")
     exec(compile(use, "python.md", "exec"), made)
     assert made["run"].model is not None and (tmp_path / "patches.svg").exists()
     exec(compile(opened, "python.md", "exec"), made)
@@ -177,8 +267,26 @@ def test_commands_of_the_language_page_run(command):
 
 def test_commands_about_specs_run(command):
     for line in commands(ROOT / "docs" / "cli.md"):
-        if line.split()[1] in ("diff", "fill"):
+        if line.split()[1] in ("fill", "diff"):
             command(line)
+
+
+def test_commands_of_the_page_on_strategies_run(command, tmp_path):
+    """What takes minutes is taken at the smallest size; all models of the plane are trained in the test below."""
+    page = ROOT / "docs" / "strategies.md"
+    (spec,) = (each for each in blocks(page, "yaml") if each.startswith("factorgraph: 1\ntitle: What the code may say"))
+    (tmp_path / "code_units.yaml").write_text(spec)
+    for line in commands(page):
+        if " reproduce toy " not in line:
+            command(f"{line} --budget smoke" if " reproduce " in line else line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["strategies", "cli"])
+def test_all_models_of_the_plane_on_one_page(page, command, tmp_path):
+    (line,) = (each for each in commands(ROOT / "docs" / f"{page}.md") if " reproduce toy " in each)
+    command(line)
+    assert (tmp_path / "surfaces.html").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -207,20 +315,19 @@ def test_every_promise_names_a_test_that_exists():
     assert int(said) == len(list((ROOT / "tests" / "bugs").glob("*.patch")))
 
 
-def test_a_leaf_in_one_file(tmp_path):
-    """The worked example of the architecture page, put where the page says, in a copy of the package."""
-    (code,) = blocks(ROOT / "docs" / "architecture.md", "python")
+def test_a_factor_in_one_file(tmp_path):
+    """The page's file, put where it says, in a copy of the package; its commands, and the law tests that it names."""
+    page = ROOT / "docs" / "own_factor.md"
+    (code,) = blocks(page, "python")
     for name in ("factorgraph", "specs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "factorgraph" / "factors" / "log_cosh.py").write_text(code)
+    (tmp_path / code.splitlines()[0].removeprefix("# ")).write_text(code)
     shutil.copytree(ROOT / "tests" / "laws", tmp_path / "tests" / "laws", ignore=shutil.ignore_patterns("__pycache__"))
-    assert "log_cosh" in run(tmp_path, "-m", "factorgraph", "list", "factors")
-    change = "factors.sparsity.type=log_cosh"
-    assert "optimal: fista" in run(tmp_path, "-m", "factorgraph", "validate", "psd", "--set", change)
-    run(tmp_path, "-m", "factorgraph", "render", "psd", "--set", change, "-o", "drawn.dot")
-    assert "log cosh" in (tmp_path / "drawn.dot").read_text(encoding="utf-8")
-    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-k", "log_cosh")
-    laws = run(tmp_path, "-m", "pytest", *options, "tests/laws/test_factors.py")
+    listed, explained, planned, drawn = (run(tmp_path, "-m", *shlex.split(line)) for line in commands(page))
+    assert "charbonnier" in listed and "ICIP 1994" in explained and "solver  fista" in planned
+    assert drawn and "charbonnier" in (tmp_path / "drawn.svg").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^(pytest .*)$", page.read_text(), re.MULTILINE)
+    laws = run(tmp_path, "-m", *shlex.split(line), "-q", "-p", "no:cacheprovider", "--import-mode=importlib")
     assert "passed" in laws or "100%" in laws
 
 
