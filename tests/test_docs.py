@@ -42,8 +42,8 @@ def command(monkeypatch, tmp_path, capsys):
     Image.fromarray((127 + 100 * np.sin(rows / 3) * np.cos(columns / 5)).astype(np.uint8)).save(tmp_path / "photo.png")
 
     def run(line: str) -> str:
-        words = [word for each in shlex.split(line) for word in ([*map(str, sorted(Path().glob(each)))] if "*" in each else [each])]
-        monkeypatch.setattr(sys, "argv", words)
+        words = [sorted(map(str, Path().glob(each))) if "*" in each else [each] for each in shlex.split(line)]
+        monkeypatch.setattr(sys, "argv", [word for each in words for word in each])
         with pytest.raises(SystemExit) as end:
             main()
         said = capsys.readouterr()
@@ -57,8 +57,8 @@ def command(monkeypatch, tmp_path, capsys):
 def follow(command, monkeypatch, tmp_path):
     """Goes through a page as a newcomer does, in an empty folder: saves what it names, runs what it says, reads what it shows.
 
-    A block that begins with a file's name, or is to be saved under one, becomes that file; commands are run, and what stands in a block of
-    text behind them is what they say; the rest of Python is run as one program, whose names are given back.
+    A block that begins with a file's name, or is to be saved under one, becomes that file; commands are run, and what stands in a
+    block of text behind them is what they say; the rest of Python is run as one program, whose names are given back.
     """
 
     def through(name: str, pictures: bool = False) -> dict[str, Any]:

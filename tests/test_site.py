@@ -1,4 +1,4 @@
-"""The site has a place for everything: each spec, leaf, key, command, code and public name; and shows no picture that it may not."""
+"""The site has a place for each spec, leaf, key, command, code and public name, and shows no picture that it may not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def test_every_spec_has_its_page_and_its_card(site):
 def test_every_code_and_every_command_has_its_place(site):
     index = (site / "codes" / "index.md").read_text("utf-8")
     for page in (ROOT / "factorgraph" / "explanations").glob("*.md"):
-        assert f"[{page.stem}]({page.name})" in index and page.read_text("utf-8") in (site / "codes" / page.name).read_text("utf-8")
+        assert f"[{page.stem}]({page.name})" in index
+        assert page.read_text("utf-8") in (site / "codes" / page.name).read_text("utf-8")
     commands = (site / "cli.md").read_text("utf-8")
     for name in COMMANDS:
         assert re.search(rf"^## factorgraph {name}\b", commands, re.MULTILINE), name
@@ -77,9 +78,9 @@ def test_every_option_of_a_command_stands_in_its_section(name):
     sections = re.findall(rf"^## factorgraph {name}\b.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     shared = {"--set", "--json", "--device", "--data", "--precision", "--help"}
     for parameter in command.params:
-        for option in parameter.opts if parameter.param_type_name == "option" else ():
-            if option.startswith("--") and option not in shared:
-                assert any(option in section for section in sections), f"{name} {option}"
+        spellings = {*parameter.opts, *parameter.secondary_opts}
+        if parameter.param_type_name == "option" and not spellings & shared:
+            assert any(each in section for each in spellings for section in sections), f"{name} {parameter.opts}"
     assert all(option in page for option in shared - {"--help"})
 
 
@@ -110,7 +111,7 @@ def test_only_what_is_free_is_shown(site, tools):
     for folder in (pictures.KEPT, site / "_static" / "figures"):
         for file in folder.rglob("*.png"):
             assert may[file.parent.relative_to(folder).as_posix()], file
-            assert file.stat().st_size < 100_000, file
+            assert folder != pictures.KEPT or file.stat().st_size < 100_000, file
 
 
 def test_formulas_need_no_network():

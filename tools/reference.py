@@ -43,6 +43,7 @@ FAMILIES = {
     "augmentations": "Augmentations",
     "metrics": "Metrics",
     "health": "Health, by measure",
+    "figures": "Figures, by `type`",
 }
 NOT_YET = " (not yet)"
 REFUSED = {  # what spec/names.py refuses: entry, key, and the word if not the whole key

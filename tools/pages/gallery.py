@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = """\
 # Gallery
 
-The {} specs that come with factorgraph, each a page: its diagram, figures of a trained run, every claim with our figure beside the
-published one, the seconds that it took, and the spec itself. Figures are shown where the data are generated, or come with
+The {} specs that come with factorgraph, each a page: its diagram, figures of a trained run, every claim with our figure beside
+the published one, the seconds that it took, and the spec itself. Figures are shown where the data are generated, or come with
 scikit-learn: digits by E. Alpaydin and C. Kaynak (CC BY 4.0), and two photographs, *china* by danielbuechele and *flower* by
 vultilion (CC BY 2.0).
 """
