@@ -43,6 +43,9 @@ class Files:
     def cut(self, handle: int, size: int) -> None:
         os.ftruncate(handle, size)
 
+    def reserve(self, handle: int, size: int) -> None:
+        os.posix_fallocate(handle, 0, size)
+
     def close(self, handle: int) -> None:
         os.close(handle)
 
@@ -77,6 +80,24 @@ def write_new(path: Path, data: bytes, files: Files = FILES) -> None:
         files.fsync(handle)
     finally:
         files.close(handle)
+
+
+def make_room(path: Path, size: int, files: Files = FILES) -> None:
+    """Make a file of so many zeros in the place of what is there, to be written by mapping it. Raises RunError FG604.
+
+    All of it is on the disk: one that is full while memory is mapped would end the process.
+    """
+    discard(path)
+    with reporting(f"making room for {path.name}", path.parent.parent, size, "the run is as it was"):
+        make_folders(path.parent, files)
+        handle = files.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+        try:
+            files.reserve(handle, size)
+        except OSError:
+            discard(path)
+            raise
+        finally:
+            files.close(handle)
 
 
 def fsync_folder(path: Path, files: Files = FILES) -> None:

@@ -108,7 +108,7 @@ class RunFolder:
         """Be the run's one writer. Clears up what a killed writer left. Raises RunError FG606 naming the process that writes."""
         from filelock import FileLock, Timeout
 
-        self._inside(".lock")
+        self.inside(".lock")
         held = FileLock(self.path / ".lock", timeout=0)
         try:
             held.acquire()
@@ -117,8 +117,8 @@ class RunFolder:
         except OSError as reason:
             explain_failure(reason, "locking the run", self.path, 0, "nothing was changed")
         try:
-            self._inside("checkpoints")
-            self._inside("cache")
+            self.inside("checkpoints")
+            self.inside("cache")
             sweep(self.path)
             sweep(self.path / "cache")
             checkpoint.tidy(self.checkpoints, self._files)
@@ -208,7 +208,7 @@ class RunFolder:
     def write(self, name: str, data: bytes | str) -> Path:
         """Put a file into the run, whole or not at all. ``name`` may lie in a folder: ``figures/filters.png``."""
         assert self._locked, "a run is written only under its lock"
-        path = self._inside(name)
+        path = self.inside(name)
         if not path.parent.is_dir():
             with reporting(f"making {path.parent.name}", self.path, 0, "the run is as it was"):
                 make_folders(path.parent, self._files)
@@ -243,7 +243,7 @@ class RunFolder:
     def log(self, text: str) -> None:
         """One line, with the time, at the end of ``log.txt``."""
         assert self._locked, "a run is written only under its lock"
-        path = self._inside("log.txt")
+        path = self.inside("log.txt")
         with reporting("writing log.txt", self.path, len(text), "the run is as it was"):
             handle = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
             try:
@@ -253,10 +253,10 @@ class RunFolder:
 
     def has(self, name: str) -> bool:
         """Whether the run has a file of this name."""
-        return self._inside(name).is_file()
+        return self.inside(name).is_file()
 
     def _reading(self, name: str, parse: Any, limit: int) -> Any:
-        path = self._inside(name)
+        path = self.inside(name)
         try:
             return parse(read_bounded(path, limit))
         except FileNotFoundError as reason:
@@ -265,7 +265,7 @@ class RunFolder:
         except RefusedError as reason:
             raise RunError(issue("FG608", f"{name} {reason}", notes=(str(path),))) from reason
 
-    def _inside(self, name: str) -> Path:
+    def inside(self, name: str) -> Path:
         """A path below the run's folder that no link leads out of."""
         parts = PurePosixPath(name).parts
         plain = all(_PART.fullmatch(part) for part in parts) or name == ".lock"
@@ -295,7 +295,7 @@ class RunFolder:
     ) -> Path:
         """Save a checkpoint: first the metrics are forced to the disk, then it is written, then old ones go."""
         assert self._locked, "a run is written only under its lock"
-        self._inside("checkpoints")
+        self.inside("checkpoints")
         self.metrics.sync()
         about = versions()
         path = checkpoint.save(
@@ -306,12 +306,12 @@ class RunFolder:
 
     def load_latest(self, limit: int = TENSOR_LIMIT) -> Checkpoint:
         """The newest whole checkpoint. Raises RunError FG603."""
-        self._inside("checkpoints")
+        self.inside("checkpoints")
         return checkpoint.load_latest(self.checkpoints, limit)
 
     def load_named(self, name: str, limit: int = TENSOR_LIMIT) -> Checkpoint | None:
         """The checkpoint that was saved under a name, such as a phase's. Raises RunError FG603."""
-        self._inside("checkpoints")
+        self.inside("checkpoints")
         return checkpoint.load_named(self.checkpoints, name, limit)
 
     def go_back_to(self, step: int) -> None:

@@ -1,7 +1,7 @@
 """What a phase leaves as it is, of all training rows: codes of teachers and of its own searches, features, found once.
 
 The run holds them, in ``cache/``, under a fingerprint of all that they are computed from, so that a run that goes on sees the
-very same numbers, and one whose parameters, data or graph have changed finds them again.
+very same numbers, and one whose parameters, data or graph have changed finds them again. What is large stays on the disk.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +25,7 @@ from factorgraph.inference.problem import CONVERGED
 from factorgraph.lazy import np
 from factorgraph.run.files import in_words
 from factorgraph.run.folder import RunFolder, fit_name
+from factorgraph.training.shelf import Shelf
 from factorgraph.training.sides import Stretch
 
 if TYPE_CHECKING:
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     from factorgraph.data.model import Array
 
 ROWS_AT_ONCE = 1000  # always the same, so that what is found again is the same
-LARGEST = 2**30  # bytes of what is kept under one name; sealing it takes some copies more
+LARGEST = 2**30  # bytes that are kept in memory under one name, sealing them takes some copies more; beyond they stay on the disk
+SHARE = 0.5  # of what the disk has free that may be taken
 SECONDS = 10.0  # between two words on how far it is
 ENDS = ("status", "steps", "certificate")
-PRINT = "fingerprint"
 
 Solve = Callable[[Kept, Any], Mapping[str, Found]]  # what procedures find, or values are, for some training rows, on any device
 Say = Callable[[str], None]
@@ -72,17 +74,19 @@ def found(kept: Kept, stretch: Stretch, given: Mapping[Id, Tensor]) -> Mapping[s
     return {kept.name: Found({key: known[key] for key in kept.wanted})}
 
 
-def unfit(kept: Kept, stretch: Stretch) -> str:
-    """Why it is not kept although it could be, or nothing."""
-    asked = stretch.steps * stretch.batch
+def needed(kept: Kept, stretch: Stretch) -> int:
+    """Bytes of all rows."""
+    return stretch.rows * 4 * sum(prod(shape) for shape in kept.shapes.values())
+
+
+def unfit(kept: Kept, stretch: Stretch, free: int) -> str:
+    """Why it is not kept although it could be, or nothing. ``free``: bytes that the disk can take."""
+    asked, size = stretch.steps * stretch.batch, needed(kept, stretch)
     if asked <= stretch.rows:
         return f"the phase asks for {asked} rows, and there are {stretch.rows}"
-    needed = stretch.rows * 4 * sum(prod(shape) for shape in kept.shapes.values())
-    return (
-        f"{stretch.rows} rows need {in_words(needed)}, more than the {in_words(LARGEST)} that are kept"
-        if needed > LARGEST
-        else ""
-    )
+    if size > LARGEST and size > SHARE * free:
+        return f"{stretch.rows} rows need {in_words(size)}, and {in_words(free)} are free on the disk"
+    return ""
 
 
 def fingerprint(kept: Kept, stretch: Stretch, data: Dataset, precision: str) -> str:
@@ -135,9 +139,9 @@ class Keeper:
         features: dict[Id, Tensor] = {}
         for kept in self._wanted(stretch):
             title = f"phase {stretch.id}, {kept.title}"
-            if why := unfit(kept, stretch):
+            if why := unfit(kept, stretch, disk_usage(self.folder.path).free):
                 self.folder.log(f"{title}: found for each batch, as {why}")
-                if "are kept" in why:
+                if "disk" in why:
                     self.say(f"{title}: found for each batch, as {why}")
                 continue
             each = self._kept(kept, stretch, title)
@@ -157,41 +161,43 @@ class Keeper:
         yield from beside(graph, plans, stretch.phase, rest)
 
     def _kept(self, kept: Kept, stretch: Stretch, title: str) -> dict[str, Found]:
-        file = f"cache/{kept.kind}-{fit_name(kept.name)}.safetensors"
+        mapped = tuple(kept.shapes) if needed(kept, stretch) > LARGEST else ()
+        shelf = Shelf(self.folder, f"cache/{kept.kind}-{fit_name(kept.name)}", stretch.rows, mapped)
         mark = np.frombuffer(bytes.fromhex(fingerprint(kept, stretch, self.data, self.precision)), np.uint8)
-        each = self._stored(kept, stretch.rows, file, mark)
-        if each is None:
-            each = self._found(kept, stretch, title)
-            self.folder.write_arrays(file, {**_to_arrays(each), PRINT: mark})
-        self._tell(f"{title}: {_sentence(kept, each)}, in {file}")
+        tensors = self._stored(kept, shelf, mark)
+        if tensors is None:
+            shelf.clear()
+            tensors = self._found(kept, stretch, title, shelf)
+            shelf.write(tensors, mark)
+        each = _of_tensors(kept, tensors)
+        self._tell(f"{title}: {_sentence(kept, each)}, in {shelf.place if mapped else shelf.file}")
         return each
 
-    def _stored(self, kept: Kept, rows: int, file: str, mark: Array) -> dict[str, Found] | None:
+    def _stored(self, kept: Kept, shelf: Shelf, mark: Array) -> dict[str, Tensor] | None:
         """What the run holds, if it is of what would be read now."""
-        if not self.folder.has(file):
-            return None
         try:
-            arrays = self.folder.read_arrays(file)
+            tensors = shelf.read(mark)
         except RunError as error:
             self.folder.log(f"{error.issues[0].message}; it is found again")
             return None
-        same = np.array_equal(arrays.pop(PRINT, np.zeros(0)), mark)
-        return _from_arrays(kept, arrays) if same and _fits(kept, arrays, rows) else None
+        return tensors if tensors is not None and _fits(kept, tensors, shelf.rows) else None
 
-    def _found(self, kept: Kept, stretch: Stretch, title: str) -> dict[str, Found]:
+    def _found(self, kept: Kept, stretch: Stretch, title: str, shelf: Shelf) -> dict[str, Tensor]:
         rows = np.arange(stretch.rows) if stretch.among is None else stretch.among
-        parts: dict[str, list[Found]] = {}
+        tensors: dict[str, Tensor] = {}
         said = time.monotonic()
         self.say(f"{title}: finding {'them' if kept.wanted else 'its codes'} of {len(rows)} rows, once")
         for begin in range(0, len(rows), ROWS_AT_ONCE):
             if self.stopped():
                 raise HaltedError
-            for key, each in self.solve(kept, rows[begin : begin + ROWS_AT_ONCE]).items():
-                parts.setdefault(key, []).append(_changed(each, _at_rest))
+            for name, each in _to_tensors(self.solve(kept, rows[begin : begin + ROWS_AT_ONCE])):
+                if name not in tensors:
+                    tensors[name] = shelf.room(name, each)
+                tensors[name][begin : begin + len(each)] = each
             if time.monotonic() - said > SECONDS:
                 said = time.monotonic()
                 self.say(f"{title}: {min(begin + ROWS_AT_ONCE, len(rows))} of {len(rows)} rows")
-        return {key: _joined(each) for key, each in parts.items()}
+        return tensors
 
     def _tell(self, text: str) -> None:
         self.folder.log(text)
@@ -211,31 +217,28 @@ def _sentence(kept: Kept, found: Mapping[str, Found]) -> str:
     return f"{count} codes, {100 * late:.3g} % of them further from the minimum than the tolerance {max(wanted):g}"
 
 
-def _fits(kept: Kept, arrays: Mapping[str, Array], rows: int) -> bool:
+def _fits(kept: Kept, tensors: Mapping[str, Tensor], rows: int) -> bool:
     """Whether this is what is wanted, of so many rows."""
     wanted = {name: (rows, *shape) for name, shape in kept.shapes.items()}
     ends = {f"{key}:{end}" for key in kept.named for end in ENDS}
-    named = wanted.keys() <= arrays.keys() <= wanted.keys() | ends
-    return named and all(each.shape == wanted.get(name, (rows,)) for name, each in arrays.items())
+    named = wanted.keys() <= tensors.keys() <= wanted.keys() | ends
+    return named and all(each.shape == wanted.get(name, (rows,)) for name, each in tensors.items())
 
 
-def _to_arrays(found: Mapping[str, Found]) -> dict[str, Array]:
-    codes = {f"{key}/{name}": each.numpy() for key, one in found.items() for name, each in one.values.items()}
-    ends = {f"{key}:{end}": each.numpy() for key, one in found.items() for end, each in _ends(one).items()}
-    return {**codes, **ends}
+def _to_tensors(found: Mapping[str, Found]) -> Iterator[tuple[str, Tensor]]:
+    """What was found, at rest, under the names that it has in files."""
+    for key, one in found.items():
+        yield from ((f"{key}/{name}", _at_rest(each)) for name, each in one.values.items())
+        yield from ((f"{key}:{end}", _at_rest(each)) for end, each in _ends(one).items())
 
 
-def _from_arrays(kept: Kept, arrays: Mapping[str, Array]) -> dict[str, Found]:
-    tensors: dict[str, Any] = {name: torch.from_numpy(each) for name, each in arrays.items()}
+def _of_tensors(kept: Kept, tensors: Mapping[str, Tensor]) -> dict[str, Found]:
     if kept.wanted:
         return {kept.name: Found({key: tensors[f"{kept.name}/{key}"] for key in kept.wanted})}
-    return {
-        plan.id: Found(
-            {key: tensors[f"{plan.id}/{key}"] for key in plan.block},
-            **{end: tensors[name] for end in ENDS if (name := f"{plan.id}:{end}") in tensors},
-        )
-        for plan in kept.plans
+    ends: dict[str, dict[str, Any]] = {
+        plan.id: {end: tensors[name] for end in ENDS if (name := f"{plan.id}:{end}") in tensors} for plan in kept.plans
     }
+    return {plan.id: Found({key: tensors[f"{plan.id}/{key}"] for key in plan.block}, **ends[plan.id]) for plan in kept.plans}
 
 
 def _ends(found: Found) -> dict[str, Tensor]:
@@ -249,12 +252,6 @@ def _at_rest(some: Tensor) -> Tensor:
 def _changed(found: Found, change: Callable[[Tensor], Tensor]) -> Found:
     values = {key: change(each) for key, each in found.values.items()}
     ends: dict[str, Any] = {end: change(each) for end, each in _ends(found).items()}
-    return Found(values, **ends)
-
-
-def _joined(parts: list[Found]) -> Found:
-    values = {key: torch.cat([each.values[key] for each in parts]) for key in parts[0].values}
-    ends: dict[str, Any] = {end: torch.cat([getattr(each, end) for each in parts]) for end in _ends(parts[0])}
     return Found(values, **ends)
 
 

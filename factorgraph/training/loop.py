@@ -37,6 +37,7 @@ from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
 from factorgraph.training.objective import evaluate, numbers_owned, prepare, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
+from factorgraph.training.shelf import forget
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.tuning import Tuning, known_before
 from factorgraph.training.watch import Watch
@@ -178,6 +179,8 @@ class Trainer:
                 self.save()
                 return False
             self._end(stretch)
+        self.codes = Codes()
+        forget(self.folder)
         return True
 
     def _keep(self, stretch: Stretch) -> bool:

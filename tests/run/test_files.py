@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,7 @@ from factorgraph.run.files import (
     atomic_json,
     atomic_write,
     in_words,
+    make_room,
     parse_json,
     read_bounded,
     read_json,
@@ -46,6 +48,20 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_anything_else
 
     atomic_write(tmp_path / "name", b"bytes", Watched())
     assert calls == ["fsync file", "rename", "fsync folder"]
+
+
+def test_room_is_all_there_at_once_or_not_at_all(tmp_path: Path) -> None:
+    class Full(Files):
+        def reserve(self, handle: int, size: int) -> None:
+            os.write(handle, b"some of it")
+            raise OSError(errno.ENOSPC, "full")
+
+    room = tmp_path / "cache" / "0"
+    make_room(room, 100_000)
+    assert room.stat().st_blocks * 512 >= 100_000
+    with pytest.raises(RunError, match="FG604: disk full while making room for 0: needs 200 kB"):
+        make_room(room, 200_000, Full())
+    assert not room.exists()
 
 
 def _umask() -> int:

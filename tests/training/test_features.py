@@ -91,6 +91,7 @@ def test_what_is_frozen_is_computed_once_for_the_rows_that_a_phase_draws(whole: 
 
 def test_learning_is_that_without_keeping(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "LARGEST", 0)
+    monkeypatch.setattr(keeping, "SHARE", 0)
     other = train(loads(SPEC), tmp_path / "run")
     assert not (other.path / "cache").exists()
     np.testing.assert_allclose(losses(whole), losses(other), rtol=2e-5)
@@ -185,3 +186,44 @@ def test_what_changes_from_step_to_step_is_not_kept_and_explain_says_so(
     assert len(lines) == bool(kept) + bool(why)
     assert not kept or f"of {kept}, of each training row [" in lines[0]
     assert not why or why in lines[-1]
+
+
+def mapped(path: Path) -> set[str]:
+    return {str(each.relative_to(path)) for each in (path / "cache").rglob("*") if each.is_file()}
+
+
+@pytest.mark.parametrize("step", [25, 57])
+def test_what_is_large_stays_on_the_disk_and_is_gone_at_the_end(
+    step: int, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LARGEST", 0)
+    with pytest.raises(StoppedError):
+        train(loads(SPEC), tmp_path / "run", stop_after=step)
+    there = mapped(tmp_path / "run")
+    assert {"cache/features-features1.safetensors", "cache/features-features1/0"} <= there
+    cache = tmp_path / "run/cache"
+    assert (cache / "features-features1.safetensors").stat().st_size < 1000 < (cache / "features-features1/0").stat().st_size
+    run = resume(tmp_path / "run")
+    assert fingerprint(run.path) == fingerprint(whole.path)
+    assert not mapped(run.path)
+
+
+@pytest.mark.parametrize("harm", ["bit", "short", "seal"])
+def test_what_changed_on_the_disk_is_found_again(
+    harm: str, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LARGEST", 0)
+    with pytest.raises(StoppedError):
+        train(loads(SPEC), tmp_path / "run", stop_after=40)
+    own = tmp_path / "run/cache/features-features2/0"
+    data = own.read_bytes()
+    match harm:
+        case "bit":
+            own.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        case "short":
+            own.write_bytes(data[:-4])
+        case "seal":
+            (tmp_path / "run/cache/features-features2.safetensors").write_bytes(b"")
+    heard: list[str] = []
+    assert fingerprint(resume(tmp_path / "run", say=heard.append).path) == fingerprint(whole.path)
+    assert any("phase phase_4, features of features2: finding them" in each for each in heard)

@@ -135,10 +135,11 @@ def test_learning_from_kept_codes_is_learning_from_codes_found_for_each_batch(
     one = train(spec, tmp_path / "one")
     assert 32 in searched
     monkeypatch.setattr(keeping, "LARGEST", 70 * 11 * 4 - 1)
+    monkeypatch.setattr(keeping, "SHARE", 0)
     searched.clear()
     told: list[str] = []
     other = train(spec, tmp_path / "other", say=told.append)
-    assert sum("more than the 3 kB that are kept" in each for each in told) == 3
+    assert sum("rows need 3 kB, and " in each for each in told) == 3
     assert 32 not in searched[:5] and len(searched) > 20
     assert not (other.path / "cache").exists()
     np.testing.assert_allclose(losses(one), losses(other), rtol=1e-5)
@@ -243,7 +244,7 @@ ENOUGH = "epochs: 2, batch_size: 16"
 def test_codes_are_kept_only_where_the_row_alone_tells_them(phase: str, changes: dict[str, object], why: str) -> None:
     found, _ = stretch(phase, **changes)
     (teacher,) = teachers(found.view.graph, found.planned, found.phase)
-    told = teacher.varies(found.resting) or keeping.unfit(teacher, found)
+    told = teacher.varies(found.resting) or keeping.unfit(teacher, found, 10**9)
     assert (why in told) if why else not told
 
 
