@@ -256,6 +256,7 @@ class Structure:
     shared: bool = True  # no sample changes the Hessian of the quadratic terms
     choices: int = 0  # values that a finite block can take
     magnitudes: bool = True  # the rest, if there is one, is magnitudes of units, all real or all nonnegative
+    gap: bool = False  # it is squares, and beside them a weight on the magnitude of each unit
     convolved: bool = False  # all of the smooth part behind functions is one square behind one convolution
     undivided: str = UNDIVIDED  # why it cannot be minimised variable by variable; empty where it can
 
@@ -271,7 +272,7 @@ class Structure:
 
     def has(self) -> frozenset[str]:
         known = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
-        return frozenset(name for name in (*known, "divisible") if getattr(self, name))
+        return frozenset(name for name in (*known, "gap", "divisible") if getattr(self, name))
 
 
 class Solver(Leaf, ABC):
@@ -286,6 +287,7 @@ class Solver(Leaf, ABC):
     largest: ClassVar[int | None] = None  # units it can hold, None: any number
     convolves: ClassVar[Literal["", "fourier", "slices"]] = ""  # how it sees a convolution of any size: the name of a kernel
     approximates: ClassVar[bool] = False  # it ends near the minimum, however many steps it takes
+    compiled: ClassVar[str] = ""  # the compiled kernel that it is chosen for; without it, it is there to be named
     divides: ClassVar[bool] = False  # it minimises part by part, each by a solver that the planner picks for it
 
     @classmethod

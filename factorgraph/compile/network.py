@@ -195,7 +195,7 @@ class Made:
 
     @cached_property
     def lengths(self) -> Tensor:
-        gram = self.block.plan.kernel == "gram"
+        gram = self.block.plan.gram
         bound = eigenvalue_bound(self.hessian) if gram else self.block.bound(self.tensors, self.like)
         assert bound is not None, "the planner unrolls only what is bounded"
         return self.network.solver.lengths(self.hessian, bound.detach())

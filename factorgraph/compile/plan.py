@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factorgraph.inference.domains import CONTINUOUS
 
 FORMAT = 1
-Kernel = Literal["gram", "grams", "gradient", "fourier", "slices", ""]
+Kernel = Literal["gram", "compiled", "grams", "gradient", "fourier", "slices", ""]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class ProcedurePlan:
     parts: tuple[ProcedurePlan, ...] = ()  # where the solver divides the block: what each part is minimised by
     closed: tuple[str, ...] = ()  # of a block that is summed out: the variables that have a closed form, the others given
     later: ProcedurePlan | None = None  # where a variable that is given in training only is not known
+
+    @property
+    def gram(self) -> bool:
+        """Whether the Hessian, the same for all samples, is formed."""
+        return self.kernel in ("gram", "compiled")
 
     @property
     def convex(self) -> bool:
@@ -188,6 +193,7 @@ def _domain(domain: str) -> str:
 
 KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
+    "compiled": "the Hessian is formed once for a batch; compiled code searches for each sample by itself",
     "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy",
     "fourier": "the convolution is a product of Fourier coefficients; its border is exact",

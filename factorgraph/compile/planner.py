@@ -16,11 +16,12 @@ from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
 from factorgraph.compile.summing import misfit_sum, plan_sum
-from factorgraph.compile.terms import structure_of, terms_of
+from factorgraph.compile.terms import has_gap, structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.domains import CONTINUOUS, FINITE
 from factorgraph.inference.methods._method import Method
+from factorgraph.kernels.build import missing
 from factorgraph.spec.references import standing_for
 from factorgraph.structure import UNDIVIDED, Solver, Structure
 
@@ -34,6 +35,7 @@ NEEDS = {  # the words of Structure, as users read them
     "proximal": "a non-smooth part with a proximal map",
     "plain": "an energy without a non-smooth part",
     "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
+    "gap": "squares alone, beside them a weight on the magnitude of each unit",
     "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
@@ -51,6 +53,8 @@ class Named:
     method: Method
     block: tuple[Variable, ...]
     factors: tuple[str, ...]
+    device: str = "cpu"
+    inner: bool = False  # a part of a block, searched for a few steps at a time
 
 
 def visible(graph: Graph, only: Iterable[str] | None, without: Iterable[str]) -> tuple[str, ...]:
@@ -98,7 +102,9 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
 def _structure(graph: Graph, named: Named, terms: tuple[Term, ...], known: Mapping[Id, Dependence], undivided: str) -> Structure:
     """What is known of the whole problem, of which ``undivided`` tells why it has no parts."""
     found = structure_of(terms, named.block, sum(prod(each.shape) for each in named.block))
-    return replace(found, undivided=undivided, convolved=found.quadratic and drawn_in(graph, terms, known) is not None)
+    convolved = found.quadratic and drawn_in(graph, terms, known) is not None
+    gap = found.convex and has_gap(graph, terms, named.block, known)
+    return replace(found, undivided=undivided, convolved=convolved, gap=gap)
 
 
 def _divided(graph: Graph, named: Named) -> tuple[tuple[ProcedurePlan, ...], str]:
@@ -130,7 +136,7 @@ def _parts(graph: Graph, named: Named, slots: tuple[Variable, ...], whole: bool)
 
 def _part_of(named: Named, block: tuple[Variable, ...]) -> Named:
     """A part of a procedure's block, whose solver nobody names."""
-    return replace(named, block=block, method=named.method.model_copy(update={"solver": None}))
+    return replace(named, block=block, method=named.method.model_copy(update={"solver": None}), inner=True)
 
 
 def misfit(graph: Graph, named: Named, plan: ProcedurePlan) -> str:
@@ -179,6 +185,7 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
     refusals = {name: refusal for name, cls in candidates.items() if (refusal := _refusal(cls, terms, structure))}
     ranks = {name: (cls.divides, -_used(cls, structure), name) for name, cls in candidates.items() if name not in refusals}
     accepting = sorted(ranks, key=ranks.__getitem__)
+    idle = {name: why for name in accepting if (why := _idle(candidates[name], named))}
     if wanted is not None and wanted.type not in candidates:
         refusals[wanted.type] = "another method, marginal perhaps: it looks for no minimum"
     if wanted is not None:
@@ -195,8 +202,20 @@ def _choose(named: Named, terms: tuple[Term, ...], structure: Structure) -> tupl
         return wanted, "named in the spec" + _would_do([each for each in accepting if each != wanted.type]), _verdicts(refusals)
     if not accepting:
         raise SpecError(_insoluble(named, terms, structure, candidates.values(), _verdicts(refusals)))
-    cls = candidates[accepting[0]]
-    return cls(type=accepting[0]), _reason(cls, structure) + _would_do(accepting[1:]), _verdicts(refusals)
+    first = next(name for name in accepting if name not in idle)
+    cls = candidates[first]
+    others = [name for name in accepting if name not in (first, *idle)]
+    verdicts = tuple(f"{name} is not chosen: {why}" for name, why in sorted(idle.items()))
+    return cls(type=first), _reason(cls, structure) + _would_do(others), (*verdicts, *_verdicts(refusals))
+
+
+def _idle(cls: type[Solver], named: Named) -> str:
+    """Why the compiled kernel that a solver is chosen for does not serve; empty where it does, or the solver has none."""
+    if not cls.compiled:
+        return ""
+    if named.inner:
+        return "a part is searched for a few steps at a time"
+    return "its compiled kernel is for a CPU" if named.device != "cpu" else missing(cls.compiled)
 
 
 def _reason(cls: type[Solver], structure: Structure) -> str:
@@ -307,6 +326,8 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
     if not structure.quadratic:
         return ("gradient",)
     formed: tuple[Kernel, ...] = ("gram",) if structure.shared else ("grams",)
+    if solver.compiled:
+        return (*formed, "compiled")
     if "quadratic" not in solver.needs or solver.largest is None:
         seen: tuple[Kernel, ...] = ("fourier",) if structure.convolved else ()
         return ("gradient", *seen, *formed) if structure.shared else ("gradient",)
@@ -323,6 +344,8 @@ def _kernel(
     Frequencies are worth it where kernels are large beside the logarithm of a picture, or the Hessian would be.
     """
     kernels = _kernels(type(solver), structure)
+    if solver.compiled:
+        return kernels[0] if _idle(type(solver), named) else kernels[-1]
     if kernels[-1] == solver.convolves:
         return kernels[-1] if structure.size > SMALL_CONVOLUTION else kernels[0]
     if kernels[0] != "gradient" or _cheap(graph, named, structure.size, known):

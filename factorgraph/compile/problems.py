@@ -97,7 +97,7 @@ class Block:
 
     def shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
         """What of the problem no sample changes."""
-        hessian = self.shared_hessian(start, still, tensors) if self.plan.kernel == "gram" else None
+        hessian = self.shared_hessian(start, still, tensors) if self.plan.gram else None
         bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
         return Shared(hessian, bound, Parts(self, start, still, tensors) if self.parts else None)
 
@@ -135,6 +135,7 @@ class Block:
             quadratic=quadratic,
             convolved=convolved,
             squares=self.squares,
+            compiled=self.plan.kernel == "compiled",
             choices=self._choices(start, still),
             parts=() if shared.parts is None else shared.parts.of(still),
             take=take,

@@ -117,6 +117,16 @@ def sums_squares(factor: FactorNode, moving: frozenset[int]) -> bool:
     return factor.leaf.keeps(Square, moving) and not factor.leaf.keeps(Normalised, moving)
 
 
+def has_gap(
+    graph: Graph, terms: Iterable[Term], block: Iterable[Variable], known: Mapping[Id, Dependence]
+) -> bool:
+    """Whether convex terms have a duality gap: all that is smooth is squares, and the magnitude of each variable has a weight."""
+    found = [(term, graph.factors[term.factor]) for term in terms]
+    squares = all(term.quadratic and sums_squares(each, moving_in(each, known)) for term, each in found if term.part != "rest")
+    weighed = {variable_of(each, known, graph) for term, each in found if term.magnitude and term.weight > 0}
+    return squares and all(each.id in weighed for each in block)
+
+
 def grouped(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> Application | None:
     """The lengths of groups of a variable of the block whose sum a factor is, if it is one."""
     if not magnitude(factor, moving_in(factor, known)):

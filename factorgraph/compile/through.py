@@ -90,7 +90,7 @@ def near(block: Block, z: Tensor, still: Assignment, tensors: Tensors) -> Near:
     free, along = _free(block, z, shares), tuple(each.id for each in block.variables if each.domain == "simplex")
     bent = [share for share in shares if share.groups is not None]  # of what has no gradient only lengths of groups have a curve
     smooth = block.smooth_of(still, tensors)
-    if block.plan.kernel != "gram" or bent:
+    if not block.plan.gram or bent:
         parts = block.split
         curve = _curve(lambda point: sum((share.energy(parts(point)) for share in bent), smooth(point)), z)
         return Near(z, free, _along(block, free, along), curve)
@@ -158,7 +158,7 @@ def recorded(
     """
     held = _Held()
     quadratic, bound = None, block.bound(tensors, start)
-    if block.plan.kernel == "gram":
+    if block.plan.gram:
         hessian = block.shared_hessian(start, still, tensors, through=True)
         bound, zero = eigenvalue_bound(hessian), torch.zeros_like(start)
         smooth = block.smooth_of(still, tensors)

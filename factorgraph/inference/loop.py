@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
 from factorgraph.inference.rows import choose, finite, readable
-from factorgraph.inference.solvers._kinds import Direct, Iterative, Recordable, State
+from factorgraph.inference.solvers._kinds import Compiled, Direct, Iterative, Recordable, State
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -37,6 +37,8 @@ def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Min
             return _unmoved(problem.start)
         if isinstance(solver, Direct):
             return _direct(solver, problem, steps)
+        if isinstance(solver, Compiled) and steps > 0 and (found := solver.search(problem, steps, tolerance)) is not None:
+            return found
         assert isinstance(solver, Iterative), f"the solver {solver.type} is neither direct nor iterative"
         return _iterate(solver, problem, steps, tolerance, lambda run, state: run(state))
 

@@ -80,7 +80,7 @@ def train(
             spec.document.locate(issue("FG407", "there is nothing to learn: the spec has no learning block", fix="add one"))
         )
     graph = resolve(spec)
-    plan = compiler.plan(spec, graph)
+    plan = compiler.plan(spec, graph, chosen.partition(":")[0])
     for warning in (*graph.warnings, *lint(graph, plan)):
         say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
     say(f"reading data: {', '.join(each.source.type for each in spec.data.blocks.values())}")

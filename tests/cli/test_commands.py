@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -63,7 +64,7 @@ class TestValidate:
     def test_a_right_spec_says_how_each_procedure_infers(self, cli):
         said = cli("validate", "psd", "toy/kmeans")
         assert said.code == 0
-        assert "optimal: fista, fast: amortized" in said.out
+        assert re.search("optimal: (active_set|fista), fast: amortized", said.out)  # whether there is a compiler or not
         assert "nearest: enumerate" in said.out
 
     def test_a_mistake_is_shown_in_place(self, cli, tiny):

@@ -105,8 +105,8 @@ def test_closed_form_knows_that_codes_move() -> None:
 
 
 def alike(way: str = "implicit") -> Any:
-    """A model two of whose columns are equal, and active in all rows."""
-    model = compiler.build(spec(inference__code__gradient=way)).double()
+    """A model two of whose columns are equal, and active in all rows, as proximal steps leave them."""
+    model = compiler.build(spec(inference__code__gradient=way, inference__code__solver="fista")).double()
     with torch.no_grad():
         matrix = model.tensors()["functions.decoder"]["matrix"]
         matrix[:, 1] = matrix[:, 0]

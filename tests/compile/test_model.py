@@ -190,7 +190,7 @@ def test_the_hessian_costs_no_accuracy_beside_differentiating() -> None:
     """Both kernels minimise the same energy: the one that forms the Hessian and the one that differentiates each time."""
     from dataclasses import replace
 
-    model, y = model_of(PSD), rows(BATCH, 7)
+    model, y = model_of(PSD, inference__optimal__solver="fista"), rows(BATCH, 7)
     planned = model.inferences["optimal"]
     assert planned.plan.kernel == "gram"
     slow = type(planned)(model.program, replace(planned.plan, kernel="gradient"), planned.method, planned.reads)

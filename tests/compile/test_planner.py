@@ -10,6 +10,7 @@ import pytest
 from pydantic import Field
 
 from factorgraph import compile as compiler
+from factorgraph.compile import planner
 from factorgraph.compile.plan import ProcedurePlan, describe, from_json
 from factorgraph.errors import RunError, SpecError
 from factorgraph.graph.model import Graph
@@ -30,12 +31,23 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
     return compiler.plan_procedures(resolve(made))[procedure]
 
 
+@pytest.fixture(autouse=True)
+def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a compiler, whatever this one has."""
+    monkeypatch.setattr(planner, "missing", lambda name: "")
+
+
 @pytest.mark.parametrize(
     ("changes", "solver", "kernel", "words"),
     [
-        ({}, "fista", "gram", "proximal"),
-        ({"functions.decoder": {"type": "linear", "bias": False}}, "fista", "gram", "proximal"),  # no unit_norm: still convex
-        ({"variables.Z.domain": "nonnegative"}, "fista", "gram", "proximal"),
+        ({}, "active_set", "compiled", "proximal"),
+        ({"functions.decoder": {"type": "linear", "bias": False}}, "active_set", "compiled", "weight on the magnitude"),
+        ({"variables.Z.domain": "nonnegative"}, "active_set", "compiled", "proximal"),
+        ({"variables.Z.domain": "nonnegative", "factors.sparsity.weight": 0}, "fista", "gram", "proximal"),  # no weight, no gap
+        ({"inference.optimal.gradient": "implicit"}, "active_set", "compiled", "proximal"),
+        ({"inference.optimal.gradient": "unroll"}, "fista", "gram", "proximal"),
+        ({"dims.code": 1024}, "active_set", "compiled", "proximal"),
+        ({"dims.code": 1025}, "fista", "gradient", "proximal"),
         ({"variables.Z.domain": "one_hot"}, "enumerate", "gram", "one_hot"),
         ({"variables.Z.domain": "one_hot", "functions.decoder.activation": "relu"}, "enumerate", "", "one_hot"),
         ({"variables.Z.domain": "one_hot", "factors.sparsity.of": "decoder(Z)"}, "enumerate", "", "one_hot"),
@@ -50,7 +62,7 @@ def planned(made: Spec, procedure: str = "optimal") -> ProcedurePlan:
             "gradient",
             "without a non-smooth part",
         ),
-        ({"dims.code": 16}, "fista", "gram", "proximal"),
+        ({"dims.code": 16}, "active_set", "compiled", "proximal"),
         ({"dims.code": 4096}, "fista", "gradient", "proximal"),
         ({"dims.code": 4096, "factors.sparsity.weight": 0}, "exact", "gram", "quadratic"),
         ({"factors.reconstruction.weight": -1}, "ista", "gram", "proximal"),  # not convex any more
@@ -153,9 +165,38 @@ def test_what_explain_prints_names_every_part() -> None:
         "smooth",
         "rest",
         "Quadratic after Affine decoder",
-        "solver  fista",
+        "solver  active_set",
+        "kernel  compiled",
     ):
         assert word in text
+
+
+def test_a_linear_term_is_no_square_and_leaves_no_gap() -> None:
+    tilted = SPARSE.replace("factors:\n", "factors:\n  tilt: {type: bias, of: Z}\n")
+    plan = planned(loads(tilted))
+    assert plan.solver is not None and plan.solver["type"] == "fista"
+    assert any(each.startswith("active_set will not do: it needs squares alone") for each in plan.others)
+
+
+def test_without_its_kernel_another_solver_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "there is no C++ compiler"
+    graph = resolve(spec(PSD))
+    with monkeypatch.context() as patch:
+        patch.setattr(planner, "missing", lambda name: why)
+        without = compiler.plan_procedures(graph)["optimal"]
+    for plan, told in ((without, why), (compiler.plan_procedures(graph, "cuda")["optimal"], "its compiled kernel is for a CPU")):
+        assert plan.solver is not None and plan.solver["type"] == "fista" and plan.kernel == "gram"
+        assert f"active_set is not chosen: {told}" in describe(plan, "")
+
+
+def test_a_solver_that_is_named_needs_no_compiler_and_a_stored_plan_fits_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = resolve(spec(PSD).with_changes({"inference.optimal.solver": "active_set"}, "test"))
+    compiled = compiler.plan_procedures(graph)
+    monkeypatch.setattr(planner, "missing", lambda name: "there is no C++ compiler")
+    plain = compiler.plan_procedures(graph)
+    assert [each["optimal"].kernel for each in (compiled, plain)] == ["compiled", "gram"]
+    for each in (compiled, plain):
+        compiler.check_plan(graph, each)
 
 
 def test_a_latent_that_no_procedure_infers_is_told_before_learning() -> None:

@@ -53,12 +53,13 @@ def whole() -> list[Structure]:
             if domain != "real" and rest == "plain":
                 continue
             differentiable, bounded, quadratic, shared = level
-            found.append(
-                Structure(
-                    differentiable, bounded, convex, quadratic, proximal=rest == "proximal", plain=rest == "plain",
-                    domain=domain, size=size, shared=shared, choices=size if domain in FINITE else 0,
-                )
+            one = Structure(
+                differentiable, bounded, convex, quadratic, proximal=rest == "proximal", plain=rest == "plain",
+                domain=domain, size=size, shared=shared, choices=size if domain in FINITE else 0,
             )  # fmt: skip
+            found.append(one)
+            if quadratic and shared and convex and rest == "proximal" and domain in ("real", "nonnegative"):
+                found.append(replace(one, gap=True))
     return found
 
 
@@ -101,6 +102,12 @@ def test_the_solver_that_uses_most_of_the_structure_comes_first(holds, domain, s
     assert accepting(structure) == order
 
 
+def test_a_gap_is_what_the_active_set_goes_by():
+    structure = Structure(True, True, True, True, True, False, size=16, gap=True)
+    assert accepting(structure) == ["active_set", *NAMED]
+    assert accepting(replace(structure, size=1025)) == NAMED and accepting(replace(structure, gap=False)) == NAMED
+
+
 def test_hessians_of_their_own_are_for_small_blocks():
     for size, first in ((128, "exact"), (129, "fista")):
         assert accepting(Structure(True, True, True, True, False, True, size=size, shared=False))[0] == first
@@ -119,7 +126,7 @@ def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():
-    words = Structure(True, True, True, True, True, True, undivided="").has()
+    words = Structure(True, True, True, True, True, True, gap=True, undivided="").has()
     for cls in SOLVERS.values():
         assert cls.needs <= words and cls.uses <= words
 

@@ -4,6 +4,28 @@ from typing import Literal
 from factorgraph.spec.forms import SolverForm
 from factorgraph.spec.handles import Number
 
+class ActiveSet(SolverForm):
+    r"""Moves the units that lower the energy most, one by one, and then all that are active to their minimum at once.
+
+    .. math:: z_k \leftarrow \operatorname{shrink}(z_k - g_k / h_{kk}, \; w_k / h_{kk}), \qquad
+              z_A \leftarrow z_A - t H_{AA}^{-1} (g_A + w_A \operatorname{sign} z_A)
+
+    with g = H z + b the gradient of the squares, w the weights of magnitudes and A the units that are not zero. t, at most 1,
+    ends where the first of them becomes zero and leaves. The moves find which units are active, the solves make a tight
+    tolerance cheap: once the support is right, what is left of the gap is rounding.
+
+    A step is such a round: a few are enough where codes are sparse. A compiled kernel takes all steps for each sample by itself,
+    on as many threads as torch has; where it does not serve, the same is done in torch, slower than ``fista`` on dense codes.
+    Both end at the certificate of the tolerance, and not at the same bits.
+
+    Needs:    squares with one Hessian for all samples, at most 1024 units; beside them a weight on the magnitude of each.
+    Shapes:   z (batch, *shape), g (batch, units), H (units, units); each row has its own support.
+    Source:   moves: Li & Osher, Inverse Problems Imaging 3(3), 2009; solves: Lee, Battle, Raina & Ng, Efficient sparse coding
+              algorithms, NIPS 2006, section 3.
+    """
+
+    def __init__(self) -> None: ...
+
 class Admm(SolverForm):
     r"""Minimises the quadratic terms and the rest by themselves, in turn, and pays for the distance between the two results.
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from factorgraph.inference import domains
-from factorgraph.inference.problem import Choices, Problem
+from factorgraph.inference.problem import Choices, Minimum, Problem
 from factorgraph.structure import Solver
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class Iterative(Minimising):
     @abstractmethod
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
         """() or (batch,): the inverse of a step length that suits the problem, for the fixed-point residual."""
+
+
+class Compiled(Iterative):
+    """Has a compiled kernel beside its steps, which searches for each row by itself."""
+
+    @abstractmethod
+    def search(self, problem: Problem, steps: int, tolerance: float) -> Minimum | None:
+        """All steps at once; ``None`` where the kernel does not serve. It has the meaning of the steps, not their bits."""
 
 
 class Recordable(Iterative):

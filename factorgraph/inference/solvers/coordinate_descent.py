@@ -9,10 +9,9 @@ from pydantic import Field
 
 from factorgraph.inference.problem import Problem
 from factorgraph.inference.rows import flat
-from factorgraph.inference.solvers import _slices
 from factorgraph.inference.solvers._kinds import State
-from factorgraph.inference.solvers._slices import Follow
 from factorgraph.inference.solvers._steps import GENTLE, step_length
+from factorgraph.inference.solvers._units import mover
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 
@@ -63,19 +62,11 @@ class CoordinateDescent(Unrollable):
         return (z, gradient) if self.order == "greedy" else (z, gradient, torch.zeros_like(gradient[:, :1], dtype=torch.int64))
 
     def stepper(self, problem: Problem) -> Callable[[State], State]:
-        curvature, follow = _columns(problem)
-        least, shortening = _least(problem, curvature), curvature.sqrt()
-        units = len(curvature)
+        move, units = mover(problem)
 
         def step(state: State) -> State:
             code, gradient, *turn = state
-            z = flat(code)
-            wanted = least(torch.addcdiv(z, gradient, curvature, value=-1))
-            unit = turn[0] if turn else ((wanted - z) * shortening).abs_().argmax(1, keepdim=True)
-            value = wanted.gather(1, unit)
-            moved = value - z.gather(1, unit)
-            gradient = follow(gradient, unit, moved)
-            z = z.scatter_(1, unit, value)
+            z, gradient = move(flat(code), gradient, *(turn or (None,)))
             return (z.view(code.shape), gradient, *((each + 1) % units for each in turn))
 
         return step
@@ -110,28 +101,3 @@ class CoordinateDescent(Unrollable):
         if self.order == "greedy":
             return (moves.square() / lengths).argmax(1, keepdim=True)
         return torch.full_like(moves[:, :1], turn % moves.shape[1], dtype=torch.int64)
-
-
-def _columns(problem: Problem) -> tuple[Tensor, Follow]:
-    """The curvature along each unit, (units,), and how the gradient follows a move."""
-    if problem.convolved is not None:
-        return _slices.curvature(problem.convolved).clamp_min(GENTLE), _slices.follower(problem.convolved)
-    assert problem.quadratic is not None and not problem.quadratic.apart, "one unit moves along a column of one Hessian"
-    hessian = problem.quadratic.hessian
-
-    def follow(gradient: Tensor, unit: Tensor, moved: Tensor) -> Tensor:
-        return gradient.addcmul_(moved, hessian.index_select(0, unit.squeeze(1)))
-
-    return hessian.diagonal().clamp_min(GENTLE), follow
-
-
-def _least(problem: Problem, curvature: Tensor) -> Callable[[Tensor], Tensor]:
-    """Where each unit costs least, (batch, units), from where its square alone would."""
-    rest = problem.rest
-    if rest is None:
-        return lambda v: v
-    assert rest.l1 is not None, "beside magnitudes nothing is minimised unit by unit here"
-    threshold = flat(rest.l1.expand_as(problem.start)) / curvature
-    if rest.nonnegative:
-        return lambda v: (v - threshold).clamp_min_(0)
-    return lambda v: v - torch.clamp(v, -threshold, threshold)

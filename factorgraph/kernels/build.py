@@ -1,0 +1,115 @@
+"""Kernels in C++: their source ships with the package, and is compiled once, where it is first used, into the user's cache.
+
+Nothing depends on them: where there is no compiler, or a kernel cannot be compiled or loaded, solvers do the same in torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+SWITCH = "FACTORGRAPH_COMPILED"  # 0: nothing is compiled, and nothing that was is loaded
+COMPILERS = ("g++", "clang++", "c++")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
+PATIENCE = 120  # seconds for a compiler; it takes three
+
+
+def missing(name: str) -> str:
+    """Why a kernel does not serve here, in words; empty where it does, as far as that is known before it is first used."""
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0"
+    if os.name != "posix":
+        return f"kernels are compiled on Linux and macOS, and this is {platform.system()}"
+    compiler = _compiler()
+    if compiler is None:
+        return f"there is no C++ compiler ({', '.join(COMPILERS)})"
+    failed = _place(name, compiler).with_suffix(".failed")
+    return failed.read_text(encoding="utf-8") if failed.is_file() else ""
+
+
+@cache
+def library(name: str) -> ctypes.CDLL | None:
+    """A kernel, compiled if it was not yet; ``None`` where it does not serve. What was tried once in a process is not again."""
+    compiler = _compiler()
+    if missing(name) or compiler is None:
+        return None
+    place = _place(name, compiler)
+    try:
+        _own(place.parent)
+        if not place.is_file():
+            _compile(name, compiler, place)
+        return ctypes.CDLL(str(place))
+    except (OSError, subprocess.SubprocessError) as error:
+        _remember(place.with_suffix(".failed"), f"{Path(compiler).name} did not compile it: {_told(error)}")
+        return None
+
+
+def _compiler() -> str | None:
+    return next((found for each in COMPILERS if (found := shutil.which(each))), None)
+
+
+def _place(name: str, compiler: str) -> Path:
+    """Where the kernel lies: under a name of all that it is made from, so that nothing outdated is ever loaded."""
+    import platformdirs
+
+    real = Path(compiler).resolve()
+    of = (_source(name), str(real), str(real.stat().st_mtime_ns), " ".join(FLAGS), platform.machine(), _processor())
+    key = hashlib.sha256("\0".join(of).encode()).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir("factorgraph")) / "kernels" / f"{name}-{key}.so"
+
+
+@cache
+def _source(name: str) -> str:
+    return (resources.files("factorgraph") / "kernels" / f"{name}.cpp").read_text(encoding="utf-8")
+
+
+@cache
+def _processor() -> str:
+    """The instructions that this processor knows: a home folder may be shared by machines that differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((each for each in lines if each.startswith(("flags", "Features"))), platform.processor())
+
+
+def _own(folder: Path) -> None:
+    """Make a folder that nobody else can write. Raises ``OSError`` where there is another one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{folder} is not this user's alone")
+
+
+def _compile(name: str, compiler: str, place: Path) -> None:
+    """In a folder of its own; its name comes last, so that several processes do not meet."""
+    with tempfile.TemporaryDirectory(dir=place.parent) as work:
+        source, made = Path(work) / f"{name}.cpp", Path(work) / place.name
+        source.write_text(_source(name), encoding="utf-8")
+        command = [compiler, *FLAGS, "-o", str(made), str(source)]
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE, cwd=work)
+        made.chmod(0o700)
+        made.replace(place)
+
+
+def _told(error: Exception) -> str:
+    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+    wrong = [each for each in text.splitlines() if "error" in each] or text.splitlines() or [type(error).__name__]
+    return wrong[0].strip()
+
+
+def _remember(failed: Path, why: str) -> None:
+    """For ``explain``, and so that it is not tried again; where even that cannot be written, it is."""
+    try:
+        _own(failed.parent)
+        failed.write_text(why, encoding="utf-8")
+    except OSError:
+        return

@@ -1,0 +1,109 @@
+"""Kernels are compiled once, into a folder of the user's own, and nothing fails where they cannot be."""
+
+from __future__ import annotations
+
+import ctypes
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factorgraph.kernels import build
+
+TINY = 'extern "C" int answer() { return 42; }\n'
+compiling = pytest.mark.skipif(bool(build.missing("active_set")), reason=build.missing("active_set"))
+load = build.library.__wrapped__  # each call as in a process of its own
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(build.SWITCH, raising=False)
+    return tmp_path / "cache" / "factorgraph" / "kernels"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(build, "_source", lambda name: TINY)
+
+
+def compiler(monkeypatch, tmp_path, script):
+    """A compiler of that name that does what a script says, and no other one."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "g++").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "g++").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@compiling
+def test_it_is_compiled_once_and_then_loaded(tiny, cache, monkeypatch):
+    assert load("tiny").answer() == 42
+    (made,) = cache.iterdir()
+    assert made.suffix == ".so" and not made.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    assert not cache.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("it was compiled again"))
+    assert load("tiny").answer() == 42
+
+
+@compiling
+def test_processes_that_compile_at_once_do_not_meet(tiny, cache):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(load, ["tiny"] * 4))
+    assert [each.answer() for each in found] == [42] * 4
+    assert [each.suffix for each in cache.iterdir()] == [".so"]
+
+
+@compiling
+@pytest.mark.parametrize("what", ["_source", "_processor"])
+def test_another_source_or_processor_has_a_kernel_of_its_own(tiny, cache, monkeypatch, what):
+    load("tiny")
+    monkeypatch.setattr(build, what, lambda *_: TINY.replace("42", "43"))
+    assert load("tiny").answer() == (43 if what == "_source" else 42)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_without_a_compiler_there_is_a_reason_and_no_kernel(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.missing("active_set") == "there is no C++ compiler (g++, clang++, c++)"
+    assert load("active_set") is None
+
+
+def test_what_is_switched_off_is_neither_compiled_nor_loaded(monkeypatch, cache):
+    monkeypatch.setenv(build.SWITCH, "0")
+    assert load("active_set") is None and not cache.exists()
+    assert build.missing("active_set") == "FACTORGRAPH_COMPILED is 0"
+
+
+def test_a_compiler_that_fails_is_asked_once_and_quoted(monkeypatch, tmp_path, cache):
+    compiler(monkeypatch, tmp_path, f"echo once >> {tmp_path}/asked; echo 'x.cpp:3: error: no such thing' >&2; exit 1")
+    assert build.missing("active_set") == ""  # nobody knows yet
+    assert load("active_set") is None and load("active_set") is None
+    assert build.missing("active_set") == "g++ did not compile it: x.cpp:3: error: no such thing"
+    assert (tmp_path / "asked").read_text() == "once\n"
+    assert [each.suffix for each in cache.iterdir()] == [".failed"]
+
+
+def test_what_a_compiler_made_may_be_no_library(monkeypatch, tmp_path):
+    compiler(monkeypatch, tmp_path, 'while [ "$1" != -o ]; do shift; done; echo nonsense > "$2"')
+    assert load("active_set") is None
+    assert "did not compile it" in build.missing("active_set")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720])
+def test_a_folder_that_others_can_write_is_not_trusted(tiny, cache, mode):
+    cache.mkdir(parents=True)
+    cache.chmod(mode)
+    assert load("tiny") is None
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_no_kernel(tiny, cache):
+    cache.parent.parent.write_text("a file where the folder should be")
+    assert load("tiny") is None
+
+
+@compiling
+def test_the_kernel_has_its_doors():
+    kernel = build.library("active_set")
+    assert all(isinstance(getattr(kernel, f"active_set_{kind}"), ctypes._CFuncPtr) for kind in ("float", "double"))
