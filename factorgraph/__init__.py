@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from factorgraph.compile import build
     from factorgraph.compile.model import Model
     from factorgraph.compile.solution import Solution
+    from factorgraph.compile.why import why
     from factorgraph.data import augmentations, sources, steps
     from factorgraph.factors import functions
     from factorgraph.graph.differences import diff
@@ -80,6 +81,7 @@ __all__ = [
     "sources",
     "steps",
     "train",
+    "why",
 ]
 
 _HOMES = {
@@ -99,6 +101,7 @@ _HOMES = {
     "render": ("factorgraph.graph.drawing", "write"),
     "resolve": ("factorgraph.graph.resolve", "resolve"),
     "train": ("factorgraph.training.session", "train"),
+    "why": ("factorgraph.compile.why", "why"),
 }
 
 _FAMILIES = {  # where the leaves of a family are written by their classes' names

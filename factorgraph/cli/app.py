@@ -13,6 +13,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "render": "draw the factor graph: svg, pdf, png, dot, mermaid",
     "explain": "a spec's plan with its reasons; an error code; a leaf with its formula",
     "fill": "a spec with every default written out, and where each value came from",
+    "why": "a value of a spec: where it comes from, what it means, what is allowed, who uses it",
     "diff": "what two specs, or a run and a spec, mean differently; both graphs in one diagram",
     "train": "learn what a spec says, into a run folder",
     "evaluate": "measure a run on held-out data and judge its claims",

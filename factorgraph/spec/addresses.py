@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Any
 
@@ -49,12 +49,15 @@ class AddressError(ValueError):
 class Here:
     """What is known about a place of the schema. ``keys``: what may stand below; ``None``: anything, it is not checked.
 
-    ``long`` writes a short form out; ``below`` is the schema of a key.
+    ``long`` writes a short form out; ``below`` is the schema of a key. ``field``: the class and the key that it is of, or the
+    ``family`` whose type stands here.
     """
 
     keys: tuple[str, ...] | None
     below: Callable[[str], Here]
     long: Callable[[Any], Any] = lambda value: value
+    field: tuple[type[BaseModel], str] | None = None
+    family: str = ""
 
 
 def _scalar(key: str) -> Here:
@@ -73,13 +76,19 @@ def resolve(document: Document, address: str) -> tuple[Document, Path]:
 
     What a fragment's entry is to be, ``first.factors.sparsity.weight``, is said in the ``with`` of its use.
     """
+    document, path, _ = walked(document, address)
+    return document, path
+
+
+def walked(document: Document, address: str) -> tuple[Document, Path, Here]:
+    """The same with what is known of the place. Raises :class:`AddressError`."""
     parts, done = address.split("."), 0
     path: Path = ()
     use = document.values.get("use")
     if len(parts) > 1 and isinstance(use, Mapping) and parts[0] in use and parts[0] not in FILE_KEYS:
         path, written = ("use", parts[0]), use[parts[0]]
         document = document if isinstance(written, Mapping) else document.edit(path, long_form(written, "file"), "", at=path)
-        return document, (*path, "with", ".".join(parts[1:]).removeprefix("dims."))
+        return document, (*path, "with", ".".join(parts[1:]).removeprefix("dims.")), ANYTHING
     block, *below = parts
     inside = block in BY_NAME and block != "use" and below and isinstance(use, Mapping) and below[0] in use
     if inside and below[0] not in (document.values.get(block) or ()):
@@ -104,7 +113,7 @@ def resolve(document: Document, address: str) -> tuple[Document, Path]:
         path = (*path, key)
         done += len(".".join(parts[:taken])) + 1
         parts = parts[taken:]
-    return document, path
+    return document, path, here
 
 
 def _key(value: Any, parts: list[str]) -> tuple[int, str | int]:
@@ -194,10 +203,16 @@ def _leaf(family: str, written: Any, main: str = "type", extra: tuple[str, ...] 
         return Here(None, _anything, long)
     cls = known[kind]
     keys = (main, *(key for key in keys_of(cls) if key != "type"), *extra)
-    return Here(keys, lambda key: _field(cls, key, values.get(key)), long)
+    chosen = Here((), _scalar, family=family)
+    return Here(keys, lambda key: chosen if key == main else _field(cls, key, values.get(key)), long)
 
 
 def _field(cls: type[BaseModel], key: str, written: Any) -> Here:
+    """What lies below one field, and which it is."""
+    return replace(_below(cls, key, written), field=(cls, key) if key in keys_of(cls) else None)
+
+
+def _below(cls: type[BaseModel], key: str, written: Any) -> Here:
     """What lies below one field, from its annotation."""
     if cls in (Phase, Player) and key == "loss":
         return _losses(written)
@@ -266,4 +281,9 @@ def _data(written: Any) -> Here:
     cls = known[kind]
     own = keys_of(DataBlock)
     keys = (own[0], *(key for key in keys_of(cls) if key != "type"), *own[1:])
-    return Here(keys, lambda key: _field(DataBlock if key in own else cls, key, values.get(key)), _long("source"))
+    chosen = Here((), _scalar, family="data")
+
+    def below(key: str) -> Here:
+        return chosen if key == "source" else _field(DataBlock if key in own else cls, key, values.get(key))
+
+    return Here(keys, below, _long("source"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -29,6 +29,9 @@ _WEIGHT: dict[str, Any] = {
     ],
     "description": "the only multiplier (1): a number, or what it is tuned to",
 }
+_SAID = ("an expression", "a constant expression over dims")  # descriptions that say what is wanted
+_PLAIN = {"string": "a text", "boolean": "true, false", "object": "a map"}
+_ENDLESS = 1e12  # what is no bound for people
 _TERM: dict[str, Any] = {"weight": _NUMBER, "only": _NAMES, "without": _NAMES}
 
 
@@ -65,13 +68,13 @@ def _named(entry: dict[str, Any]) -> dict[str, Any]:
 def _definitions() -> dict[str, Any]:
     per = {"per": {"type": "string", "description": "an index: one for each slot"}}
     found: dict[str, Any] = {
-        "variables": _short(_of(Variable)),
-        "use": _short(_of(Use)),
+        "variables": _short(schema_of(Variable)),
+        "use": _short(schema_of(Use)),
         "learning": _short(_phase(Phase)),
         "player": _phase(Player),
-        "workers": _short(_of(Workers)),
-        "expect": _of(Claim),
-        "figures": _of(Figure),
+        "workers": _short(schema_of(Workers)),
+        "expect": schema_of(Claim),
+        "figures": schema_of(Figure),
         "functions": _leaf_family("functions", more=per),
         "factors": _leaf_family("factors", more={"weight": _WEIGHT}),
         "inference": _leaf_family("methods", "method", per),
@@ -93,14 +96,14 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [{"type": ["string", "number"]}, schema]}
 
 
-def _of(cls: type[BaseModel]) -> dict[str, Any]:
+def schema_of(cls: type[BaseModel]) -> dict[str, Any]:
     """A class's own schema with references to the families in place of its choices."""
     schema: dict[str, Any] = _inlined(cls.model_json_schema(by_alias=True, schema_generator=_Generator), {})
     return schema
 
 
 def _phase(cls: type[BaseModel]) -> dict[str, Any]:
-    schema = _of(cls)
+    schema = schema_of(cls)
     schema["properties"]["loss"] = {"$ref": "#/$defs/loss"}
     if "players" in schema["properties"]:
         schema["properties"]["players"] = _named({"$ref": "#/$defs/player"})
@@ -141,7 +144,7 @@ def _leaf_family(family: str, main: str = "type", more: Mapping[str, Any] | None
 
 
 def _leaf(family: str, name: str, main: str, more: Mapping[str, Any]) -> dict[str, Any]:
-    schema = _of(leaves(family)[name])
+    schema = schema_of(leaves(family)[name])
     fields = {key: each for key, each in schema.get("properties", {}).items() if key != "type"}
     return {
         "type": "object",
@@ -153,9 +156,46 @@ def _leaf(family: str, name: str, main: str, more: Mapping[str, Any]) -> dict[st
 
 
 def _sources() -> dict[str, Any]:
-    block = _of(DataBlock)
+    block = schema_of(DataBlock)
     common = {key: each for key, each in block["properties"].items() if key in keys_of(DataBlock) and key != "source"}
     family = _leaf_family("data", "source", common)
     for each in family["anyOf"][1:]:
         each["required"] = [*each["required"], "bind"]
     return family
+
+
+def allowed(schema: Mapping[str, Any]) -> str:
+    """What a schema lets stand there, in words."""
+    return " or ".join(dict.fromkeys(_allowed(schema)))
+
+
+def _allowed(schema: Mapping[str, Any]) -> Iterator[str]:
+    if "$ref" in schema:
+        family = str(schema["$ref"]).rsplit("/", 1)[-1]
+        yield ", ".join(leaves(family)) if family in FAMILIES else family
+    elif "enum" in schema or "const" in schema:
+        yield ", ".join(map(str, schema.get("enum", [schema.get("const")])))
+    elif schema.get("description") in _SAID:
+        yield str(schema["description"])
+    elif "anyOf" in schema:
+        several = list(schema["anyOf"])
+        if several[0].get("type") == "array" and several[1:2] == [several[0].get("items")]:  # one may stand for a list of one
+            yield from _allowed(several[1])
+            yield "a list of such"
+            several = several[2:]
+        for each in several:
+            yield from _allowed(each)
+    elif "prefixItems" in schema:
+        yield f"a list of {len(schema['prefixItems'])}: {allowed(schema['prefixItems'][0])}"
+    elif schema.get("type") == "array":
+        yield f"a list of: {allowed(schema.get('items', {})) or 'anything'}"
+    elif schema.get("type") in ("integer", "number"):
+        yield _number(schema)
+    elif schema.get("type") in _PLAIN:
+        yield _PLAIN[schema["type"]]
+
+
+def _number(schema: Mapping[str, Any]) -> str:
+    bounds = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    said = [f"{word} {schema[key]:g}" for key, word in bounds.items() if abs(schema.get(key, _ENDLESS)) < _ENDLESS]
+    return " ".join(["a whole number" if schema["type"] == "integer" else "a number", " and ".join(said)]).strip()

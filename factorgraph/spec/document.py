@@ -183,6 +183,13 @@ class Document:
                 return edit.there.source((*edit.at, *path[len(edit.path) :]))
         return self, path
 
+    def overlaid(self, path: Path) -> Iterator[Place]:
+        """Where values stand that were put at an address, or around it, one after the other: the last one counts."""
+        for edit in self._edits:
+            if edit.lines.origin and path[: len(edit.path)] == edit.path and edit.there is None:
+                nodes = edit.nodes if edit.at is None else self._nodes
+                yield _place(edit.lines, nodes[edit.at or ()], "value", None, None)
+
     def recalled(self) -> Document:
         """The same document, as one that says of its values where they came from, in the comments behind them."""
         found: dict[Path, str] = {}

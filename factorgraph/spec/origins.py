@@ -24,11 +24,14 @@ def origin(document: Document, path: Path, home: str = "") -> str:
     where, there = document.source(at)
     place = where.place(there)
     told = "" if place.origin else where.told.get(there, "")
-    words = told or (place.origin if place.origin == place.file else _line(place, home))
+    words = told or words_of(place, home)
     return words if where is document else f"{words} (with)"
 
 
-def _line(place: Place, home: str) -> str:
+def words_of(place: Place, home: str = "") -> str:
+    """Where a value stands, in words: ``psd.yaml:44 (variant wide)``, ``--set``."""
+    if place.origin == place.file:
+        return place.origin
     if place.address:
         return "Python"
     seen = os.path.relpath(place.file, home or ".")

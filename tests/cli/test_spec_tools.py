@@ -86,3 +86,26 @@ class TestDiff:
     def test_wrong_use_is_told(self, cli, tiny, words):
         said = cli("diff", *words)
         assert said.code == 2 and said.err and "Traceback" not in said.err
+
+
+class TestWhy:
+    def test_a_value_and_where_it_comes_from(self, cli, tiny):
+        said = cli("why", "tiny.yaml", "sparsity.weight", "--set", "factors.sparsity.weight=0.5")
+        assert said.code == 0
+        lines = [" ".join(line.split()) for line in said.out.splitlines()]
+        assert lines[:3] == ["factors.sparsity.weight: 0.5", "from --set", "in place of 0.37 # tiny.yaml:11"]
+        assert "used by inference.optimal counts it" in lines
+
+    def test_a_run_knows_it_too(self, cli, tiny, trained):
+        said = cli("why", str(trained), "sparsity.weight")
+        assert said.code == 0 and "tiny.yaml:11" in said.out
+
+    def test_several_are_a_line_each(self, cli, tiny):
+        assert len(cli("why", "tiny.yaml", "type").out.splitlines()) > 3
+
+    @pytest.mark.parametrize(
+        "words", [("tiny.yaml", "wieght"), ("tiny.yaml", "factors.x"), ("no/such", "weight"), ("tiny.yaml",)]
+    )
+    def test_wrong_use_is_told(self, cli, tiny, words):
+        said = cli("why", *words)
+        assert said.code == 2 and said.err and "Traceback" not in said.err
