@@ -260,6 +260,19 @@ def test_the_page_on_fragments(command, tmp_path):
     assert str(told.value) + "\n" == shown
 
 
+def test_the_page_on_diagrams_draws_what_it_says(command, tmp_path):
+    """Every command draws, as text: the layout has tests of its own. What the words name is in the picture."""
+    page = ROOT / "docs" / "diagrams.md"
+    for line in commands(page):
+        command(line.replace(".svg", ".dot"))
+    said = {each.stem: each.read_text("utf-8") for each in tmp_path.glob("*.dot")}
+    assert len(said) == len(commands(page))
+    assert said["lista"].count("network_shrink_") > said["lista"].count("network_inhibition_") > 0
+    assert all(f"shrink_{step} [" in said["lista"] for step in range(1, 5)) and "inhibition_1 [" not in said["lista"]
+    assert said["phases"].count("subgraph") == 4 and "cluster_first" in said["hierarchy"]
+    assert "trained in this phase" in said["phases"] and "det W" in said["encoder"]
+
+
 def test_commands_of_the_language_page_run(command):
     for line in commands(ROOT / "docs" / "language.md"):
         command(line)

@@ -261,7 +261,8 @@ def _heading(drawing: Drawing) -> str:
 def _framed(drawing: Drawing) -> str:
     """The title and the notes of one drawing of a strip, each line from the left."""
     notes = [f'<font point-size="{SMALL}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, TITLE_WIDTH)]
-    return "<" + "".join(f'{line}<br align="left"/>' for line in [f"<b>{markup(drawing.title)}</b>", *notes]) + ">"
+    air = f'<font point-size="{AIR}"> </font>'  # letters of the title reach below its line
+    return "<" + "".join(f'{line}<br align="left"/>' for line in [f"<b>{markup(drawing.title)}</b>", air, *notes]) + ">"
 
 
 def _in_rows(entries: list[str]) -> list[str]:
