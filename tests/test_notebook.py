@@ -41,9 +41,9 @@ def test_each_shows_what_it_holds_as_text(tmp_path):
     shown = {type(each).__name__: each._repr_html_() for each in (spec, model, solution, Run(run.path))}
     for name, words in {
         "Spec": ("squared_distance", "between: [Y, decoder(Z)]"),
-        "Model": ("144 parameters", "<td>functions.decoder.matrix</td><td>16 x 9</td><td>144</td>", "optimal: "),
+        "Model": ("144 parameters", "<td>functions.decoder.matrix</td><td>16×9</td><td>144</td>", "optimal: "),
         "Solution": ("optimal: 5 samples", "<td>sparsity</td>", "<td>Z</td>"),
-        "Run": ("finished", "<td>holds</td>"),
+        "Run": ("finished", "<td>holds</td>", f"<td>{run.evaluate().verdicts[0].values[0]:.4g}</td>"),
     }.items():
         assert all(word in shown[name] for word in words), (name, shown[name])
     assert all("<img" not in each for each in shown.values())

@@ -148,8 +148,8 @@ class Model(nn.Module):
                     tensors[name].copy_(value)
 
     def _repr_html_(self) -> str:
-        rows = [[name, " x ".join(map(str, each.shape)) or "1", f"{each.numel()}"] for name, each in self.named_parameters()]
-        total = f"{sum(each.numel() for each in self.parameters())} parameters"
+        rows = [[name, "×".join(map(str, each.shape)) or "1", f"{each.numel():,}"] for name, each in self.named_parameters()]
+        total = f"{sum(each.numel() for each in self.parameters()):,} parameters"
         ways = (f"{key}: {(each.solver or {}).get('type', each.method)}" for key, each in self.plan.procedures.items())
         return heading(self.spec.title or self.spec.name, total, *ways) + table(("parameter", "shape", "numbers"), rows)
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from factorgraph.spec.document import Document
 
 MISSING = object()  # where an address has no value
-LEFT = "stopped without a word"  # the status of a run whose process is gone, and nobody said how it ended
 
 
 class Contents:
@@ -52,9 +51,7 @@ class Contents:
 
     @property
     def status(self) -> str:
-        """How learning stands: *learning*, how it ended, or that nobody said so and no process goes on with it."""
-        ended = self.about.get("exit")
-        return str(ended) if ended else "learning" if self.folder.is_written else LEFT
+        return self.run.status
 
     @property
     def standing(self) -> str:

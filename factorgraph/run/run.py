@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from factorgraph.run.compare import Comparisons
     from factorgraph.run.evaluate import Evaluation
 
+LEFT = "stopped without a word"  # the status of a run whose process is gone, and nobody said how it ended
 GONE = "FG511"  # the code of data that were there when the run learned
 
 
@@ -117,6 +118,12 @@ class Run:
         return model.to(self.device)
 
     @property
+    def status(self) -> str:
+        """How learning stands: *learning*, how it ended, or that nobody said so and no process goes on with it."""
+        ended = self.folder.about().get("exit")
+        return str(ended) if ended else "learning" if self.folder.is_written else LEFT
+
+    @property
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl."""
         return list(self.folder.metrics.rows())
@@ -186,12 +193,14 @@ class Run:
         return resume(self.path, epochs=epochs, data=self._named)
 
     def _repr_html_(self) -> str:
-        about = self.folder.about()
-        told = heading(self.spec.title or self.spec.name, str(self.path), str(about.get("exit") or "learning"))
+        told = heading(self.spec.title or self.spec.name, str(self.path), self.status)
         claims = self.folder.read_json(EVALUATION)["claims"] if self.folder.has(EVALUATION) else []
-        columns = ("verdict", "claim", "values", "bound")
-        rows = [[str(each[key]).strip("[]") for key in columns] for each in claims]
-        return told + (table(columns, rows) if rows else "")
+        rows = [[each["verdict"], each["claim"], _shown(each["values"]), each["bound"]] for each in claims]
+        return told + (table(("verdict", "claim", "values", "bound"), rows) if rows else "")
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+
+def _shown(values: Sequence[float | None]) -> str:
+    return ", ".join("–" if each is None else f"{each:.4g}" for each in values)
