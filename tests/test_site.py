@@ -102,6 +102,14 @@ def test_every_whole_spec_of_a_page_is_drawn(site):
     assert "drawn/fragments-hierarchy.svg" in (site / "fragments.md").read_text("utf-8")  # its part is drawn with it
 
 
+def test_what_a_command_draws_stands_beneath_it(site):
+    text = (site / "diagrams.md").read_text("utf-8")
+    assert text.count("factorgraph render ") == text.count("What this command draws") > 10
+    for name in re.findall(r"{image} (drawn/\S+)", text):
+        assert (site / name).read_text("utf-8").startswith(("<svg", "<?xml")), name
+    assert (site / "drawn" / "diagrams-lista.svg").read_text("utf-8").count(">shrink<") == 4
+
+
 def test_only_what_is_free_is_shown(site, tools):
     """Pictures of data, or learned from data, are kept only where the data are generated or come with scikit-learn."""
     pictures = sys.modules["pictures"]

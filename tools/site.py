@@ -24,7 +24,7 @@ THEME = Path(__file__).resolve().parent / "pages" / "theme"
 PARTS = {  # heads of the contents: pages in their order
     "Start": ("start", "ideas", "gallery/index"),
     "Tutorials": ("tutorial", "patches", "lista", "side_by_side", "own_data", "questions", "fragments", "own_factor"),
-    "Using it": ("language", "strategies", "cli", "python", "leaving", "sharp_bits"),
+    "Using it": ("language", "strategies", "diagrams", "cli", "python", "leaving", "sharp_bits"),
     "Reference": ("leaves/index", "api", "symbols", "codes/index"),
     "Evidence": ("claims", "figures", "reliability"),
     "Project": ("architecture", "decisions"),
