@@ -22,7 +22,8 @@ class Inferred:
     """One procedure's figures on a split. Energies and shares are means over samples; shares are weighted and add up."""
 
     procedure: str
-    energy: float
+    energy: float  # of all factors
+    counted: float  # of those that count for the procedure: it may be without some, or a fragment's
     shares: Mapping[str, float]
     active: Mapping[str, float]  # share of active units, by latent
     steps: float  # mean
@@ -83,6 +84,8 @@ class Report:
     def _rows(self) -> list[list[str]]:
         every = self.procedures
         rows = [["energy", *(f"{each.energy:.4g}" for each in every)]]
+        if any(not math.isclose(each.counted, each.energy, rel_tol=1e-6) for each in every):
+            rows.append(["energy of what it counts", *(f"{each.counted:.4g}" for each in every)])
         for factor in dict.fromkeys(name for each in every for name in each.shares):
             told = (f"{each.shares[factor]:.4g}" if factor in each.shares else "" for each in every)
             rows.append([f"  {factor}", *told])
@@ -118,6 +121,7 @@ def _inferred(on: Measured, solved: Solved) -> Inferred:
     return Inferred(
         solved.procedure,
         float(solved.energy.double().mean()),
+        float((on.energies_for(solved.procedure, solved) if solved.procedure else solved.energy).double().mean()),
         {key: float(each.double().mean()) for key, each in solved.shares.items()},
         {key: float(active_units(solved.variables[key]).double().mean()) for key in solved.latents},
         steps,

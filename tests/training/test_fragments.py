@@ -72,6 +72,10 @@ def test_three_layers_from_one_file_train_one_after_the_other_and_go_on_without_
     assert {each.name: each.verdict for each in whole.evaluate().verdicts} == {"first": "holds", "second": "holds"}
     pairs = [(each.fast, each.search) for each in whole.evaluate().report.compared]
     assert pairs == [(f"{name}.fast", f"{name}.optimal") for name in ("first", "second", "third")]
+    for each in whole.evaluate().report.procedures:
+        own = [share for name, share in each.shares.items() if name.startswith(f"{each.procedure.split('.')[0]}.")]
+        assert each.counted == pytest.approx(sum(own), rel=1e-5) and each.counted < 0.9 * each.energy
+    assert "energy of what it counts" in whole.evaluate().report.text()
     assert "second: energy" in (whole.path / "figures/phases.svg").read_text()
     shown = Contents(whole)
     told = dict(re.findall(r'data-about="([^"\n&]+)[^"]*" data-line="(\d+)"', shown.diagram))
