@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,7 @@ def test_the_page_on_questions(command, tmp_path):
 
 
 def test_the_page_on_leaving(command, tmp_path):
-    """Its spec learns, and is run without factorgraph as the page says."""
+    """A file leaves as it is shown; a spec learns, and is run without factorgraph as the page says."""
     page = ROOT / "docs" / "leaving.md"
     (spec,) = blocks(page, "yaml")
     (tmp_path / "digits.yaml").write_text(spec)
@@ -240,6 +241,8 @@ def test_the_page_on_leaving(command, tmp_path):
         command(line)
     for code in blocks(page, "python"):
         exec(compile(code, "leaving.md", "exec"), {})
+    (shown,) = re.findall(r"^```\n(# psd.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert textwrap.indent(shown, "    ") in (tmp_path / "model.py").read_text()
 
 
 def test_the_page_on_fragments(command, tmp_path):

@@ -22,6 +22,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "report": "one page of all that there is to see of a run, or of several beside each other",
     "watch": "the same page on this machine, while a run learns",
     "infer": "codes, reconstructions and energies of your own images or arrays",
+    "eject": "a spec as one file of plain PyTorch, which does not import factorgraph",
     "export": "a procedure of a run as a program that needs no factorgraph: torch or onnx",
     "fetch": "download a published data set into the cache, checked",
     "list": "factors, functions, solvers, losses, data, specs",

@@ -16,7 +16,7 @@ from factorgraph.cli import options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="[default: NAME.onnx or NAME.pt2]")
 def command(run: Path, to: str, procedure: str | None, output: Path | None) -> None:
     """An encoder, or some steps of a solver, as a program that runs without factorgraph, for batches of any size."""
-    from factorgraph.run.exporting import export
+    from factorgraph.leaving.exporting import export
     from factorgraph.run.run import Run
 
     for line in export(Run(run), to, output, procedure):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from factorgraph.inference.problem import Choices
 from factorgraph.inference.rows import flat
 from factorgraph.lazy import torch
+from factorgraph.whole import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,7 @@ def project(domain: str, x: Tensor) -> Tensor:
     return nearest if domain in CONTINUOUS else torch.where(x.isnan(), x, nearest)
 
 
+@whole
 def simplex(x: Tensor) -> Tensor:
     """(batch, *shape): the nearest nonnegative values that add up to 1 in each row.
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import Positive
 from factorgraph.structure import Affine, Function, Parameter, Parameters, Shape, ShapeError
+from factorgraph.whole import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,6 +97,7 @@ class AffineFunction(Function, Affine):
                 bound_(matrix, COLUMNS, self.max_column_norm)
 
 
+@whole
 def normalise_(matrix: Tensor, axis: int) -> None:
     """Divide each row (axis 0) or column (axis 1) by its norm, in place; one of zeros becomes a fixed unit vector.
 
@@ -108,6 +110,7 @@ def normalise_(matrix: Tensor, axis: int) -> None:
     matrix.div_(torch.linalg.vector_norm(matrix, dim=others, keepdim=True))
 
 
+@whole
 def orthonormalise_(matrix: Tensor) -> None:
     """Move a matrix, in place, to the nearest one with orthonormal rows; rows that depend on each other part in a fixed way.
 
@@ -122,6 +125,7 @@ def orthonormalise_(matrix: Tensor) -> None:
     matrix.copy_(torch.where(is_finite, left @ right, flat).reshape(matrix.shape))
 
 
+@whole
 def bound_(matrix: Tensor, axis: int, limit: float) -> None:
     """Scale down, in place, the rows (axis 0) or columns (axis 1) whose norm is above the limit."""
     others = _others(matrix, axis)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from factorgraph.lazy import torch
+from factorgraph.whole import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +16,7 @@ ROUNDING = 1e-4  # far above what float32 loses here, far below what a step noti
 FINENESS = 8  # frequencies for each one that a kernel can hold
 
 
+@whole
 def eigenvalue_bound(symmetric: Tensor) -> Tensor:
     """A number at least the largest eigenvalue of a positive semidefinite matrix; of a batch of them, one each.
 
@@ -35,6 +37,7 @@ def eigenvalue_bound(symmetric: Tensor) -> Tensor:
     return bound
 
 
+@whole
 def norm_bound(matrix: Tensor) -> Tensor:
     """A number at least the spectral norm of a matrix, at most 1.7 times it up to 4096 rows or columns."""
     matrix = matrix.detach()
@@ -44,6 +47,7 @@ def norm_bound(matrix: Tensor) -> Tensor:
     return eigenvalue_bound(scaled @ scaled.T if wide else scaled.T @ scaled).sqrt() * largest
 
 
+@whole
 def convolution_norm_bound(kernels: Tensor, stride: int) -> Tensor:
     """A number at least the norm of a cross-correlation of images of any size, with zeros around them or none.
 

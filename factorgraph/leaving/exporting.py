@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factorgraph.compile.exported import Exported, as_onnx, as_torch, exported, plain
+from factorgraph.leaving.exported import Exported, as_onnx, as_torch, exported, plain
 from factorgraph.run.files import atomic_write
 
 if TYPE_CHECKING:

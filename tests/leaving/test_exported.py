@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from factorgraph.compile import build
-from factorgraph.compile.exported import as_onnx, as_torch, exported, plain
 from factorgraph.errors import RunError
+from factorgraph.leaving.exported import as_onnx, as_torch, exported, plain
 from factorgraph.spec.load import loads
 from tests.compile import specs
 

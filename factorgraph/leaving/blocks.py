@@ -1,0 +1,89 @@
+"""What ways to infer have in common: what they take, where they start, the energy that they go by, what they give back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+from factorgraph.compile.problems import Block
+from factorgraph.compile.procedures import Inference
+from factorgraph.graph.model import Graph, Id, Variable
+from factorgraph.leaving.recorded import number
+from factorgraph.leaving.written import Written, indented, refused
+
+
+def path_of(inference: Inference) -> tuple[str, str]:
+    """Where a procedure is written."""
+    return "inference", inference.plan.name
+
+
+def taken(graph: Graph, inference: Inference, values: Iterable[Id]) -> tuple[Id, ...]:
+    """The variables that must be given so that some values, and the start, can be computed."""
+    read = graph.leading_to([*values, *inference.reads.get("start", {}).values()])
+    free = (key for key, each in graph.variables.items() if key in read and each.definition is None)
+    return tuple(key for key in free if key not in inference.plan.block)
+
+
+def known(written: Written, graph: Graph, ids: Iterable[Id]) -> dict[Id, str]:
+    """Variables by their names inside a method."""
+    return {key: written.local(graph.values[key]) for key in ids}
+
+
+def start(written: Written, graph: Graph, inference: Inference, takes: Sequence[Id], owner: str) -> tuple[list[str], str]:
+    """Where steps begin, (batch, units), behind some statements: a value, or zeros."""
+    block, reads, like = inference.block, inference.reads.get("start", {}), known(written, graph, takes)
+    statements, found = written.values(graph, reads.values(), like, owner)
+    rows, parts = next(iter(like.values())), list[str]()
+    for each, size in zip(block.variables, block.sizes, strict=True):
+        if each.id not in reads:
+            parts.append(f"{rows}.new_zeros(len({rows}), {size})")
+            continue
+        if each.domain not in ("real", "nonnegative"):
+            raise refused(f'"{inference.plan.id}" starts at a value of another domain', path_of(inference), "leave out start")
+        flat = "" if len(each.shape) == 1 else ".flatten(1)"
+        parts.append(f"{found[reads[each.id]]}{flat}{'.clamp_min(0)' if each.domain == 'nonnegative' else ''}")
+    return statements, parts[0] if len(parts) == 1 else f"torch.cat([{', '.join(parts)}], 1)"
+
+
+def smooth(written: Written, graph: Graph, block: Block, names: Mapping[Id, str], owner: str) -> str:
+    """The part of the energy that has a gradient, as a function inside a method. ``names``: of what stands still beside it."""
+    variables = known(written, graph, (each.id for each in block.variables))
+    statements, total = written.energy(graph, block.smooth, {**names, **variables}, owner)
+    first = block.variables[0]
+    unpacked = [] if block.flat else [f"{variables[each.id]} = {part}" for each, part in _parts(block, "z")]
+    head = ", ".join(f"{each}: Tensor" for each in dict.fromkeys([variables[first.id] if block.flat else "z", *names.values()]))
+    body = "\n".join([*unpacked, *statements, f"return {total}"])
+    return f"\ndef smooth({head}) -> Tensor:\n{indented(body)}\n"
+
+
+def returned(block: Block, lines: Sequence[str], ending: str = "") -> str:
+    """A body whose last line gives z, (batch, units), its value, with what a method gives back."""
+    if block.flat:
+        return "\n".join([*lines[:-1], f"return {lines[-1].removeprefix('z = ')}{ending}"])
+    return "\n".join([*lines, f"return {', '.join(part + ending for _, part in _parts(block, 'z'))}"])
+
+
+def _parts(block: Block, z: str) -> list[tuple[Variable, str]]:
+    """Each variable with the part of z that it is."""
+    found, first = [], 0
+    for each in block.variables:
+        size = prod(each.shape)
+        part = z if len(block.variables) == 1 else f"{z}[:, {first}:{first + size}]"
+        shape = "" if len(each.shape) == 1 else f".reshape(len({z}), {', '.join(map(str, each.shape))})"
+        found.append((each, part + shape))
+        first += size
+    return found
+
+
+def runs(weight: Tensor, block: Block, full: str) -> str:
+    """The weight of each unit as a tensor that is written, made by ``full`` of runs of one number."""
+    values, counts = torch.unique_consecutive(weight.flatten(), return_counts=True)
+    weights = [block.program.graph.factors[each.factor].weight for each in block.rest]
+    exact = {float(torch.tensor(each)): each for each in weights}  # as the spec writes it, not as single precision holds it
+    told = [ast.unparse(number(exact.get(float(each), float(each)))) for each in values]
+    parts = [f"{full}(({int(count)},), {each})" for each, count in zip(told, counts, strict=True)]
+    return parts[0] if len(parts) == 1 else f"torch.cat([{', '.join(parts)}])"

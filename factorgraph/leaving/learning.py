@@ -1,0 +1,261 @@
+"""Phases of learning as functions: a loss, an optimizer, a loop."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from factorgraph.compile.phases import declared, loss_factors, owner_of
+from factorgraph.compile.plan import Closed
+from factorgraph.graph.model import Id
+from factorgraph.leaving import layers, reference
+from factorgraph.leaving.comments import comment
+from factorgraph.leaving.names import plain
+from factorgraph.leaving.procedures import Call, Procedures
+from factorgraph.leaving.recorded import number
+from factorgraph.leaving.written import Written, indented, refused
+from factorgraph.spec.references import standing_for
+from factorgraph.training.optimizers._torch import TorchOptimizer
+from factorgraph.training.sides import Stretch
+
+OTHER = "--set learning.{}.optimizer=adam"
+
+
+class Learning:
+    """The functions of all phases of a spec."""
+
+    def __init__(self, written: Written, procedures: Procedures, has_constraints: bool):
+        self.written, self.procedures, self.has_constraints = written, procedures, has_constraints
+        self.texts: list[str] = []
+        self.calls: list[tuple[str, tuple[Id, ...]]] = []  # of the phases in order: a function and the variables that it takes
+        self.begun: set[str] = set()
+
+    def add(self, stretch: Stretch) -> None:
+        """Write a phase."""
+        name, written = written_name(stretch.id), self.written
+        path = ("learning", stretch.name)
+        self._check(stretch, path)
+        (plan,) = stretch.plans
+        statements, total, takes = self._loss(stretch)
+        told = any(each.kind == "directions" for each in plan.closed)  # these need no loss
+        arguments = ", ".join(f"{written.local(written.model.graph.values[each])}: Tensor" for each in takes)
+        lines = [*statements, f"return {total}"]
+        loss = f"def {name}_loss(model: Model, {arguments}) -> Tensor:\n" + indented("\n".join(lines))
+        body = self._closed(stretch, plan.closed, takes) if plan.closed else self._descent(stretch, takes)
+        head = "\n".join(comment(written.spec, path))
+        loop = f"def train_{name}(model: Model, {arguments}) -> None:\n{indented(body)}"
+        self.texts.append("\n".join([head, loop if told else f"{loss}\n\n\n{loop}"]))
+        self.calls.append((f"train_{name}", takes))
+
+    def _check(self, stretch: Stretch, path: tuple[str, ...]) -> None:
+        phase = stretch.phase
+        told = {
+            "players, which take turns": phase.players,
+            "labelled rows of each batch": phase.labelled is not None,
+            "workers": phase.workers,
+        }
+        for what, is_there in told.items():
+            if is_there:
+                raise refused(f'phase "{stretch.id}" has {what}: that is not written as plain torch', path)
+        for each in phase.loss.values():
+            if each.loss.type not in ("energy", "imitation"):
+                what = f'phase "{stretch.id}" lowers the loss {each.loss.type}, which is not written as plain torch'
+                raise refused(what, path, "energy and imitation are")
+        if not isinstance(phase.optimizer, TorchOptimizer) and phase.optimizer.type != "closed_form":
+            what = f'phase "{stretch.id}" has the optimizer {phase.optimizer.type}, which is not written as plain torch'
+            raise refused(what, (*path, "optimizer"), OTHER.format(stretch.name))
+
+    # --- the loss --------------------------------------------------------------------------------------------------------------
+
+    def _loss(self, stretch: Stretch) -> tuple[list[str], str, tuple[Id, ...]]:
+        graph, written = stretch.view.graph, self.written
+        statements: list[str] = []
+        known: dict[Id, str] = {}
+        totals, taken, called = [], list[Id](), dict[str, str]()
+        for term in stretch.phase.loss.values():
+            weight = "" if term.weight == 1 else f"{ast.unparse(number(term.weight))} * "
+            if term.loss.type == "imitation":
+                totals.append(weight + self._imitated(stretch, term.loss, taken, statements, called))
+                continue
+            for key in stretch.procedures:
+                known |= self._called(stretch, key, taken, statements, called)
+            factors = loss_factors(graph, stretch.phase, term)
+            read = graph.leading_to(each for key in factors for each in graph.factors[key].arguments)
+            free = [key for key, each in graph.variables.items() if key in read and each.definition is None and key not in known]
+            taken += [each for each in free if each not in taken]
+            inputs = {each: written.local(graph.values[each]) for each in free}
+            more, total = written.energy(graph, factors, {**inputs, **known}, "model")
+            statements += more
+            if total.startswith("("):
+                statements.append(f"energy = {total}")
+                total = "energy"
+            is_one = isinstance(ast.parse(total, mode="eval").body, ast.Name | ast.Call)
+            totals.append(f"{weight}{total}.mean()" if is_one else f"{weight}({total}).mean()")
+        order = [key for key in graph.variables if key in taken]
+        return statements, " + ".join(totals), tuple(order)
+
+    def _called(
+        self, stretch: Stretch, key: str, taken: list[Id], statements: list[str], called: dict[str, str]
+    ) -> dict[Id, str]:
+        graph, written = stretch.view.graph, self.written
+        call = self._call(stretch, key)
+        taken += [each for each in call.takes if each not in taken and graph.variables[each].kind != "latent"]
+        names = {each: written.local(graph.values[each]) for each in (*call.takes, *call.gives)}
+        if key not in called:
+            called[key] = call.name
+            arguments = ", ".join(names[each] for each in call.takes)
+            statements.append(f"{', '.join(names[each] for each in call.gives)} = model.{call.name}({arguments})")
+        return {each: names[each] for each in call.gives}
+
+    def _call(self, stretch: Stretch, key: str) -> Call:
+        return self.procedures.call(stretch.view.graph, stretch.view.inferences[key], f"_in_{written_name(stretch.id)}")
+
+    def _imitated(
+        self, stretch: Stretch, loss: Any, taken: list[Id], statements: list[str], called: dict[str, str]
+    ) -> str:
+        """Half the squared distance of each student's code from the teacher's."""
+        keys = [*stretch.view.inferences]
+        (teacher,) = standing_for(loss.teacher, keys)
+        right = self._called(stretch, teacher, taken, statements, called)
+        self.written.sources.take(reference.imitated)
+        students = []
+        for key in (each for student in loss.student for each in standing_for(student, keys)):
+            call = self._call(stretch, key)
+            taken += [each for each in call.takes if each not in taken]
+            arguments = ", ".join(self.written.local(stretch.view.graph.values[each]) for each in call.takes)
+            if len(call.gives) > 1:
+                raise refused(f'phase "{stretch.id}" teaches several variables at once', ("learning", stretch.name))
+            students.append(f"model.{call.name}({arguments})")
+        (code,) = right.values()
+        listed = ",\n    ".join(students)
+        statements.append(f"students = [\n    {listed},\n]" if len(students) > 1 else f"students = [{students[0]}]")
+        return f"imitated({code}, students)"
+
+    # --- the loop --------------------------------------------------------------------------------------------------------------
+
+    def _descent(self, stretch: Stretch, takes: Sequence[Id]) -> str:
+        written, (plan,), phase = self.written, stretch.plans, stretch.phase
+        written.sources.take(reference.batches)
+        begun = [layers.begin(written, stretch.view.inferences[key]) for key in self._taken(stretch)]
+        groups = self._groups(stretch, plan.parameters)
+        first, rows = self._rows(stretch, takes)
+        given = ", ".join(f"{each}[rows]" for each in first)
+        scheduled = self._schedule(phase.schedule)
+        lines = [
+            *(f"model.{each}()" for each in begun),
+            *(["model.project()"] if begun and self.has_constraints else []),
+            groups,
+            rows,
+            *([scheduled] if scheduled else []),
+            f"for rows in batches(len({first[0]}), size, steps):",
+            "    optimizer.zero_grad()",
+            f"    loss = {written_name(stretch.id)}_loss(model, {given})",
+            "    loss.backward()",
+            "    optimizer.step()",
+            *(["    schedule.step()"] if scheduled else []),
+            *(["    model.project()"] if self.has_constraints else []),
+            f'print(f"{stretch.id}: {{loss.item():.4g}}")',
+        ]
+        return "\n".join(lines)
+
+    def _taken(self, stretch: Stretch) -> list[str]:
+        """Procedures whose matrices become parameters of their own in this phase."""
+        found = [key for key in stretch.view.inferences if f"inference.{key}" in stretch.trained - self.begun]
+        self.begun |= {f"inference.{key}" for key in found}
+        return found
+
+    def _groups(self, stretch: Stretch, addresses: Sequence[str]) -> str:
+        phase, graph = stretch.phase, stretch.view.graph
+        by_rate: dict[float, list[str]] = {}
+        for address in addresses:
+            owner = owner_of(address)
+            name = self.written.attribute(owner, address.removeprefix(f"{owner}.")).removeprefix("self.")
+            by_rate.setdefault(declared(graph, address).rate, []).append(f"model.{name}")
+        optimizer, rate = phase.optimizer, phase.learning_rate
+        assert isinstance(optimizer, TorchOptimizer), "checked before"
+        made = f"torch.optim.{optimizer.torch_name}"
+        known = inspect.signature(getattr(torch.optim, optimizer.torch_name)).parameters
+        usual = {key: each.default for key, each in known.items()}
+        options = {key: getattr(optimizer, key) for key in type(optimizer).model_fields if key != "type"}
+        more = "".join(f", {key}={value!r}" for key, value in options.items() if value != usual.get(key))
+        if not by_rate.keys() - {1.0}:
+            return f"optimizer = {made}([{', '.join(by_rate.get(1.0, []))}], lr={rate:g}{more})"
+        lines = []
+        for own, names in by_rate.items():
+            factor = "" if own == 1 else f" * {own:.10g}"
+            lines.append(f'    {{"params": [{", ".join(names)}], "lr": {rate:g}{factor}}},')
+        return "\n".join(["groups = [", *lines, "]", f"optimizer = {made}(groups{more})"])
+
+    def _rows(self, stretch: Stretch, takes: Sequence[Id]) -> tuple[list[str], str]:
+        phase, graph = stretch.phase, stretch.view.graph
+        names = [self.written.local(graph.values[each]) for each in takes]
+        size = f"len({names[0]})" if phase.batch_size == "all" else f"min({phase.batch_size}, len({names[0]}))"
+        steps = str(phase.steps) if phase.steps is not None else f"-(-{phase.epochs} * len({names[0]}) // size)"
+        return names, f"size = {size}\nsteps = {steps}"
+
+    def _schedule(self, schedule: Any) -> str:
+        if schedule.type == "linear":
+            share = "1 - step / steps" if not schedule.begin else f"min(1, (1 - step / steps) / (1 - {schedule.begin:g}))"
+        elif schedule.type == "step":
+            share = f"{schedule.by:g} ** sum(each <= step / steps for each in {list(schedule.at)})"
+        else:
+            return ""
+        return f"schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {share})"
+
+    def _closed(self, stretch: Stretch, closed: Sequence[Closed], takes: Sequence[Id]) -> str:
+        """Passes through the data, at the end of each of which a matrix goes to the minimum."""
+        path = ("learning", stretch.name, "optimizer")
+        if len(closed) > 1 or any(len(each.terms) > 1 or any(term.selections for term in each.terms) for each in closed):
+            raise refused(f'phase "{stretch.id}" sets several matrices at once', path, OTHER.format(stretch.name))
+        (one,) = closed
+        node, graph = stretch.view.graph.functions[one.function], stretch.view.graph
+        if "bias" in node.parameters or len(next(iter(node.parameters.values())).shape) != 2:
+            raise refused(f'phase "{stretch.id}" sets a matrix with a bias, or of kernels', path, OTHER.format(stretch.name))
+        matrix = self.written.attribute(f"functions.{one.function}", "matrix").replace("self.", "model.")
+        names, _ = self._rows(stretch, takes)
+        known = {each: self.written.local(graph.values[each]) for each in takes}
+        lines: list[str] = []
+        for key in stretch.procedures:
+            known |= self._called(stretch, key, [], lines, {})
+        more, found = self.written.values(graph, [one.terms[0].input], known, "model")
+        inputs = "\n".join([*lines, *more, f"return {next(iter(found.values()))}.flatten(1)"])
+        arguments = ", ".join(f"{each}: Tensor" for each in names)
+        shown = f"def inputs({arguments}) -> Tensor:\n{indented(inputs)}\n"
+        phase = stretch.phase
+        size = f"len({names[0]})" if phase.batch_size == "all" else str(phase.batch_size)
+        passes = phase.epochs if phase.epochs is not None else phase.steps
+        solve = reference.least_squares if one.kind == "least_squares" else reference.directions
+        self.written.sources.take(solve)
+        given = ", ".join(f"{each}[first : first + {size}]" for each in names)
+        gradient = f"torch.autograd.grad({written_name(stretch.id)}_loss(model, *seen) * len(seen[0]), {matrix})[0]"
+        steps = [
+            f"for _ in range({passes}):",
+            f"    gram, slope_of_all = 0, torch.zeros_like({matrix})",
+            f"    for first in range(0, len({names[0]}), {size}):",
+            f"        seen = ({given},)",
+            "        x = inputs(*seen).detach().double()",
+            "        gram = gram + x.T @ x",
+            f"        slope_of_all += {gradient}",
+            "    with torch.no_grad():",
+            f"        {matrix}.copy_(least_squares({matrix}, slope_of_all, {self._curvature(stretch, one):g} * gram))",
+        ]
+        if one.kind == "directions":
+            steps = [each for each in steps if "slope_of_all" not in each]
+            steps.insert(1, "    gram = 0")
+            steps.append(f"        {matrix}.copy_(directions(gram, len({matrix})))")
+        return "\n".join([shown, *steps])
+
+    def _curvature(self, stretch: Stretch, closed: Closed) -> float:
+        """How much the energy is curved along what the function makes."""
+        (term,) = closed.terms
+        leaf = stretch.view.graph.factors[term.factor].leaf
+        return float(term.weight * leaf.curvature(self.written.tensors.get(f"factors.{term.factor}", {})))  # type: ignore[attr-defined]
+
+
+def written_name(key: str) -> str:
+    """A phase at a slot as a name."""
+    return plain(key)

@@ -1,0 +1,172 @@
+"""Searches as methods: the problem, the solver and its stopping rule, all in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from factorgraph.compile.problems import varies
+from factorgraph.compile.procedures import CERTAIN, Inference
+from factorgraph.graph.model import Constant, Graph, Id
+from factorgraph.leaving import blocks, reference
+from factorgraph.leaving.names import plain
+from factorgraph.leaving.written import Written, indented, refused
+
+SOLVERS = ("ista", "fista", "coordinate_descent", "exact", "enumerate")
+NEAREST = "name a solver that is: ista, fista, coordinate_descent, exact; or infer by method: amortized or unrolled"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search on its way out. ``owner``: whose methods it calls, ``self`` or a copy in double precision."""
+
+    written: Written
+    graph: Graph
+    inference: Inference
+    solver: str
+    owner: str
+
+    def solved(self, start: str, beside: str) -> list[str]:
+        """Statements that find z. ``beside``: what the smooth part reads beside it."""
+        plan, take, more = self.inference.plan, self.written.sources.take, f", {beside}" if beside else ""
+        lines = [f"start = {start}"]
+        if plan.kernel == "gram":
+            take(reference.quadratic_form)
+            constant = "constant" if self.has_gap and self.solver not in ("exact", "enumerate") else "_"
+            lines.append(f"hessian, linear, {constant} = quadratic_form(smooth, start{more})")
+            if self.solver in ("exact", "enumerate"):
+                return [*lines, f"z = {take(reference.exact if self.solver == 'exact' else reference.nearest)}(hessian, linear)"]
+            if self.steps_whole:
+                lines.append(f"bound = {take(reference.eigenvalue_bound)}(hessian).clamp_min(1e-6)")
+            gradient, value = "z @ hessian + linear", "(z * (gradient(z) + linear)).sum(1) / 2 + constant"
+        else:
+            lines.append(f"bound = {self._bound()}")
+            gradient, value = f"{take(reference.slope)}(smooth, z{more})", f"smooth(z{more})"
+        lines += [_function("gradient", "z", f"return {gradient}"), self._shrinkage()]
+        if self.solver == "coordinate_descent":
+            inner = "hessian, linear, least"
+            lines += self._least()
+        else:
+            inner = "descend, shrink"
+            lines.append(_function("descend", "z", "return z - gradient(z) / bound"))
+        lines.append(_function("certificate", "z", f"return {self._certificate(value)}"))
+        restart = getattr(self.inference.solver, "restart", True)
+        name = take(getattr(reference, self.solver if restart else f"{self.solver}_without_restart"))
+        options: Any = self.inference.method  # those of argmin
+        return [*lines, f"z = {name}(start, {inner}, certificate, {options.steps}, {options.tolerance:g})"]
+
+    @property
+    def rest(self) -> Any:
+        """What of the energy has no gradient, the domain included; None where there is nothing."""
+        block = self.inference.block
+        return block.rest_of(torch.zeros(2, sum(block.sizes)), {}, self.written.tensors)
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether its certificate is a duality gap."""
+        rest = self.rest
+        return self.inference.block.squares and rest is not None and rest.l1 is not None and bool((rest.l1 > 0).all())
+
+    @property
+    def steps_whole(self) -> bool:
+        """Whether a step of all units is made, to move or to judge: else no bound and no shrinkage are asked for."""
+        return self.solver != "coordinate_descent" or not self.has_gap
+
+    def _certificate(self, value: str) -> str:
+        take = self.written.sources.take
+        if not self.has_gap:
+            sure = "z - gradient(z) / bound"
+            return f"{take(reference.residual)}(z, shrink({sure}))"
+        gap = take(reference.duality_gap_nonnegative if self.rest.nonnegative else reference.duality_gap)
+        return f"{gap}(z, gradient(z), {value}, {blocks.runs(self.rest.l1, self.inference.block, 'z.new_full')})"
+
+    def _shrinkage(self) -> str:
+        """What the rest makes of a point after a step of length 1 / bound."""
+        rest = self.rest
+        v, bound = torch.rand(self.written.batch, sum(self.inference.block.sizes)), torch.rand(())
+        if rest is None:
+            return _function("shrink", "v", "return v")
+        if not self.steps_whole:
+            return ""
+        return _function("shrink", "v", self.written.record({"v": v, "bound": bound}, "len(v)", lambda: rest.prox(v, 1 / bound)))
+
+    def _least(self) -> list[str]:
+        """Where each unit costs least by itself, from where its square alone would."""
+        rest = self.rest
+        if rest is None:
+            return [_function("least", "v", "return v")]
+        weight = blocks.runs(rest.l1, self.inference.block, "linear.new_full")
+        moved = "(v - threshold).clamp_min(0)" if rest.nonnegative else "v - v.clamp(-threshold, threshold)"
+        return [f"threshold = {weight} / hessian.diagonal().clamp_min(1e-6)", _function("least", "v", f"return {moved}")]
+
+    def _bound(self) -> str:
+        """At least the Lipschitz constant of the gradient: a method of its own."""
+        block, written, plan = self.inference.block, self.written, self.inference.plan
+        owners = sorted(key for key in written.tensors if key.startswith("functions."))
+        names = {key: each for owner in owners for key, each in written.given(owner).items()}
+        start = torch.rand(written.batch, sum(block.sizes))
+        body = written.record(names, "rows", lambda: block.bound(written.tensors, start))
+        name = written.names(("bound", plan.id, body), f"{plain(plan.id)}_bound")
+        told = "(): at least the Lipschitz constant of the gradient of what a search descends."
+        written.methods.setdefault(name, written.method(name, [], "Tensor", told, body, []))
+        return f"{self.owner}.{name}()"
+
+
+def argmin(written: Written, graph: Graph, inference: Inference) -> tuple[tuple[Id, ...], str]:
+    """What a search takes, and the body of its method."""
+    solver = (inference.plan.solver or {}).get("type", "")
+    _check(inference, solver)
+    still = [key for key in inference.block.still if varies(graph, key)]
+    takes = blocks.taken(graph, inference, still)
+    inputs = blocks.known(written, graph, takes)
+    options: Any = inference.method  # those of argmin
+    precise = 0 < options.tolerance < CERTAIN * torch.finfo(torch.float32).eps
+    lines: list[str] = []
+    if precise:
+        lines.append("precise = copy.deepcopy(self).double()  # in single precision rounding would hide what is left to gain")
+        lines.append(f"usual = {next(iter(inputs.values()))}.dtype")
+        lines += [f"{name} = {name}.double()" for name in inputs.values()]
+    search = Search(written, graph, inference, solver, "precise" if precise else "self")
+    statements, found = written.values(graph, still, inputs, search.owner)
+    lines += statements
+    names = dict(found)
+    for key, text in found.items():
+        if not text.isidentifier():
+            names[key] = written.local(graph.values[key])
+            lines.append(f"{names[key]} = {text}")
+    more, begin = blocks.start(written, graph, inference, takes, search.owner)
+    lines += [each for each in more if each not in lines]
+    lines.append(blocks.smooth(written, graph, inference.block, names, search.owner))
+    lines += search.solved(begin, ", ".join(dict.fromkeys(names.values())))
+    return takes, blocks.returned(inference.block, lines, ".to(usual)" if precise else "")
+
+
+def _check(inference: Inference, solver: str) -> None:
+    """Raise SpecError FG692 where a search cannot be written."""
+    plan, block, graph = inference.plan, inference.block, inference.block.program.graph
+    bounded = all(each.bounded for each in plan.terms if each.part != "rest")
+    told = {
+        f"is searched by {solver}": solver not in SOLVERS or getattr(inference.solver, "order", "greedy") != "greedy",
+        "has a Hessian that is not formed once for all samples": plan.kernel == "grams"
+        or (plan.kernel != "gram" and solver not in ("ista", "fista")),
+        "has no bound of its curvature": plan.kernel != "gram" and not bounded,
+        "tries values of several variables, or of binary ones": solver == "enumerate"
+        and (plan.domain != "one_hot" or len(plan.block) > 1),
+        "starts at what was found before": any(inference.method.remembers(each.name) for each in block.variables),
+        "reads a value that no sample changes": not all(
+            varies(graph, key) or isinstance(graph.values[key], Constant) for key in block.still
+        ),
+    }
+    if inference.method.through() != "stop":
+        what = f'learning sees through the search "{plan.id}": that is not written as plain torch'
+        raise refused(what, blocks.path_of(inference), "gradient: stop, or method: unrolled")
+    for what, is_so in told.items():
+        if is_so:
+            raise refused(f'"{plan.id}" {what}: that is not written as plain torch', blocks.path_of(inference), NEAREST)
+
+
+def _function(name: str, argument: str, body: str) -> str:
+    """A function of one tensor inside a method."""
+    return f"\ndef {name}({argument}: Tensor) -> Tensor:\n{indented(body)}\n"
