@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +58,9 @@ def job(spec: Spec) -> Job:
 
 def trained(name: str, spec: Spec) -> Run:
     path = RUNS / name / job(spec).folder
-    if path.exists():
+    if (path / "done").exists():
         return Run(path, ())
+    shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     return train(job(spec).spec, path, device="cpu", say=print)
 
@@ -86,6 +88,8 @@ def telling(folder: Path, asked: list[str]) -> Iterator[Path]:
     files = sorted(folder.glob("*.png"), key=lambda file: file.name)
     order = [*asked, *TELLING]
     ranked = [(next((k for k, word in enumerate(order) if file.stem.startswith(word)), None), file) for file in files]
+    if any(file.stem == "energy_while_learning" for file in files):  # its last panel
+        ranked = [(rank, file) for rank, file in ranked if file.stem != "energy"]
     chosen = sorted((rank, file) for rank, file in ranked if rank is not None)[:MOST]
     yield from (file for _, file in chosen) if chosen else (file for file in files if file.stem == "curves")
 

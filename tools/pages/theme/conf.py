@@ -38,4 +38,5 @@ def mathml(text, as_block):
     text = re.sub(rf"(?<=[\w}})|]) *({NAME})", r"\,\1", text)
     text = re.sub(rf"({NAME}) *(?=[a-zA-Z]|\\[a-zA-Z])(?!\\left)", r"\1\,", text)
     lines = re.search(r"&|\\\\", text) and r"\begin" not in text
-    return tex2mathml(rf"\begin{{aligned}} {text} \end{{aligned}}" if lines else text, as_block)
+    made = tex2mathml(rf"\begin{{aligned}} {text} \end{{aligned}}" if lines else text, as_block)
+    return re.sub(r"<mo[^>]*>([|‖])</mo>", r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', made)  # bars of one height
