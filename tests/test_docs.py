@@ -21,6 +21,7 @@ from PIL import Image
 from factorgraph.__main__ import main
 from factorgraph.cli.app import COMMANDS
 from factorgraph.errors import SpecError
+from factorgraph.kernels.build import missing
 from factorgraph.spec.load import load, loads, specs
 
 ROOT = Path(__file__).parent.parent
@@ -93,9 +94,11 @@ def fenced(page: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def assert_shown(text: str, said: str, page: Path) -> None:
-    """Each line is said, in this order; a line that ends in ... is said so far; figures may differ by a tenth."""
+    """Each line is said, in this order; of one that ends in ... what stands before them; figures may differ by a tenth."""
     lines = iter(said.splitlines())
     for shown in filter(str.strip, text.splitlines()):
+        if "active_set" in shown and missing("active_set"):  # another solver takes its place where nothing compiles it
+            continue
         assert any(is_said(shown.strip(), each.strip()) for each in lines), f"{page.name} shows what is not said: {shown}\n{said}"
 
 
