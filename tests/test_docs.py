@@ -286,7 +286,7 @@ def test_commands_of_the_language_page_run(command):
 
 def test_commands_about_specs_run(command):
     for line in commands(ROOT / "docs" / "cli.md"):
-        if line.split()[1] in ("diff", "fill", "why"):
+        if line.split()[1] in ("diff", "fill", "upgrade", "why"):
             command(line)
 
 

@@ -15,6 +15,7 @@ COMMANDS = {  # in the order in which a newcomer meets them
     "fill": "a spec with every default written out, and where each value came from",
     "why": "a value of a spec: where it comes from, what it means, what is allowed, who uses it",
     "diff": "what two specs, or a run and a spec, mean differently; both graphs in one diagram",
+    "upgrade": "old spellings of the language in files, mended in place; comments stay",
     "train": "learn what a spec says, into a run folder",
     "evaluate": "measure a run on held-out data and judge its claims",
     "compare": "all ways to infer beside each other: error and energy against steps and time",

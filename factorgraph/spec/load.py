@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as File
 
 from factorgraph.errors import Issue, Place, SpecError
@@ -16,6 +16,7 @@ from factorgraph.spec.schema import Spec
 from factorgraph.spec.suggest import near
 
 WAITS = "FG205"
+SPELLED = ("FG201", "FG204", "FG211")  # codes of what is called by a name that is not there
 FRAGMENTS = "fragments/"  # the folder of specs that are parts of others
 _STATE = re.compile(rf"(?P<name>.+)@(?P<state>{NAME}(?:\[(?:\d+|last)\])?)")  # a spec, and a variant or a budget of it
 NOTE = "waits for: "  # begins the note of such an issue; family and type follow
@@ -76,19 +77,30 @@ def of_document(document: Document) -> Spec:
 
 
 def ordered(document: Document, issues: list[Issue]) -> list[Issue]:
-    """Issues with their places, in the order of the file; what only waits for a leaf comes after what is wrong."""
-    return sorted(document.located(issues), key=lambda each: each.code == WAITS)
+    """Issues with their places, in the order of the file; what only waits for a leaf comes after what is wrong.
+
+    An unknown key or type that is an old spelling says what the language has in its place.
+    """
+    from factorgraph.spec.upgrade import fixes
+
+    known = fixes(document)
+    told = [replace(each, fix=known[each.path]) if each.code in SPELLED and each.path in known else each for each in issues]
+    return sorted(document.located(told), key=lambda each: each.code == WAITS)
 
 
 def open_document(path_or_name: str | File) -> Document:
     file = find(path_or_name)
     shown = str(path_or_name) if file == File(path_or_name) else str(file)
+    return read(decode(content(file, shown), shown), str(file))
+
+
+def content(file: File, shown: str) -> bytes:
+    """The bytes of a file, as it is ``shown`` in messages. Raises SpecError."""
     try:
-        data = bytes_of(file, shown)
+        return bytes_of(file, shown)
     except OSError as error:
         message = f"cannot read {file}: {error.strerror or error}"
         raise SpecError(Issue("FG218", message, place=Place(str(file), 1, 1, 1, 1))) from None
-    return read(decode(data, shown), str(file))
 
 
 def find(path_or_name: str | File) -> File:

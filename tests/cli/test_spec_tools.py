@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from factorgraph.spec import upgrade
 from factorgraph.spec.load import load
 
 
@@ -109,3 +110,32 @@ class TestWhy:
     def test_wrong_use_is_told(self, cli, tiny, words):
         said = cli("why", *words)
         assert said.code == 2 and said.err and "Traceback" not in said.err
+
+
+class TestUpgrade:
+    def test_a_file_of_today_stays_as_it_is(self, cli, tiny):
+        before = tiny.read_bytes(), tiny.stat().st_mtime_ns
+        said = cli("upgrade", "tiny.yaml", "psd")
+        assert said.code == 0 and "tiny.yaml: nothing to change\n" in said.out
+        assert (tiny.read_bytes(), tiny.stat().st_mtime_ns) == before
+
+    def test_old_spellings_are_mended_in_place(self, cli, tiny, monkeypatch):
+        monkeypatch.setattr(upgrade, "VERSION", 2)
+        old = tiny.read_bytes()
+        said = cli("upgrade", "--check", "tiny.yaml")
+        assert (said.code, said.out) == (1, "tiny.yaml:1:14: 1 -> 2\n")
+        assert tiny.read_bytes() == old
+        assert cli("upgrade", "tiny.yaml").code == 0
+        assert tiny.read_bytes() == old.replace(b"factorgraph: 1", b"factorgraph: 2")
+        assert cli("upgrade", "--check", "tiny.yaml").code == 0
+
+    def test_what_needs_a_decision_is_told(self, cli, tiny):
+        tiny.write_text(tiny.read_text().replace("count: 40", "hard_negatives: 3"))
+        said = cli("upgrade", "tiny.yaml")
+        assert said.code == 2 and "FG216" in said.err and "tiny.yaml:16:23" in said.err
+
+    def test_wrong_use_is_told(self, cli, tmp_path):
+        (tmp_path / "bad.yaml").write_text("a: &b 1\n")
+        for words in ((), ("no/such",), ("bad.yaml",), ("tiny.yaml@wide",)):
+            said = cli("upgrade", *words)
+            assert said.code == 2 and said.err and "Traceback" not in said.err
