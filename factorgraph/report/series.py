@@ -51,17 +51,17 @@ def _shares(rows: Sequence[Mapping[str, Any]], split: str) -> list[Curve]:
     found = [_curve("energy", split, rows, lambda row: row.get("energy"))]
     for name in dict.fromkeys(name for row in rows for name in row.get("shares") or {}):
         found.append(_curve(name, split, rows, lambda row, name=name: (row.get("shares") or {}).get(name)))
-    if split == "train" and any(_differs(row) for row in rows):
-        found.append(_curve("loss", split, rows, lambda row: row.get("loss")))
+    if split == "train":
+        found.append(_curve("loss", split, rows, lambda row: row.get("loss") if _differs(row) else None))
     return found
 
 
 def _differs(row: Mapping[str, Any]) -> bool:
-    loss: Any = row.get("loss")
-    energy: Any = row.get("energy")
-    if not all(isinstance(each, int | float) and math.isfinite(each) for each in (loss, energy)):
+    """Whether the loss of a row is not its energy, which it may not have seen."""
+    loss, energy = row.get("loss"), row.get("energy")
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in (loss, 0.0 if energy is None else energy)):
         return False
-    return not math.isclose(loss, energy, rel_tol=1e-4, abs_tol=1e-9)
+    return energy is None or not math.isclose(loss, energy, rel_tol=1e-4, abs_tol=1e-9)  # type: ignore[arg-type]  # numbers
 
 
 def _curve(name: str, split: str, rows: Sequence[Mapping[str, Any]], read: Any) -> Curve:

@@ -272,6 +272,9 @@ def test_curves_are_thinned_by_means_and_gaps_stay():
     assert set(found) == {"energy", "a"} and len(found["energy"]) == POINTS
     assert found["energy"][0] == [4, 3.0] and found["energy"][1] == [8, 6.5]
     assert json.dumps(found)
+    rows = [{**alike, "step": 1, "energy": 2.0, "loss": 2.0}, {**alike, "phase": "two", "step": 2, "loss": 3.0}]
+    found = {each["name"]: each["points"] for each in curves(rows)["curves"]}
+    assert found["loss"] == [[1, None], [2, 3.0]] and found["energy"] == [[1, 2.0], [2, None]]  # a loss that sees no energy
     game = [{**row, "player": name} for row in rows[:2] for name in ("critic", "generator")]
     assert [each["name"] for each in curves(game)["curves"]] == ["loss of critic", "loss of generator"]
 

@@ -89,7 +89,8 @@
       const W = Math.max(this.width, 280), H = W < 600 ? 260 : 340;
       const x = (step) => LEFT + (W - LEFT - RIGHT) * (last > first ? (step - first) / (last - first) : 0.5);
       const y = (value) => H - BOTTOM - (H - TOP - BOTTOM) * (map(value) - from) / (to - from);
-      const what = names.every((each) => each.includes("loss of")) ? "loss" : "energy, mean per sample";
+      const losses = names.filter((each) => /(^|: )loss( of |$)/.test(each)).length;
+      const what = losses === names.length ? "loss" : `${losses ? "loss or energy" : "energy"}, mean per sample`;
       const label = `${what}, over steps ${first} to ${last}: ${names.join(", ")}. Arrow keys read it step by step.`;
       const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label, tabindex: 0 }, this.place);
       picture.dataset.key = "\u0000picture";
