@@ -17,6 +17,7 @@ import torch
 from sklearn.datasets import load_sample_image
 
 import factorgraph as fg
+from factorgraph.compile.tiled import Tiling
 
 SPEC = """
 factorgraph: 1
@@ -62,7 +63,7 @@ def ours(x: np.ndarray, d: np.ndarray, weight: float, solver: str, tolerance: fl
     model = fg.build(fg.loads(SPEC.format(**sizes, weight=weight, solver=solver, tolerance=tolerance)))
     with torch.no_grad():
         model.get_parameter("functions.decoder.matrix").copy_(torch.from_numpy(d)[None])
-        model = model.tiled("optimal", tile) if tile else model
+        model = model.tiled("optimal", Tiling(tile)) if tile else model
         return np.asarray(model.infer(X=torch.from_numpy(x).float()[None, None])["Z"][0])
 
 

@@ -20,12 +20,8 @@ from factorgraph.errors import RunError, issue
 )
 @click.option("--interpolate", nargs=3, metavar="LATENT A B", help="from the code of one input to that of another, decoded")
 @click.option("--steps", type=int, metavar="N", help="of an interpolation, ends included; 8, if left out")
-@click.option(
-    "--whole/--no-whole", default=False, help="each picture at its own size, not cut into windows"
-)
-@click.option(
-    "--tile", type=click.IntRange(min=0), metavar="N", help="with --whole: by tiles of N x N units; 0: none"
-)
+@click.option("--whole/--no-whole", default=False, help="each picture at its own size, not cut into windows")
+@click.option("--tile", type=click.IntRange(min=0), metavar="N", help="with --whole: by tiles of N x N units; 0: none")
 @click.option("--procedure", metavar="NAME", help="the way to infer; the first, if left out")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help=".npz, .png, or a folder")
 @options.device
@@ -49,6 +45,7 @@ def command(
 
     Or any question: --clamp some variables, and the rest is inferred.
     """
+    from factorgraph.cli.progress import Display
     from factorgraph.run import answers, asking
     from factorgraph.run.infer import infer
     from factorgraph.run.run import Run
@@ -65,7 +62,7 @@ def command(
         answered, across = asking.interpolate(opened, latent, ends, 8 if steps is None else steps, procedure)
         lines = answers.write(opened, answered, output, across)
     elif input_ is not None and whole:
-        lines = infer_wholes(opened, input_, output, procedure, tile)
+        lines = infer_wholes(opened, input_, output, procedure, tile, Display().passing)
     elif input_ is not None:
         lines = infer(opened, input_, output, procedure)
     else:

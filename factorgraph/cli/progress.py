@@ -40,6 +40,13 @@ class Display:
         """One line that stays."""
         self.console.print(Text(text), soft_wrap=True)
 
+    def passing(self, text: str) -> None:
+        """One line of many that soon say otherwise: it is told now and then."""
+        now = time.monotonic()
+        if now - self._logged > LOG_SECONDS:
+            self._logged = now
+            self.say(text)
+
     def progress(self, it: Progress) -> None:
         """The newest numbers."""
         if self.live is not None:

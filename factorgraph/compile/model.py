@@ -31,6 +31,7 @@ from factorgraph.structure import Parameters
 
 if TYPE_CHECKING:
     from factorgraph.compile.learning import Learning
+    from factorgraph.compile.tiled import Tiling
     from factorgraph.spec.schema import Spec
 
 
@@ -268,10 +269,10 @@ class Model(nn.Module):
         other.inferences = {**self.inferences, **called}
         return other
 
-    def tiled(self, procedure: str, side: int) -> Model:
+    def tiled(self, procedure: str, tiling: Tiling) -> Model:
         """The same parameters, with a procedure that searches tile by tile. See :func:`tiled.untileable`."""
         other = copy(self)
-        called = {key: self.inferences[key].tiled(side) for key in standing_for(procedure, self.inferences)}
+        called = {key: self.inferences[key].tiled(tiling) for key in standing_for(procedure, self.inferences)}
         other.inferences = {**self.inferences, **called}
         return other
 
@@ -280,8 +281,7 @@ class Model(nn.Module):
         latent = [each.id for each in self.graph.of_kind("latent") if each.id not in given]
         chosen = [] if procedure is None else standing_for(procedure, self.inferences)
         if procedure is not None and not chosen:
-            allowed = ", ".join(self.inferences)
-            raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=allowed))
+            raise RunError(issue("FG620", f'there is no procedure "{procedure}"', allowed=", ".join(self.inferences)))
         covered = {key for name in chosen for key in self.inferences[name].plan.block}
         wanted = [*covered, *(latent if needed is None else needed)]
         for key in sorted(covered & set(given)):

@@ -77,7 +77,7 @@ class Inference:
         self.sum: Sum | None = None
         if method.sums and isinstance(self.solver, Summing):
             self.sum = Sum(program, plan, self.solver, float(getattr(method, "beta", 1)))
-        self.tile = 0  # the side of the tiles that a search goes by; 0: it takes all at once
+        self.tiling: tiled.Tiling | None = None  # by which tiles a search goes; without any it takes all at once
         self.later: Inference | None = None
         if plan.later is not None:
             self.later = Inference(program, plan.later, method, reads)
@@ -92,11 +92,11 @@ class Inference:
         other.later = self.later.limited(steps, tolerance) if self.later is not None else None
         return other
 
-    def tiled(self, side: int) -> Inference:
-        """The same search by tiles of a side."""
+    def tiled(self, tiling: tiled.Tiling) -> Inference:
+        """The same search by tiles."""
         other = copy(self)
-        other.tile = side
-        other.later = self.later.tiled(side) if self.later is not None else None
+        other.tiling = tiling
+        other.later = self.later.tiled(tiling) if self.later is not None else None
         return other
 
     def knowing(self, given: Assignment) -> Inference:
@@ -149,9 +149,9 @@ class Procedure:
             if 0 < tolerance < CERTAIN * torch.finfo(usual).eps:
                 start, given = start.double(), _in_double(given)
                 tensors = {owner: _in_double(each) for owner, each in tensors.items()}
-            if self.inference.tile:
+            if self.inference.tiling is not None:
                 own = start.clone() if self.inference.reads.get("start") else start
-                minimum, more = tiled.search(block, own, given, tensors, self.inference.tile, steps, tolerance)
+                minimum, more = tiled.search(block, own, given, tensors, self.inference.tiling, steps, tolerance)
             else:
                 minimum, more = solve(solver, block.problem(start, given, tensors, self.learning), steps, tolerance), {}
         values = {key: each.to(usual) for key, each in {**block.split(minimum.z), **more}.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from factorgraph.compile.problems import Block
 from factorgraph.compile.program import Assignment, Tensors
 from factorgraph.graph.model import Id
 from factorgraph.inference.problem import Minimum
-from factorgraph.inference.tiled import Tiled
+from factorgraph.inference.tiled import Tell, Tiled, quiet
 from factorgraph.structure import Solver
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2**22  # units that are searched together: about a dozen numbers are held for each, 200 MB in single precision
 NARROWEST = 4  # kernels: in narrower tiles most units lie at a border, and sweeps are many
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """The side of a search's tiles, and who is told of its sweeps."""
+
+    side: int
+    tell: Tell = quiet
 
 
 def untileable(block: Block) -> str:
@@ -59,7 +68,7 @@ def count(block: Block, side: int) -> int:
 
 
 def search(
-    block: Block, start: Tensor, given: Assignment, tensors: Tensors, side: int, steps: int, tolerance: float
+    block: Block, start: Tensor, given: Assignment, tensors: Tensors, tiling: Tiling, steps: int, tolerance: float
 ) -> tuple[Minimum, Mapping[Id, Tensor]]:
     """The minimum, found tile by tile and written over ``start``, and the picture that it draws, by the id of its value.
 
@@ -76,5 +85,6 @@ def search(
     for share in block.shares(still, tensors):
         weight = weight + share.weight
     nonnegative = block.variables[0].domain == "nonnegative"
-    found, picture = Tiled(form, weight, nonnegative, block.squares, bound, side).minimise(solver, start, steps, tolerance)
+    tiles = Tiled(form, weight, nonnegative, block.squares, bound, tiling.side)
+    found, picture = tiles.minimise(solver, start, steps, tolerance, tiling.tell)
     return found, {drawn.way.picture.id: pictured(block, drawn, picture, form.cut, tensors)}

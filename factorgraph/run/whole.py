@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from factorgraph.compile import tiled
 from factorgraph.compile.resized import at_size
 from factorgraph.data import images
 from factorgraph.data.inputs import Input, Picture, wholes
-from factorgraph.errors import DataError, RunError, SpecError, issue
-from factorgraph.inference.problem import SENTENCES
+from factorgraph.errors import DataError, RunError, SpecError, address, issue
+from factorgraph.inference.problem import OUT_OF_STEPS, SENTENCES
+from factorgraph.inference.tiled import Tell, quiet
 from factorgraph.lazy import np, torch
 from factorgraph.run.files import atomic_write
 from factorgraph.run.infer import first_procedure, reconstructions, save_arrays
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from factorgraph.compile.model import Model
+    from factorgraph.compile.procedures import Found, Inference
     from factorgraph.run.run import Run
 
 
@@ -44,16 +46,19 @@ class Coded:
         return f"{self.picture.name}: {self.picture.width} x {self.picture.height} pixels, {energy}, {ended}{by}"
 
 
-def infer_wholes(run: Run, source: Path, output: Path, procedure: str | None, tile: int | None) -> Iterator[str]:
+def infer_wholes(
+    run: Run, source: Path, output: Path, procedure: str | None, tile: int | None, tell: Tell = quiet
+) -> Iterator[str]:
     """Infer each picture of an input as a whole; yields what there is to say of each.
 
     A file .npz or .png takes one picture, its arrays or its reconstruction; a folder gets both of each, under its name, and
     ``summary.json``. ``tile``: the side of tiles that searches go by; 0: none; left out: where units are too many at once.
+    ``tell`` is told of every sweep over them.
     """
     ending, told = output.suffix.lower(), []
     if ending not in ("", ".npz", ".png"):
         raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
-    for number, coded in enumerate(coded_wholes(run, source, procedure, tile)):
+    for number, coded in enumerate(coded_wholes(run, source, procedure, tile, tell)):
         if ending and number:
             raise DataError(issue("FG677", f"{output.name} can hold one picture, and there are several", fix="name a folder"))
         _write(output, ending, coded)
@@ -65,7 +70,7 @@ def infer_wholes(run: Run, source: Path, output: Path, procedure: str | None, ti
     yield str(output)
 
 
-def coded_wholes(run: Run, source: Path, procedure: str | None, tile: int | None) -> Iterator[Coded]:
+def coded_wholes(run: Run, source: Path, procedure: str | None, tile: int | None, tell: Tell = quiet) -> Iterator[Coded]:
     """Each picture by itself: one is in memory at a time. Raises DataError FG521, SpecError FG329 or FG321, RunError FG660."""
 
     @cache
@@ -79,15 +84,20 @@ def coded_wholes(run: Run, source: Path, procedure: str | None, tile: int | None
         except SpecError as error:
             what = f"{picture.name} is {picture.width} x {picture.height} pixels"
             raise SpecError([replace(each, notes=(*each.notes, what)) for each in error.issues]) from None
-        yield _coded(model, given, procedure, tile, run.device)
+        told = partial(_of_picture, tell, picture.name)
+        yield _coded(model, given, procedure, tile, run.device, told)
 
 
-def _coded(model: Model, given: Input, procedure: str | None, tile: int | None, device: str) -> Coded:
+def _of_picture(tell: Tell, name: str, line: str) -> None:
+    tell(f"{name}: {line}")
+
+
+def _coded(model: Model, given: Input, procedure: str | None, tile: int | None, device: str, tell: Tell) -> Coded:
     values = {name: torch.from_numpy(np.ascontiguousarray(each)).to(device) for name, each in given.variables.items()}
     with torch.no_grad():
         known: dict[str, Any] = model.with_noise(model.assign(values))
         names = model.sequence(procedure, known)
-        model, side, many = _by_tiles(model, names, tile)
+        model, side, many = _by_tiles(model, names, tile, tell)
         found = model.run(names, known, model.inferences)
         known |= {key: each for one in found.values() for key, each in one.values.items()}
         solution = model.conclude(names[0] if names else "", known, found.values())
@@ -100,10 +110,21 @@ def _coded(model: Model, given: Input, procedure: str | None, tile: int | None, 
     arrays |= {f"reconstruction/{name}": shown[key] for name, key in made.items() if name in given.variables}
     plain = {key: each.cpu().numpy() for key, each in arrays.items()}
     back = {name: given.assemble(name, plain[f"reconstruction/{name}"])[0] for name in made if name in given.variables}
-    return Coded(given.pictures[0], plain, back, tuple(given.notes), side, many)
+    notes = (*given.notes, *(_unfinished(model.inferences[name], each) for name, each in found.items()))
+    return Coded(given.pictures[0], plain, back, tuple(filter(None, notes)), side, many)
 
 
-def _by_tiles(model: Model, names: tuple[str, ...], tile: int | None) -> tuple[Model, int, int]:
+def _unfinished(inference: Inference, found: Found) -> str:
+    """What is to be said of a search that ended before it was sure; empty of any other."""
+    if found.status is None or found.certificate is None or int(found.status[0]) != OUT_OF_STEPS:
+        return ""
+    asked, steps = (getattr(inference.method, each) for each in ("tolerance", "steps"))
+    more = f"more {address(('inference', inference.plan.name, 'steps'))} (now {steps})"
+    fix = f"larger tiles, or {more}" if inference.tiling is not None else more
+    return f"{inference.plan.id} ended {float(found.certificate[0]):.2g} from the minimum, where {asked:g} is asked: {fix}"
+
+
+def _by_tiles(model: Model, names: tuple[str, ...], tile: int | None, tell: Tell) -> tuple[Model, int, int]:
     """The model whose searches go by tiles, where they are to; the largest side, and how many tiles. RunError FG660."""
     largest, many, why = 0, 0, "there is no search"
     for name in names:
@@ -116,7 +137,8 @@ def _by_tiles(model: Model, names: tuple[str, ...], tile: int | None) -> tuple[M
             raise RunError(issue("FG660", what, fix=f"--tile {least}, four kernels, or more"))
         side = tiled.side_for(block) if tile is None else tile
         if side:
-            model, largest, many = model.tiled(name, side), max(largest, side), many + tiled.count(block, side)
+            model = model.tiled(name, tiled.Tiling(side, tell))
+            largest, many = max(largest, side), many + tiled.count(block, side)
     if tile and not largest:
         raise RunError(issue("FG660", f"the picture cannot be coded tile by tile: {why}", fix="leave out --tile"))
     return model, largest, many

@@ -7,8 +7,9 @@ import torch
 
 import factorgraph as fg
 from factorgraph.compile.resized import at_size
-from factorgraph.compile.tiled import AT_ONCE, count, side_for, untileable
+from factorgraph.compile.tiled import AT_ONCE, Tiling, count, side_for, untileable
 from factorgraph.errors import SpecError
+from factorgraph.inference.tiled import PATIENCE
 from tests.compile.specs import spec
 from tests.compile.test_convolved import KINDS, MASKED, PICTURES
 
@@ -53,7 +54,7 @@ def test_tiles_find_the_minimum(case):
     model, x = sized(changes, sides)
     with torch.no_grad():
         whole = model.infer(X=x)
-        found = model.limited("optimal", 200, 1e-4).tiled("optimal", side).infer(X=x)
+        found = model.limited("optimal", 200, 1e-4).tiled("optimal", Tiling(side)).infer(X=x)
     assert found.status.item() == 0 and found.certificate.item() < 1e-4
     assert abs(found.energy.item() / whole.energy.item() - 1) < 1e-4 and found.energy.item() >= whole.energy.item() * (1 - 1e-9)
     assert {key: each.item() for key, each in found.shares.items()} == pytest.approx(
@@ -68,7 +69,7 @@ def test_the_picture_that_tiles_hand_over_is_what_the_code_draws():
         with torch.no_grad():
             for each in model.parameters():
                 each.add_(0.3)
-            run = model.limited("optimal", 20, 0.1).tiled("optimal", 12)
+            run = model.limited("optimal", 20, 0.1).tiled("optimal", Tiling(12))
             found = run.run(("optimal",), {"X": x}, run.inferences)["optimal"].values
             torch.testing.assert_close(found["decoder(Z)"], model.evaluate(("decoder(Z)",), X=x, Z=found["Z"])["decoder(Z)"])
 
@@ -80,7 +81,7 @@ def test_without_a_gap_the_fixed_point_of_all_units_is_the_certificate():
     model, x = sized(changes, (26, 23), tolerance=1e-10)
     with torch.no_grad():
         whole = model.infer(X=x)
-        found = model.limited("optimal", 200, 1e-5).tiled("optimal", 12).infer(X=x)
+        found = model.limited("optimal", 200, 1e-5).tiled("optimal", Tiling(12)).infer(X=x)
         again = model.limited("optimal", 1, 0).infer(X=x)
     assert found.status.item() == 0 and again.energy.item() > found.energy.item()
     assert found.energy.item() == pytest.approx(whole.energy.item(), rel=1e-6)
@@ -91,16 +92,27 @@ def test_the_start_is_kept_and_begins_the_search():
     model, x = sized(changes, (20, 19), start="encoder(X)", steps=0)
     with torch.no_grad():
         start = model.infer(X=x)
-        found = model.limited("optimal", 3, 0.9).tiled("optimal", 12).infer(X=x)
+        found = model.limited("optimal", 3, 0.9).tiled("optimal", Tiling(12)).infer(X=x)
     torch.testing.assert_close(start["Z"], model.evaluate(("encoder(X)",), X=x)["encoder(X)"])
     assert found.energy.item() <= start.energy.item()
+
+
+def test_sweeps_that_come_no_closer_are_the_last():
+    """Nothing is exactly at the minimum: without the end fifty sweeps would go over it."""
+    model, x = sized(KINDS["masked"], (24, 26))
+    told = []
+    with torch.no_grad():
+        found = model.limited("optimal", 300, 0).tiled("optimal", Tiling(14, told.append)).infer(X=x)
+    assert found.status.item() == 1 and found.certificate.item() < 1e-9
+    assert PATIENCE < len(told) < 35 and told[0].startswith("sweep 1 of at most 50 over 4 tiles: ")
+    assert told[-1].endswith("from the minimum, where 0 is asked")
 
 
 def test_what_is_not_finite_is_said():
     model, x = sized(KINDS["masked"], (20, 19))
     x[0, 0, 10, 10] = torch.nan
     with torch.no_grad():
-        assert model.tiled("optimal", 12).infer(X=x).status.item() == 2
+        assert model.tiled("optimal", Tiling(12)).infer(X=x).status.item() == 2
 
 
 def test_parameters_are_those_of_the_model():

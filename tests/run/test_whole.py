@@ -13,9 +13,12 @@ import pytest
 from PIL import Image
 
 import factorgraph as fg
+from factorgraph.compile.resized import at_size
 from factorgraph.data import images
 from factorgraph.data.inputs import wholes
 from factorgraph.errors import DataError, RunError, SpecError
+from factorgraph.inference import tiled as sweeps
+from factorgraph.run import whole
 from factorgraph.run.run import Run
 from factorgraph.run.whole import coded_wholes, infer_wholes
 from factorgraph.spec.load import loads
@@ -95,6 +98,20 @@ def test_tiles_give_the_same_codes(run):
                 np.testing.assert_allclose(other.arrays[key], each, rtol=0.02, atol=0.02 * np.abs(each).max())
 
 
+@pytest.mark.parametrize("tile", [0, 20])
+def test_a_search_that_ends_too_early_says_how_far_it_is(run, tile, monkeypatch):
+    monkeypatch.setattr(whole, "at_size", lambda model, sides: at_size(model, sides).limited("optimal", 1, 1e-9))
+    monkeypatch.setattr(sweeps, "SWEEPS", 3)
+    told = []
+    (coded,) = coded_wholes(run, run.path.parent / "photographs" / "b.png", None, tile, told.append)
+    fix = f"{'larger tiles, or ' * bool(tile)}more inference.optimal.steps (now 1)"
+    distance = float(coded.arrays["certificate"][0])
+    assert coded.notes[-1] == f"optimal ended {distance:.2g} from the minimum, where 1e-09 is asked: {fix}"
+    assert [each.split(" over ")[0] for each in told] == [
+        f"b.png: sweep {each + 1} of at most 3" for each in range(3 * bool(tile))
+    ]
+
+
 def test_a_window_as_a_whole_has_the_code_that_it_has_as_a_window(run, tmp_path):
     Image.open(run.path.parent / "photographs" / "a.png").crop((3, 5, 19, 21)).save(tmp_path / "window.png")
     (coded,) = coded_wholes(run, tmp_path / "window.png", None, None)
@@ -146,11 +163,12 @@ MEMORY = """
 import resource, sys, torch
 import factorgraph as fg
 from factorgraph.compile.resized import at_size
+from factorgraph.compile.tiled import Tiling
 from factorgraph.spec.load import loads
 side = int(sys.argv[1])
 torch.manual_seed(0)
 model = at_size(fg.build(loads(open(sys.argv[2]).read(), "conv.yaml")), {"X": (side, side)}).limited("optimal", 10, 0.5)
-model = model.tiled("optimal", 64)
+model = model.tiled("optimal", Tiling(64))
 x = torch.randn(1, 1, side, side)
 with torch.no_grad():
     model.infer(X=x)
