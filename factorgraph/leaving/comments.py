@@ -20,8 +20,13 @@ def comment(spec: Spec, path: Path) -> list[str]:
     text = next((each.text for each in _documents(spec.document) if each.file == key.file), "").splitlines()
     lines = _entry(text, key.line - 1, max(value.end_line, key.line))[:MOST] or [key.text]
     width = min((len(each) - len(each.lstrip()) for each in lines if each.strip()), default=0)
-    head = f"# {File(key.file).name}:{key.line}  "
+    head = f"# {said(File(key.file).name)}:{key.line}  "
     return [f"{head if at == 0 else '#'.ljust(len(head))}{each[width:]}".rstrip() for at, each in enumerate(lines)]
+
+
+def said(text: str) -> str:
+    """A user's words as they may stand in a comment or a docstring: on one line, and with nothing that ends it."""
+    return " ".join(text.split()).replace("\\", "/").replace('"', "'")
 
 
 def _entry(text: list[str], first: int, end: int) -> list[str]:

@@ -9,10 +9,15 @@ from collections.abc import Hashable
 
 from torch import nn
 
-TAKEN = {
-    *dir(nn.Module), *dir(builtins), *keyword.kwlist,
-    *("torch", "nn", "functional", "np", "Path", "Tensor", "argparse", "copy", "Model", "main", "train", "model", "z", "v", "t"),
-}  # fmt: skip
+from factorgraph.leaving import reference
+
+WORDS = """
+torch nn functional np math Tensor Callable Iterator argparse copy Model main model parser given v z pulls inputs
+start smooth gradient energy shrink descend least certificate hessian linear constant bound threshold precise usual
+drive length slopes loss students optimizer groups size steps rows schedule step gram slope_of_all first seen matrix
+"""  # what methods and loops call their own values
+TAKEN = {*dir(nn.Module), *dir(builtins), *keyword.kwlist}
+INSIDE = {*WORDS.split(), *vars(reference)}  # a value's name inside a method is none of these either
 
 
 def plain(key: str) -> str:
@@ -29,6 +34,7 @@ class Names:
     def __call__(self, thing: Hashable, wish: str) -> str:
         if thing not in self.given:
             taken, name = TAKEN | set(self.given.values()), plain(wish)
+            taken |= INSIDE if isinstance(thing, tuple) and thing[0] == "local" else set()
             while name in taken:
                 name += "_"
             self.given[thing] = name

@@ -37,14 +37,16 @@ def quadratic_form(energy: Energy, start: Tensor, *still: Tensor) -> tuple[Tenso
     return (hessian + hessian.T) / 2, slope(energy, zero, *still), energy(zero, *still)
 
 
-def until_sure(step: Callable[..., State], state: State, certificate: Certificate, steps: int, tolerance: float) -> Tensor:
+def until_sure(
+    step: Callable[..., State], state: State, certificate: Callable[..., Tensor], steps: int, tolerance: float
+) -> Tensor:
     """Step until each sample's certificate is below the tolerance: looked at every 10 steps; what is sure stays as it is."""
     found, still = state[0], torch.ones(len(state[0]), 1, dtype=torch.bool)
     for taken in range(1, steps + 1):
         state = step(*state)
         if taken % 10 == 0 or taken == steps:
             found = torch.where(still, state[0], found)
-            still = still & ~(certificate(found) < tolerance)[:, None]
+            still = still & ~(certificate(*state) < tolerance)[:, None]
             if not still.any():
                 break
     return found
@@ -74,7 +76,8 @@ def duality_gap_nonnegative(z: Tensor, gradient: Tensor, smooth: Tensor, weight:
 
 def residual(z: Tensor, moved: Tensor) -> Tensor:
     """(batch,): how far one more step moves z, as a share of its norm."""
-    return (moved - z).square().sum(1).sqrt() / z.square().sum(1).sqrt().clamp_min(1e-6)
+    far: Tensor = (moved - z).norm(dim=1) / z.norm(dim=1).clamp_min(1e-6)
+    return far
 
 
 def ista(start: Tensor, descend: Step, shrink: Step, certificate: Certificate, steps: int, tolerance: float) -> Tensor:
@@ -96,7 +99,8 @@ def fista(start: Tensor, descend: Step, shrink: Step, certificate: Certificate, 
         following = (1 + (1 + 4 * t.square()).sqrt()) / 2
         return z, z + (t - 1) / following * (z - before), following
 
-    return until_sure(step, (start, start, start.new_ones(len(start), 1)), certificate, steps, tolerance)
+    state = (start, start, start.new_ones(len(start), 1))
+    return until_sure(step, state, lambda z, y, t: certificate(z), steps, tolerance)
 
 
 def fista_without_restart(
@@ -109,7 +113,8 @@ def fista_without_restart(
         following = (1 + (1 + 4 * t.square()).sqrt()) / 2
         return z, z + (t - 1) / following * (z - before), following
 
-    return until_sure(step, (start, start, start.new_ones(len(start), 1)), certificate, steps, tolerance)
+    state = (start, start, start.new_ones(len(start), 1))
+    return until_sure(step, state, lambda z, y, t: certificate(z), steps, tolerance)
 
 
 def coordinate_descent(
@@ -124,7 +129,71 @@ def coordinate_descent(
         moved = moves.gather(1, unit)
         return z.scatter_add(1, unit, moved), gradient + moved * hessian[unit[:, 0]]
 
-    return until_sure(step, (start, start @ hessian + linear), certificate, steps, tolerance)
+    return until_sure(step, (start, start @ hessian + linear), lambda z, gradient: certificate(z), steps, tolerance)
+
+
+def measured_curvature(gradient: Step, z: Tensor, along: Tensor) -> Tensor:
+    """(batch, 1): how much the gradient changes along itself, from a probe of a hundredth of the code's norm."""
+    size, steepness = z.norm(dim=1, keepdim=True), along.norm(dim=1, keepdim=True).clamp_min(1e-38)
+    probe = 0.01 * torch.where(size > 0, size, 1)
+    change: Tensor = (gradient(z - probe / steepness * along) - along).norm(dim=1, keepdim=True)
+    return (change / probe).clamp(1e-6, 1e12)
+
+
+def quasi_newton(gradient: Tensor, curvature: Tensor, moves: Tensor, bends: Tensor) -> Tensor:
+    """(batch, units): downhill, by what the last moves s (batch, memory, units) did to the gradient, their bends y.
+
+    The loops of L-BFGS over pairs, from the newest to the oldest and back, are two triangular systems in s_i.y_j, i <= j.
+    """
+    products = (moves @ bends.mT).triu()
+    own = products.diagonal(dim1=1, dim2=2)
+    triangle = products + torch.diag_embed((own == 0).to(own.dtype))  # a pair that is not there is zeros
+    q = -gradient[:, :, None]
+    shares = torch.linalg.solve_triangular(triangle, moves @ q, upper=True)
+    q = (q - bends.mT @ shares) / curvature[:, :, None]
+    shares = torch.linalg.solve_triangular(triangle.mT, own[:, :, None] * shares - bends @ q, upper=False)
+    direction = (q + moves.mT @ shares)[:, :, 0]
+    return torch.where((direction * gradient).sum(1, keepdim=True) < 0, direction, -gradient / curvature)
+
+
+def lbfgs(start: Tensor, energy: Energy, gradient: Step, steps: int, tolerance: float) -> Tensor:
+    """Quasi-Newton steps from the last ten moves. A step that descends too little is refused, and the next one shorter.
+
+    Each sample stops when one more step along its gradient would move it by less than the tolerance, as a share of its norm.
+    """
+
+    def step(z: Tensor, value: Tensor, slope: Tensor, curvature: Tensor, length: Tensor, moves: Tensor, bends: Tensor) -> State:
+        direction = quasi_newton(slope, curvature, moves, bends)
+        trial = z + length * direction
+        there, then = energy(trial)[:, None], gradient(trial)
+        downhill, after = (direction * slope).sum(1, keepdim=True), (direction * then).sum(1, keepdim=True)
+        rounding = 10 * torch.finfo(z.dtype).eps * value.abs()
+        level = (there <= value + rounding) & (after <= (2e-4 - 1) * downhill)  # too close for energies to tell
+        fine = level | (there <= value + 1e-4 * length * downhill)
+        moved, bent = trial - z, then - slope
+        along = (moved * bent).sum(1, keepdim=True)
+        sizes = moved.norm(dim=1, keepdim=True) * bent.norm(dim=1, keepdim=True)
+        kept = fine & (along > torch.finfo(z.dtype).eps ** 0.5 * sizes)  # where the energy bends up
+        promised = length * downhill
+        shorter = (-promised / (2 * (there - value - promised))).clamp(0.1, 0.5)  # the minimum of a parabola
+        shorter = torch.where(there.isfinite(), shorter, 0.1)
+        return (
+            torch.where(fine, trial, z),
+            torch.where(fine, there, value),
+            torch.where(fine, then, slope),
+            torch.where(kept, (bent.square().sum(1, keepdim=True) / along).clamp(1e-6, 1e12), curvature),
+            torch.where(kept, 1.0, length * torch.where(fine, 2.0, shorter)),
+            torch.where(kept[:, :, None], torch.cat([moves[:, 1:], moved[:, None]], 1), moves),
+            torch.where(kept[:, :, None], torch.cat([bends[:, 1:], bent[:, None]], 1), bends),
+        )
+
+    def certificate(z: Tensor, value: Tensor, slope: Tensor, curvature: Tensor, *_: Tensor) -> Tensor:
+        return residual(z, z - slope / curvature)
+
+    slope, none = gradient(start), start.new_zeros(len(start), 10, start.shape[1])
+    curvature = measured_curvature(gradient, start, slope)
+    state = (start, energy(start)[:, None], slope, curvature, torch.ones_like(curvature), none, none)
+    return until_sure(step, state, certificate, steps, tolerance)
 
 
 def exact(hessian: Tensor, linear: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from factorgraph.leaving import blocks, reference
 from factorgraph.leaving.names import plain
 from factorgraph.leaving.written import Written, indented, refused
 
-SOLVERS = ("ista", "fista", "coordinate_descent", "exact", "enumerate")
-NEAREST = "name a solver that is: ista, fista, coordinate_descent, exact; or infer by method: amortized or unrolled"
+SOLVERS = ("ista", "fista", "coordinate_descent", "lbfgs", "exact", "enumerate")
+NEAREST = "name a solver that is: ista, fista, coordinate_descent, lbfgs, exact; or infer by method: amortized or unrolled"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,13 @@ class Search:
     def solved(self, start: str, beside: str) -> list[str]:
         """Statements that find z. ``beside``: what the smooth part reads beside it."""
         plan, take, more = self.inference.plan, self.written.sources.take, f", {beside}" if beside else ""
+        options: Any = self.inference.method  # those of argmin
         lines = [f"start = {start}"]
+        if self.solver == "lbfgs":
+            energy = _function("energy", "z", f"return smooth(z{more})") if more else ""
+            slope = _function("gradient", "z", f"return {take(reference.slope)}(smooth, z{more})")
+            called = f"{take(reference.lbfgs)}(start, {'energy' if more else 'smooth'}, gradient"
+            return [*lines, energy, slope, f"z = {called}, {options.steps}, {options.tolerance:g})"]
         if plan.kernel == "gram":
             take(reference.quadratic_form)
             constant = "constant" if self.has_gap and self.solver not in ("exact", "enumerate") else "_"
@@ -54,7 +60,6 @@ class Search:
         lines.append(_function("certificate", "z", f"return {self._certificate(value)}"))
         restart = getattr(self.inference.solver, "restart", True)
         name = take(getattr(reference, self.solver if restart else f"{self.solver}_without_restart"))
-        options: Any = self.inference.method  # those of argmin
         return [*lines, f"z = {name}(start, {inner}, certificate, {options.steps}, {options.tolerance:g})"]
 
     @property
@@ -150,8 +155,9 @@ def _check(inference: Inference, solver: str) -> None:
     told = {
         f"is searched by {solver}": solver not in SOLVERS or getattr(inference.solver, "order", "greedy") != "greedy",
         "has a Hessian that is not formed once for all samples": plan.kernel == "grams"
-        or (plan.kernel != "gram" and solver not in ("ista", "fista")),
-        "has no bound of its curvature": plan.kernel != "gram" and not bounded,
+        or (plan.kernel != "gram" and solver not in ("ista", "fista", "lbfgs")),
+        "has a bound of its curvature that it begins with": solver == "lbfgs" and (bounded or plan.kernel == "gram"),
+        "has no bound of its curvature": plan.kernel != "gram" and not bounded and solver != "lbfgs",
         "tries values of several variables, or of binary ones": solver == "enumerate"
         and (plan.domain != "one_hot" or len(plan.block) > 1),
         "starts at what was found before": any(inference.method.remembers(each.name) for each in block.variables),

@@ -22,7 +22,6 @@ from factorgraph.structure import Affine, Shape
 if TYPE_CHECKING:
     from factorgraph.compile.model import Model
 
-PRIMES = (97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151)  # rows of what is recorded: a number that nothing else has
 LONG = 90  # characters of a sum that stands on one line
 OPERATORS: Mapping[str, type[ast.operator]] = {"+": ast.Add, "-": ast.Sub, "*": ast.Mult}
 
@@ -35,13 +34,12 @@ def refused(what: str, path: tuple[str | int, ...], fix: str = "") -> SpecError:
 class Written:
     """The methods that a file needs, made when they are first called for."""
 
-    def __init__(self, model: Model):
-        self.model, self.spec = model, model.spec
+    def __init__(self, model: Model, batch: int):
+        self.model, self.spec, self.batch = model, model.spec, batch
         self.tensors: Tensors = model.tensors()
         self.names, self.sources = Names(), Sources()
         self.methods: dict[str, str] = {}
         self.parameters: dict[str, str] = {}  # address -> attribute
-        self.batch = next(each for each in PRIMES if each not in _numbers(model.graph))
 
     # --- methods ---------------------------------------------------------------------------------------------------------------
 
@@ -269,10 +267,3 @@ def indented(text: str, by: int = 4) -> str:
 
 def _batched(shapes: Iterable[Shape]) -> str:
     return ", ".join(f"(batch{''.join(f', {each}' for each in shape)}{',' if not shape else ''})" for shape in shapes)
-
-
-def _numbers(graph: Graph) -> set[int]:
-    """The sizes of a graph, which the number of recorded rows must differ from."""
-    shapes = [each.shape for each in graph.values.values()]
-    shapes += [each.shape for node in graph.functions.values() for each in node.parameters.values()]
-    return {size for shape in shapes for size in shape}

@@ -46,7 +46,15 @@ SMALL = {  # shipped specs that leave, with what makes them small
     "toy/autoencoder": (),
     "toy/kmeans": (),
     "toy/pca": (),
+    "toy/sparse_autoencoder": (),
 }
+FISTA = ("inference.optimal.solver=fista", "learning.dictionary.optimizer=adam")
+CHANGED = {  # shipped specs that leave once something is changed, as the page says
+    "convolutional_sparse_coding": FISTA,
+    "convolutional_psd": (*FISTA, "inference.coded.solver=fista", "learning.joint.optimizer=adam"),
+}
+SMALL_KERNELS = ("dims.side=12", "dims.kernel=3", "dims.maps=2")
+EVERY = {**SMALL, **{name: (*changes, *SMALL_KERNELS) for name, changes in CHANGED.items()}}
 ROWS, STEPS = 24, 3
 
 
@@ -94,14 +102,14 @@ def close(found: torch.Tensor, wanted: torch.Tensor, bound: float) -> bool:
     return bool((found - wanted).abs().max() <= bound * wanted.abs().max())
 
 
-@pytest.fixture(scope="module", params=SMALL)
+@pytest.fixture(scope="module", params=EVERY)
 def text(request) -> str:
-    return eject(load(request.param, SMALL[request.param]))
+    return eject(load(request.param, EVERY[request.param]))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_energies_and_codes_are_those_of_the_compiled_model(name, tmp_path):
-    both = Both(load(name, SMALL[name]), tmp_path)
+    both = Both(load(name, EVERY[name]), tmp_path)
     both.left.eval()
     codes = {each.id: torch.randn(ROWS, *each.shape) for each in both.graph.of_kind("latent")}
     values = {both.local(key): each for key, each in {**both.given, **codes}.items()}
@@ -117,9 +125,9 @@ def test_energies_and_codes_are_those_of_the_compiled_model(name, tmp_path):
         assert close(found, wanted[call.gives[0]], 1e-5), key
 
 
-@pytest.mark.parametrize("name", [each for each in SMALL if each != "denoising_autoencoder"])  # whose noise is drawn elsewhere
+@pytest.mark.parametrize("name", [each for each in EVERY if each != "denoising_autoencoder"])  # whose noise is drawn elsewhere
 def test_the_first_steps_of_learning_are_those_of_the_compiled_model(name, tmp_path, capsys):
-    spec = load(name, SMALL[name]).for_steps(steps=STEPS)
+    spec = load(name, EVERY[name]).for_steps(steps=STEPS)
     both = Both(spec.with_changes({f"learning.{key}.batch_size": "all" for key in spec.learning}, "test"), tmp_path)
     model = both.model.double()
     left, given = both.left.double().train(), {key: each.double() for key, each in both.given.items()}
@@ -211,6 +219,41 @@ def test_several_latents_by_their_closed_form(tmp_path):
     wanted = both.model.infer(**both.given).variables
     for found, key in zip(both.left.infer_optimal(both.given["Y"]), "AB", strict=True):
         assert close(found, wanted[key], 1e-5)
+
+
+HOSTILE = r'''
+factorgraph: 1
+title: 'A "title" that """ends""" its docstring \'
+variables:
+  model: {kind: observed, shape: [6]}
+  start: {kind: latent, shape: [5]}
+functions:
+  forward: {type: linear, bias: false, unit_norm: columns}
+  train: {type: linear, activation: tanh}
+factors:
+  energy: {type: squared_distance, between: [model, forward(start)]}
+  print: {type: squared_distance, between: [start, train(model)], weight: 0.37}
+  half: {type: l1, of: start, weight: 0.21}
+inference:
+  eval: {method: argmin, of: start, solver: fista}
+learning:
+  loss: {loss: energy, steps: 2}
+'''
+
+
+def test_names_of_the_spec_take_no_name_that_the_file_needs(tmp_path):
+    both = Both(loads(HOSTILE, 'a """ name.yaml'), tmp_path)
+    wanted = both.model.infer(**both.given).variables["start"]
+    assert wanted.abs().max() > 0.1 and close(both.left.infer_eval(both.given["model"]), wanted, 1e-5)
+    both.left.train()
+    both.module.train_loss(both.left, both.given["model"])
+
+
+def test_a_size_that_is_the_number_of_recorded_rows_stays_a_size(tmp_path):
+    text = eject(loads(specs.SPARSE.replace("pixels: 20, code: 33", "pixels: 97, code: 101")))
+    assert "torch.randn(97, 101)" in text and "new_zeros(len(Y), 101)" in text
+    both_sizes = re.findall(r"reshape\(.*\)", text)
+    assert not any("len(x), len(x)" in each for each in both_sizes)
 
 
 # --- a law over leaves
