@@ -74,12 +74,13 @@ class Glyph:
 class Parameter:
     """A learned tensor that a leaf declares and the model owns.
 
-    ``start``: *normal* with ``scale`` as its deviation, *constant* ``scale``, or *data*: rows of training data as columns.
+    ``start``: *normal* with ``scale`` as its deviation, *uniform* from -``scale`` to ``scale``, *constant* ``scale``, or *data*:
+    rows of training data as columns.
     ``kept``: no gradient reaches it; it is a running mean of what learning saw, which :meth:`Function.learn` brings up to date.
     """
 
     shape: Shape
-    start: Literal["normal", "constant", "data"] = "normal"
+    start: Literal["normal", "uniform", "constant", "data"] = "normal"
     scale: float = 0.0
     rate: float = 1.0  # times the learning rate
     kept: bool = False

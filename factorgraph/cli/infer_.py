@@ -19,6 +19,7 @@ from factorgraph.errors import RunError, issue
     "--mask", type=click.Path(exists=True, path_type=Path), metavar="FILE", help="of a picture only what is white is known"
 )
 @click.option("--interpolate", nargs=3, metavar="LATENT A B", help="from the code of one input to that of another, decoded")
+@click.option("--draw", type=int, metavar="N", help="samples of what a generator makes of noise")
 @click.option("--steps", type=int, metavar="N", help="of an interpolation, ends included; 8, if left out")
 @click.option("--whole/--no-whole", default=False, help="each picture at its own size, not cut into windows")
 @click.option("--tile", type=click.IntRange(min=0), metavar="N", help="with --whole: by tiles of N x N units; 0: none")
@@ -33,6 +34,7 @@ def command(
     free: str | None,
     mask: Path | None,
     interpolate: tuple[str, str, str] | None,
+    draw: int | None,
     steps: int | None,
     whole: bool,
     tile: int | None,
@@ -43,21 +45,24 @@ def command(
 ) -> None:
     """Codes, reconstructions and energies of an image, a folder of images, or an array (.npy, .npz).
 
-    Or any question: --clamp some variables, and the rest is inferred.
+    Or any question: --clamp some variables, and the rest is inferred. Or samples: --draw N.
     """
     from factorgraph.cli.progress import Display
     from factorgraph.run import answers, asking
+    from factorgraph.run.drawn import drawn
     from factorgraph.run.infer import infer
     from factorgraph.run.run import Run
     from factorgraph.run.whole import infer_wholes
     from factorgraph.training.session import choose_device
 
     opened = Run(run, data, choose_device(device, "float32"))
-    _check(input_, clamp, free, mask, interpolate, steps, asking.example(opened))
+    _check(input_, clamp, free, mask, interpolate, draw, steps, asking.example(opened))
     if (whole and input_ is None) or (tile is not None and not whole):
         what = "--whole without INPUT" if whole else "--tile without --whole"
         raise RunError(issue("FG660", what, fix="factorgraph infer RUN PICTURE --whole -o OUT"))
-    if interpolate is not None:
+    if draw is not None:
+        lines = answers.write(opened, drawn(opened, draw, procedure), output)
+    elif interpolate is not None:
         latent, *ends = interpolate
         answered, across = asking.interpolate(opened, latent, ends, 8 if steps is None else steps, procedure)
         lines = answers.write(opened, answered, output, across)
@@ -78,14 +83,16 @@ def _check(
     free: str | None,
     mask: Path | None,
     interpolate: tuple[str, str, str] | None,
+    draw: int | None,
     steps: int | None,
     example: str,
 ) -> None:
     """Raise RunError FG660 where options do not go together; ``example``: a variable clamped."""
-    asked = [name for name, each in (("INPUT", input_), ("--clamp", clamp), ("--interpolate", interpolate)) if each]
+    told = {"INPUT": input_, "--clamp": clamp or None, "--interpolate": interpolate, "--draw": draw}
+    asked = [name for name, each in told.items() if each is not None]
     if len(asked) != 1:
         what = f"{' and '.join(asked)} at once" if asked else "nothing to infer from"
-        raise RunError(issue("FG660", what, allowed="one of INPUT, --clamp, --interpolate", fix=example))
+        raise RunError(issue("FG660", what, allowed=f"one of {', '.join(told)}", fix=example))
     if (free or mask) and not clamp:
         raise RunError(issue("FG660", f"{'--free' if free else '--mask'} without --clamp", fix=f"say what is known: {example}"))
     if steps is not None and interpolate is None:

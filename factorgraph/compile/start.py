@@ -47,6 +47,8 @@ def _one(address: str, parameter: Parameter, graph: Graph, data: Mapping[str, nd
     if parameter.start == "data" and data is not None:
         return _rows(address, parameter, graph, data)
     generator = torch_generator(graph.spec.seed, "start", address)
+    if parameter.start == "uniform":
+        return (2 * torch.rand(parameter.shape, generator=generator) - 1) * parameter.scale
     return torch.randn(parameter.shape, generator=generator) * (parameter.scale or 1.0)
 
 

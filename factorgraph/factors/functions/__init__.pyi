@@ -285,7 +285,8 @@ class Network(FunctionForm):
               Of layer n: matrix_n (outputs, inputs, rows, columns), of fc (*result, inputs); bias_n; of bn gain_n, shift_n and,
               kept, mean_n and variance_n.
     Source:   the notation of Zhao, Mathieu, Goroshin & LeCun, arXiv:1506.02351; Ioffe & Szegedy, arXiv:1502.03167, algorithm 1;
-              Srivastava et al., JMLR 15, 2014, section 4; starts after He et al., arXiv:1502.01852, equation 10.
+              Srivastava et al., JMLR 15, 2014, section 4; starts after He et al., arXiv:1502.01852, equation 10;
+              spread after LeCun, Bottou, Orr & Muller, Neural Networks: Tricks of the Trade, 1998, section 4.6.
 
     Options:
         layers: the layers, joined by hyphens; a list of such strings is read per slot
@@ -294,7 +295,7 @@ class Network(FunctionForm):
         last: the type of the function behind the last of them
         padding: what c and d do at the border
         width: multiplies every number of maps or units that is given
-        init: how the matrices start: a deviation; auto keeps the size of a signal
+        init: how the matrices start: a deviation; auto keeps the size of a signal; spread: evenly, and biases as well, within 1 over the root of the inputs, so that units bend at different places
         rate: times the learning rate
     """
 
@@ -307,7 +308,7 @@ class Network(FunctionForm):
         last: Name = 'identity',
         padding: Literal['same', 'valid', 'full'] = 'same',
         width: Number = 1.0,
-        init: Literal['auto'] | Number = 'auto',
+        init: Literal['auto', 'spread'] | Number = 'auto',
         rate: Number = 1.0,
     ) -> None: ...
 

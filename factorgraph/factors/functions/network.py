@@ -149,7 +149,8 @@ class Network(Function, Cornerless):
               Of layer n: matrix_n (outputs, inputs, rows, columns), of fc (*result, inputs); bias_n; of bn gain_n, shift_n and,
               kept, mean_n and variance_n.
     Source:   the notation of Zhao, Mathieu, Goroshin & LeCun, arXiv:1506.02351; Ioffe & Szegedy, arXiv:1502.03167, algorithm 1;
-              Srivastava et al., JMLR 15, 2014, section 4; starts after He et al., arXiv:1502.01852, equation 10.
+              Srivastava et al., JMLR 15, 2014, section 4; starts after He et al., arXiv:1502.01852, equation 10;
+              spread after LeCun, Bottou, Orr & Muller, Neural Networks: Tricks of the Trade, 1998, section 4.6.
     """
 
     type: Literal["network"] = "network"
@@ -163,8 +164,10 @@ class Network(Function, Cornerless):
     last: Activation = Field(default="identity", description="the type of the function behind the last of them")
     padding: _convolve.Padding = Field(default="same", description="what c and d do at the border")
     width: Positive = Field(default=1.0, description="multiplies every number of maps or units that is given")
-    init: Literal["auto"] | Positive = Field(
-        default="auto", description="how the matrices start: a deviation; auto keeps the size of a signal"
+    init: Literal["auto", "spread"] | Positive = Field(
+        default="auto",
+        description="how the matrices start: a deviation; auto keeps the size of a signal; spread: evenly, and biases as well, "
+        "within 1 over the root of the inputs, so that units bend at different places",
     )
     rate: Positive = Field(default=1.0, description="times the learning rate")
 
@@ -273,17 +276,17 @@ class Network(Function, Cornerless):
             }
         if layer.kind == "fc":
             inputs = math.prod(given)
-            matrix, biases = self._matrix((*result, inputs), link, inputs), result
+            read, matrix_of, biases = inputs, (*result, inputs), result
         else:
             outputs, inputs = (_layers.as_maps(layer, link.number, each)[0] for each in (result, given))
             read = inputs * layer.size**2 / (layer.stride**2 if layer.kind == "d" else 1)  # of one output, on average
-            matrix, biases = self._matrix((outputs, inputs, layer.size, layer.size), link, read), (outputs,)
-        bias = {"bias": Parameter(biases, "constant", 0.0, self.rate)}
-        return {"matrix": matrix} | ({} if link.shifted else bias)
-
-    def _matrix(self, shape: Shape, link: Link, inputs: float) -> Parameter:
-        gain = GAINS.get(link.behind, 1.0)
-        return Parameter(shape, "normal", (gain / inputs) ** 0.5 if self.init == "auto" else self.init, self.rate)
+            matrix_of, biases = (outputs, inputs, layer.size, layer.size), (outputs,)
+        if self.init == "spread":
+            matrix, bias = (Parameter(each, "uniform", read**-0.5, self.rate) for each in (matrix_of, biases))
+        else:
+            deviation = (GAINS.get(link.behind, 1.0) / read) ** 0.5 if self.init == "auto" else self.init
+            matrix, bias = Parameter(matrix_of, "normal", deviation, self.rate), Parameter(biases, "constant", 0.0, self.rate)
+        return {"matrix": matrix} | ({} if link.shifted else {"bias": bias})
 
     # --- mathematics -----------------------------------------------------------------------------------------------------------
 

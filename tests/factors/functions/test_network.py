@@ -334,6 +334,16 @@ def test_a_start_and_a_rate_that_are_given_reach_every_matrix() -> None:
     assert "bias_1" not in declared and "bias_3" in declared
 
 
+def test_units_that_start_spread_bend_at_different_places() -> None:
+    leaf = Network(layers="(4)3c-(6)4d2-bn-5fc", init="spread", rate=0.5)
+    declared = leaf.parameters((2, 4, 4), (5,))
+    reads = {"1": 2 * 9, "2": 4 * 16 / 4, "4": 6 * 8 * 8}  # numbers that a unit of a layer reads
+    for name in ("matrix_1", "bias_1", "matrix_2", "matrix_4", "bias_4"):
+        assert (declared[name].start, declared[name].rate) == ("uniform", 0.5)
+        assert declared[name].scale == pytest.approx(reads[name[-1]] ** -0.5)
+    assert "bias_2" not in declared
+
+
 def test_strings_of_the_slides_with_spaces_and_line_ends() -> None:
     assert [each.text for each in read("(64)3c - 4p-\n  10fc")] == ["(64)3c", "4p", "10fc"]
     with pytest.raises(ValidationError):
