@@ -52,6 +52,10 @@ class LossLeaf(Loss, ABC):
         """Procedures whose sum over everything it needs."""
         return ()
 
+    def ceiling(self) -> float | None:
+        """The energy above which nothing is pushed up, where there is one."""
+        return None
+
     def stand_ins(self) -> tuple[str, ...]:
         """Variables that it puts in the place of those that they stand for."""
         return ()

@@ -45,6 +45,9 @@ class Adversarial(LossLeaf):
     def stand_ins(self) -> tuple[str, ...]:
         return (self.fake,)
 
+    def ceiling(self) -> float | None:
+        return self.margin if self.form == "hinge" else None
+
     def value(self, batch: Batch) -> Tensor:
         real = batch.by_slot(self.fake)
         made = {key: each.detach() for key, each in batch.standing(self.fake).items()}

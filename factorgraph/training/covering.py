@@ -12,17 +12,19 @@ from factorgraph.compile.shaping import shaped
 from factorgraph.errors import DataError, Issue, address, issue
 from factorgraph.graph.model import Graph
 from factorgraph.inference.domains import CONTINUOUS
+from factorgraph.structure import Square
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 
 def check_values(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
-    """Warnings of :func:`uncovered` and :func:`beyond`. Raises DataError FG562."""
+    """Warnings of :func:`uncovered`, :func:`beyond` and :func:`too_wide`. Raises DataError FG562."""
     if grey := list(no_bits(graph, plan, data)):
         raise DataError(graph.spec.document.located(grey))
     yield from uncovered(graph, plan, data)
     yield from beyond(graph, plan, data)
+    yield from too_wide(graph, plan, data)
 
 
 def uncovered(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
@@ -59,6 +61,34 @@ def beyond(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Is
                     fix = f"inference.{each.name}.solver.range: {1.1 * abs(rows).max():.3g}"
                     found[each.name, variable.name] = issue("FGW268", what, ("inference", each.name), fix=fix)
     yield from found.values()
+
+
+def too_wide(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:
+    """FGW269 at margins above the energy that data have if all of them are reconstructed by their mean."""
+    for each in shaped(graph, {}, plan.phases):
+        margin = each.loss.ceiling()
+        compared = [_compared(graph, key) for key in each.factors] if margin is not None else []
+        if margin is None or not compared or not all(name in data for name in compared):
+            continue
+        spread = sum(graph.factors[key].weight * _variance(data[name]) for key, name in zip(each.factors, compared, strict=True))
+        if margin > spread > 0:
+            what = f"the margin is {margin:g}, and data that are reconstructed by their mean have an energy of {spread:.3g}"
+            why = "samples on the data are pushed up as well, without end"
+            fix = f"{address((*each.path, 'margin'))}: {spread / 5:.1g}"
+            yield issue("FGW269", f"{what}: {why}", (*each.path, "margin"), fix=fix)
+
+
+def _compared(graph: Graph, factor: str) -> str:
+    """The observed variable that a square compares with something else; none, if it is no such factor."""
+    node = graph.factors[factor]
+    known = [value.name for key in node.arguments if (value := graph.variables.get(key)) is not None and value.kind == "observed"]
+    is_square = isinstance(node.leaf, Square) and node.leaf.keeps(Square, frozenset(range(len(node.arguments))))
+    return known[0] if is_square and len(known) == 1 and len(node.arguments) == 2 else ""
+
+
+def _variance(rows: ndarray) -> float:
+    """Of all units together."""
+    return float(rows.reshape(len(rows), -1).var(0).sum())
 
 
 def no_bits(graph: Graph, plan: Plan, data: Mapping[str, ndarray]) -> Iterator[Issue]:

@@ -15,9 +15,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from factorgraph import compile as compiler
 from factorgraph.compile.model import Model
-from factorgraph.errors import SpecError
+from factorgraph.errors import Issue, SpecError
+from factorgraph.graph.resolve import resolve
 from factorgraph.run.folder import RunFolder
-from factorgraph.spec.load import loads
+from factorgraph.spec.load import load, loads
+from factorgraph.training.covering import too_wide
 from factorgraph.training.loop import Trainer
 from factorgraph.training.objective import Outcome, evaluate
 from factorgraph.training.session import StoppedError, resume, train
@@ -360,3 +362,24 @@ def test_a_sum_over_several_slots_of_a_stand_in_is_told() -> None:
         compiler.build(loads(shared))
     assert {each.code for each in caught.value.issues} == {"FG464"} and len(caught.value.issues) == 2
     assert caught.value.issues[0].place.line == 19  # type: ignore[union-attr]
+
+
+CRITIC = "learning.game.players.critic.loss.margin"
+
+
+def test_a_margin_above_what_ignorance_of_the_data_costs_is_told_with_one_that_is_below() -> None:
+    rows = {"Y": np.random.default_rng(0).standard_normal((500, 2)).astype(np.float32) * 3 + 5}
+    spread = float(rows["Y"].var(0).sum())
+
+    def told(margin: float, weight: float = 1.0, form: str = "hinge") -> list[Issue]:
+        changes = {CRITIC: margin, CRITIC.replace("margin", "form"): form, "factors.reconstruction.weight": weight}
+        spec = load("energy_based_gan").with_changes(changes, "a test")
+        graph = resolve(spec)
+        return list(too_wide(graph, compiler.plan(spec, graph), rows))
+
+    assert not told(0.99 * spread) and not told(2 * spread, form="logistic")
+    (found,) = told(1.01 * spread)
+    assert found.code == "FGW269" and found.path[-1] == "margin" and f"{spread:.3g}" in found.message
+    assert found.fix == f"{CRITIC}: {spread / 5:.1g}"
+    assert not told(1.01 * spread, weight=1.1) and told(0.4 * spread, weight=0.37)
+    assert not list(too_wide(resolve(loads(GAME)), compiler.plan(loads(GAME)), {"Y": rows["Y"]}))  # no square of the data
