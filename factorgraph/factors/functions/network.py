@@ -276,7 +276,7 @@ class Network(Function, Cornerless):
             }
         if layer.kind == "fc":
             inputs = math.prod(given)
-            read, matrix_of, biases = inputs, (*result, inputs), result
+            read, matrix_of, biases = float(inputs), (*result, inputs), result
         else:
             outputs, inputs = (_layers.as_maps(layer, link.number, each)[0] for each in (result, given))
             read = inputs * layer.size**2 / (layer.stride**2 if layer.kind == "d" else 1)  # of one output, on average
