@@ -20,6 +20,7 @@ from factorgraph.compile.warm import check_warm
 from factorgraph.errors import RunError, SpecError, issue
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
+from factorgraph.spec.changes import for_a_time
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -50,7 +51,7 @@ def phase_specs(spec: Spec) -> Iterator[tuple[str, Spec]]:
     """The spec under each phase that sets addresses for its time, by the phase's id."""
     for key, _, phase in phases(spec):
         if phase.set:
-            yield key, spec.with_changes(phase.set, f"learning.{key}.set")
+            yield key, for_a_time(spec, phase.set, f"learning.{key}.set")
 
 
 def plan(spec: Spec, graph: Graph | None = None, device: str = "cpu") -> Plan:

@@ -39,6 +39,7 @@ from factorgraph.run.files import (
 )
 from factorgraph.run.metrics_log import MetricsLog
 from factorgraph.run.tensors import TENSOR_LIMIT, pack_arrays, unpack_arrays
+from factorgraph.spec.suggest import near
 
 if TYPE_CHECKING:
     import numpy as np
@@ -373,14 +374,18 @@ def _named(out: Path, files: Files) -> Path:
 
 
 def _suggestion(path: Path) -> str:
-    """Runs that lie in the folder or around it, for somebody who named the wrong one."""
-    nearby = path if path.is_dir() else path.parent
-    for folder in (nearby, nearby.parent):
-        with contextlib.suppress(OSError):
-            found = sorted(each for each in folder.iterdir() if (each / "run.json").is_file())
-            if found:
-                return "did you mean " + " or ".join(str(each) for each in found[-3:]) + "?"
-    return "name a folder that `factorgraph train` made"
+    """For somebody who named the wrong folder: the runs in it, the run that it is in, or those beside it of a like name."""
+    inside = [*_runs(path), *_runs(path / "runs")]
+    around = [each for each in path.parents if (each / "run.json").is_file()][:1]
+    beside = [each for each in (*_runs(path.parent), *_runs(path.parent / "runs")) if near(path.name, (each.name,))]
+    found = [str(each) for each in (inside or around or beside)[-3:]]
+    return f"did you mean {' or '.join(found)}?" if found else "name a folder that `factorgraph train` made"
+
+
+def _runs(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(each for each in folder.iterdir() if (each / "run.json").is_file())
+    return []
 
 
 def _plain(text: Any) -> str:

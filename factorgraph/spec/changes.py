@@ -26,8 +26,31 @@ At = Callable[[str], Path | None]
 
 
 def changed(spec: Spec, changes: Mapping[str, Any], origin: str) -> Spec:
-    """The spec with other values at addresses. Raises SpecError, placed at the change that is to blame."""
+    """The spec with other values at addresses. Raises SpecError, placed at the change that is to blame.
+
+    One whose variants, budgets or phases then lead nowhere could not be read back, and is refused as well.
+    """
+    return _fitting(for_a_time(spec, changes, origin), origin)
+
+
+def for_a_time(spec: Spec, changes: Mapping[str, Any], origin: str) -> Spec:
+    """The spec with other values at addresses, as a phase has it while it lasts: nobody reads it back. Raises SpecError."""
     return _read(edited(spec.document, changes, origin, lambda key: None))
+
+
+def _fitting(spec: Spec, origin: str) -> Spec:
+    """The spec, if all addresses in its own changes are still there; what they would come to is not tried."""
+    issues: list[Issue] = []
+    for base, changes in {base: changes for base, changes, _, _ in _all_changes(spec.document, spec)}.items():
+        for key in changes:
+            try:
+                addresses.resolve(spec.document, key)
+            except addresses.AddressError as error:
+                it = _no_address(spec.document, key, error, (*base, key), Place(origin, 1, 1, 1, 1, key, origin))
+                issues.append(replace(it, notes=(*it.notes, f"this shows with {origin}")))
+    if issues:
+        raise SpecError(issues)
+    return spec
 
 
 def edited(
@@ -107,7 +130,7 @@ def in_states(spec: Spec, names: Iterable[str], options: tuple[str, ...] = ()) -
     """The spec as variants and at budgets of it, in their order; ``options``, as ``--set`` takes them, have the last word."""
     for name in names:
         spec = _in_state(spec, name)
-    return _read(set_option(spec.document, options)) if options else spec
+    return _fitting(_read(set_option(spec.document, options)), "--set") if options else spec
 
 
 def _in_state(spec: Spec, name: str) -> Spec:
@@ -154,7 +177,8 @@ def _member(
     document: Document, block: str, name: str, changes: Mapping[str, Any], slots: Mapping[str, int] | None = None
 ) -> Spec:
     values = {key: substituted(each, slots) if slots else each for key, each in changes.items()}
-    return _read(edited(document, values, f"{SINGULAR[block]} {name}", lambda key: (block, name, key)))
+    origin = f"{SINGULAR[block]} {name}"
+    return _fitting(_read(edited(document, values, origin, lambda key: (block, name, key))), origin)
 
 
 def family_index(document: Document, scales: Scales, changes: Mapping[str, Any]) -> str | None:

@@ -109,8 +109,23 @@ def test_what_is_no_run_is_told_with_what_is_missing_and_what_was_meant(tmp_path
     with pytest.raises(RunError, match=r"FG601: .*runs is not a run: it has no run.json and no spec.yaml") as told:
         RunFolder.open(tmp_path / "runs")
     assert told.value.issues[0].fix == f"did you mean {run.path}?"
-    with pytest.raises(RunError, match="psd-0007 is not a run: it does not exist"):
+    with pytest.raises(RunError, match="psd-0007 is not a run: it does not exist") as told:
         RunFolder.open(tmp_path / "runs" / "psd-0007")
+    assert told.value.issues[0].fix == f"did you mean {run.path}?"
+
+
+@pytest.mark.parametrize(
+    ("named", "is_meant"),
+    [(".", True), ("runs", True), ("runs/psd-0001/figures", True), ("runs/psd_0001", True), ("psd-0001", True),
+     ("runs/other", False), ("elsewhere", False), ("elsewhere/deep", False)],
+)  # fmt: skip
+def test_only_a_run_that_is_near_is_proposed(tmp_path: Path, named: str, is_meant: bool) -> None:
+    run = _run(tmp_path / "runs")
+    (run.path / "figures").mkdir(exist_ok=True)
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(RunError) as told:
+        RunFolder.open(tmp_path / named)
+    assert (str(run.path) in told.value.issues[0].fix) == is_meant
     with pytest.raises(RunError, match="is no folder") as told:
         RunFolder.open(run.path / "spec.yaml")
     assert str(run.path) in told.value.issues[0].fix

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from factorgraph.spec.load import loads
+from factorgraph.errors import SpecError
+from factorgraph.spec.changes import family_index
+from factorgraph.spec.load import load, loads, specs
 
 SPEC = """
 factorgraph: 1
@@ -31,3 +33,24 @@ def test_the_smallest_size_of_a_spec_whose_budget_counts_epochs_can_be_read_agai
     full = again.budget("full").learning["long"].first
     assert (full.steps, full.epochs) == (None, 100)
     assert again.variant("idle").learning["long"].first.steps == 0
+
+
+def test_a_change_that_leaves_another_without_its_address_is_told_at_once() -> None:
+    text = SPEC.replace("idle: {learning.long.steps: 0}", "smooth: {functions.decoder.unit_norm: rows}")
+    spec = loads(text, "x.yaml")
+    with pytest.raises(SpecError) as told:
+        spec.with_changes({"functions.decoder": "relu"}, "Python")
+    (found,) = (each for each in told.value.issues if each.code == "FG211")
+    assert (found.place.line, found.place.column) == (9, 21)
+    assert found.notes == ("this shows with Python",)
+    assert spec.with_changes({"functions.decoder": "linear"}, "Python").variant("smooth")
+
+
+@pytest.mark.parametrize("name", sorted(each.name for each in specs() if each.name))
+def test_every_variant_and_size_that_ships_leaves_the_others_their_addresses(name: str) -> None:
+    spec = load(name)
+    for each in spec.budgets:
+        spec.budget(each)
+    for each, changes in spec.variants.items():
+        index = family_index(spec.document, spec.scales, changes)
+        spec.variant(f"{each}[0]" if index else each)
