@@ -119,11 +119,16 @@ def _refusals(shapes: Shapes) -> Iterator[Issue]:
         if isinstance(value, Application):
             node = shapes.draft.nodes[value.function]
             message, slots = f"{node.spelled} {reason}", node.slots
-            place = Written((*node.written.path, *reason.path), reason.span) if reason.path else value.written
+            place = _blamed(node, value, reason)
         else:
             message, slots, place = f"{value_id} {reason}", {}, value.written
         at = f" at {slot_words(slots)}" if slots else ""
         yield issue("FG321", message + at, place.path, span=place.span, notes=(given,))
+
+
+def _blamed(node: Node, value: Application, error: ShapeError) -> Written:
+    """Where a function that takes no such shape is told of it: at its option that is to blame, or where it is applied."""
+    return Written((*node.written.path, *error.path), error.span) if error.path else value.written
 
 
 def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:
@@ -137,7 +142,8 @@ def _unequal_uses(shapes: Shapes) -> Iterator[Issue]:
             try:
                 parameters = node.leaf.parameters(*ends)
             except ShapeError as error:
-                yield issue("FG321", f"{node.spelled} {error}", value.written.path, span=value.written.span)
+                place = _blamed(node, value, error)
+                yield issue("FG321", f"{node.spelled} {error}", place.path, span=place.span)
                 break
             if first is None:
                 first = (parameters, (value, *ends))

@@ -164,6 +164,10 @@ def _unknown_key(mistake: Mistake, entry: Entry) -> Issue:
         message = f"{_where(mistake, entry)} has no {key}: the step is the phase's own learning_rate"
         fix = "write learning_rate beside optimizer"
         return Issue("FG201", message, path, on="key", allowed=", ".join(mistake.keys), fix=fix)
+    if (family, kind, key) == ("functions", "convolution", "groups"):
+        message = f"{_where(mistake, entry)} has no groups: links between maps are made by connections"
+        fix = "write connections, to how many maps of the smaller side each of the larger is linked: nothing has to divide"
+        return Issue("FG201", message, path, on="key", allowed=", ".join(mistake.keys), fix=fix)
     keys = tuple(entry.main if each == "type" and len(mistake.loc) == 1 else each for each in mistake.keys)
     return unknown_key(key, keys, _where(mistake, entry), path)
 

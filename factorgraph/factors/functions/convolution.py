@@ -127,7 +127,8 @@ class Convolution(AffineFunction, Placed, Convolving):
         outputs, inputs = made[0], seen[0]
         few = min(outputs, inputs)
         if self.connections > few:
-            raise ShapeError(f"links each map to {self.connections} of the other side, which has {few}", ("connections",))
+            what = f"links each map to {self.connections} of the other side, which has {few}; links that fit: 0 (all), 1 to {few}"
+            raise ShapeError(what, ("connections",))
         matrix = self.matrix_parameter((outputs, inputs, self.kernel, self.kernel), (self.connections or few) / few)
         return {"matrix": matrix, **({"bias": self.bias_parameter((outputs,))} if self.bias else {})}
 

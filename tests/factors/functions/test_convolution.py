@@ -273,7 +273,7 @@ def test_the_planner_sees_a_lasso_too_large_for_a_matrix():
         (("kernel: 3, maps", "kernel: 15, maps"), "FG3", "shape"),
         (("[1, side, side]", "[3, side, side]"), "", ""),  # a decoder of colours is one of three maps
         (("kernel: kernel, padding: full", "kernel: kernel, stride: 2, padding: full"), "FG321", "sides that fit: 9, 11"),
-        (("padding: full", "padding: full, connections: 3"), "FG321", "links each map to 3"),
+        (("padding: full", "padding: full, connections: 3"), "FG321", "which has 1; links that fit: 0 (all)"),
         (("padding: full", "maps: 3, padding: full"), "FG320", "[3, 8, 8]"),
     ],
 )
@@ -286,6 +286,16 @@ def test_a_spec_that_does_not_fit_is_told_with_its_place(change, code, words):
         resolve(loads(text))
     assert any(each.code.startswith(code) and words in str(each) for each in caught.value.issues), str(caught.value)
     assert all(each.place for each in caught.value.issues)
+    if "connections" in change[1]:
+        assert {each.path for each in caught.value.issues} == {("functions", "decoder", "connections")}
+
+
+def test_groups_are_told_what_stands_in_their_place():
+    with pytest.raises(SpecError) as caught:
+        loads(SPARSE.replace("padding: full", "padding: full, groups: 3"))
+    (found,) = caught.value.issues
+    assert found.code == "FG201" and found.path[-1] == "groups"
+    assert "has no groups: links between maps are made by connections" in found.message and "nothing has to divide" in found.fix
 
 
 def test_maps_that_are_compared_with_others_are_told_how_many_to_make():
