@@ -6,7 +6,7 @@ THREADS ?= 1
 MINUTES ?= 10
 export PYTHON
 
-.PHONY: help demo test check lint types wheel docs bugs claims reliability clean
+.PHONY: help demo test check lint types wheel docs bugs claims bench reliability clean
 help:
 	@echo "make demo         train the lecture's PSD on photographs: diagram, filters, claims with verdicts"
 	@echo "make test         the default tests"
@@ -14,6 +14,7 @@ help:
 	@echo "make docs         build the documentation as a site, with its gallery, in build/site"
 	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
 	@echo "make claims       check what specs claim where something changed, for MINUTES (10); renews docs/claims.md"
+	@echo "make bench        sparse codes by a model and by peers at equal quality: ratios of CPU seconds"
 	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
 	@echo "make clean        remove .venv and what tools left"
 
@@ -50,6 +51,10 @@ bugs:
 claims:
 	@tools/environment.sh dev
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/claims.py --minutes $(MINUTES)
+
+bench:
+	@tools/environment.sh bench
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.lasso_codes
 
 reliability:
 	@tools/environment.sh dev

@@ -98,7 +98,9 @@ class Block:
     def shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
         """What of the problem no sample changes."""
         hessian = self.shared_hessian(start, still, tensors) if self.plan.gram else None
-        bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
+        bound = None  # no step of a compiled search has a fixed length
+        if self.plan.kernel != "compiled":
+            bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
         return Shared(hessian, bound, Parts(self, start, still, tensors) if self.parts else None)
 
     def posed(self, start: Tensor, still: Assignment, tensors: Tensors, shared: Shared) -> Problem:
@@ -107,8 +109,8 @@ class Block:
         if hessian is None:
             kernels = convolved_form(self, start, still, tensors) if self.plan.kernel in ("fourier", "slices") else None
             return self._problem(start, still, tensors, shared, None, kernels)
-        smooth, zero = self.smooth_of(still, tensors), torch.zeros_like(start)
-        return self._problem(start, still, tensors, shared, Quadratic(hessian, gradient_of(smooth)(zero), smooth(zero)), None)
+        value, slope = value_and_slope(self.smooth_of(still, tensors), torch.zeros_like(start))
+        return self._problem(start, still, tensors, shared, Quadratic(hessian, slope, value), None)
 
     def _problem(
         self,
@@ -385,11 +387,13 @@ def varies(graph: Graph, key: Id) -> bool:
 
 def gradient_of(function: Callable[[Tensor], Tensor], through: bool = False) -> Callable[[Tensor], Tensor]:
     """The gradient of a sum over rows. ``through``: it can be differentiated, by all that the function was made of too."""
+    return lambda z: value_and_slope(function, z, through)[1]
 
-    def gradient(z: Tensor) -> Tensor:
-        with torch.enable_grad():
-            point = z if through and z.requires_grad else z.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(function(point).sum(), point, create_graph=through)
-        return slope
 
-    return gradient
+def value_and_slope(function: Callable[[Tensor], Tensor], z: Tensor, through: bool = False) -> tuple[Tensor, Tensor]:
+    """A function of rows, (batch,), and the gradient of its sum, in one pass."""
+    with torch.enable_grad():
+        point = z if through and z.requires_grad else z.detach().requires_grad_()
+        value = function(point)
+        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=through)
+    return value if through else value.detach(), slope

@@ -20,7 +20,7 @@ namespace {
 constexpr int BYTES = 64;    // of a vector; a narrower machine takes several at once
 constexpr int64_t ROWS = 8;  // that a thread takes at a time
 constexpr int SOLVED = 256;  // units on which the minimum is computed; a larger support is swept unit by unit
-constexpr int FIRST = 24, MORE = 16, TRIES = 8, SWEEPS = 2;  // moves in the first step and in others, solves and sweeps in each
+constexpr int FIRST = 16, MORE = 12, TRIES = 8, SWEEPS = 2;  // moves in the first step and in others; solves, or sweeps, in each
 constexpr int64_t CONVERGED = 0, OUT_OF_STEPS = 1, NOT_FINITE = 2;
 
 template <class T> struct Lanes;
@@ -43,7 +43,7 @@ template <> struct Lanes<double> {
 template <class E, int SIZE> struct Folded {
   typedef E Whole __attribute__((vector_size(SIZE), may_alias));
   typedef E Half __attribute__((vector_size(SIZE / 2), may_alias));
-  static void halves(Whole a, Half &low, Half &high) {  // through memory of its own, so that the vector itself stays in a register
+  static void halves(Whole a, Half &low, Half &high) {  // by memory of their own, so that the vector stays in a register
     alignas(SIZE) E all[SIZE / sizeof(E)];
     *reinterpret_cast<Whole *>(all) = a;
     low = *reinterpret_cast<Half *>(all);
@@ -111,8 +111,9 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
   static V *vectors(T *p) { return (V *)p; }
   static T total(V a) { return Folded<T, BYTES>::sum(a); }
 
-  T best(int j) const {
-    T v = z[j] + g[j], m = (NONNEGATIVE ? v : std::fabs(v)) - w[j];
+  T best(int j) const { return best(j, g[j]); }
+  T best(int j, T slope) const {
+    T v = z[j] + slope, m = (NONNEGATIVE ? v : std::fabs(v)) - w[j];
     return m > 0 ? std::copysign(m, v) : T(0);
   }
 
@@ -138,19 +139,24 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
     for (int k = 0; k < AT_ONCE; k++) vectors(g)[i + k] = sum[k];
   }
 
-  // g follows a move; in the same pass the unit that would move farthest now. Lowest bits of a distance hold its unit instead.
-  int follow_and_choose(int j, T move) {
-    const V *h = vectors(task.gram + j * n);
-    const V m = splat(move), lowest = splat(-std::numeric_limits<T>::infinity());
+  struct Two { int first, second; };
+
+  // g follows the moves of two units; in the same pass two that would move far now, the first farthest. Lowest bits of a distance
+  // hold its unit instead.
+  Two follow_and_choose(Two moved, T by, T also) {
+    const V *h = vectors(task.gram + moved.first * n), *k = vectors(task.gram + moved.second * n);
+    const V x = splat(by), y = splat(also), lowest = splat(-std::numeric_limits<T>::infinity());
     I top = I{} - 1, unit = task.first;
     for (int64_t i = 0; i < parts; i++, unit += W) {
-      V slope = vectors(g)[i] - m * h[i], v = vectors(z)[i] + slope, limit = vectors(w)[i];
+      V slope = vectors(g)[i] - x * h[i] - y * k[i], v = vectors(z)[i] + slope, limit = vectors(w)[i];
       vectors(g)[i] = slope;
       V far = slope - least(most(v, NONNEGATIVE ? lowest : -limit), limit);  // v less what of it the shrinkage cuts, less z
       I key = ((I)far & (Lanes<T>::SIGN & ~task.places)) | unit;
       top = key > top ? key : top;
     }
-    return int(Folded<Number, BYTES>::most(top) & task.places);
+    Number most = Folded<Number, BYTES>::most(top);
+    top = top == most ? I{} - 1 : top;
+    return {int(most & task.places), int(Folded<Number, BYTES>::most(top) & task.places)};
   }
 
   void put(int j, T to) {
@@ -167,12 +173,19 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
     return count = s;
   }
 
-  bool move_greedily(int moves) {  // false: no unit moves any more
-    for (int j = follow_and_choose(0, 0), made = 0; made < moves; made++) {
-      T to = best(j), move = to - z[j];
-      if (!(move != 0) || j >= task.units) return false;
-      put(j, to);
-      j = follow_and_choose(j, move);
+  bool move_greedily(int moves) {  // two units at a time; false: no unit moves any more
+    Two at = follow_and_choose({0, 0}, 0, 0);
+    for (int made = 0; made < moves; made += 2) {
+      T to = best(at.first), by = to - z[at.first], also = 0;
+      if (!(by != 0) || at.first >= task.units) return false;
+      put(at.first, to);
+      if (at.second >= task.units) at.second = at.first;  // there was no other
+      if (at.second != at.first) {
+        T next = best(at.second, g[at.second] - by * task.gram[at.first * n + at.second]);
+        also = next - z[at.second];
+        if (also != 0) put(at.second, next);
+      }
+      at = follow_and_choose(at, by, also);
     }
     return true;
   }
@@ -186,31 +199,38 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
     }
   }
 
-  // The step d to the minimum on the support, signs held: U'U = H there, U'y = g - w sign(z) as one more column, U d = y. Pivots
-  // are kept off zero: among units that depend on each other the step is long then, and one of them leaves.
+  // The step d to the minimum on the support, signs held: H d = g - w sign(z) there, by elimination, the right side as one more
+  // column. Pivots are kept off zero: among units that depend on each other the step is long then, and one of them leaves.
   void solve(int s) {
-    const int stride = (s + W) / W * W, last = stride / W;
+    switch (s / W) {  // as many vectors as a row takes: loops of a known length
+      case 0: return solve<1>(s, 1);
+      case 1: return solve<2>(s, 2);
+      case 2: return solve<3>(s, 3);
+      default: return solve<0>(s, s / W + 1);
+    }
+  }
+  template <int KNOWN> void solve(int s, const int vectors_a_row) {
+    const int last = KNOWN ? KNOWN : vectors_a_row, stride = last * W;
     for (int i = 0; i < s; i++) {
       const T *h = task.gram + active[i] * n;
       T *r = factor + i * stride;
-      for (int c = i / W * W; c < s; c++) r[c] = h[active[c]];
+      for (int c = 0; c < s; c++) r[c] = h[active[c]];
       for (int c = s; c < stride; c++) r[c] = 0;
       r[s] = g[active[i]] - (NONNEGATIVE ? w[active[i]] : std::copysign(w[active[i]], z[active[i]]));
     }
     for (int c = 0; c < s; c++) {
-      T *r = factor + c * stride;
-      pivot[c] = 1 / std::sqrt(std::max(r[c], Lanes<T>::SINGULAR));
-      for (int q = c / W; q < last; q++) vectors(r)[q] *= pivot[c];
+      const T *r = factor + c * stride;
+      const T inverse = pivot[c] = 1 / std::max(r[c], Lanes<T>::SINGULAR);
       for (int i = c + 1; i < s; i++) {
-        V *other = vectors(factor + i * stride);
-        for (int q = i / W; q < last; q++) other[q] -= r[i] * vectors(r)[q];
+        V *other = vectors(factor + i * stride), by = splat(r[i] * inverse);
+        for (int q = KNOWN ? 0 : c / W; q < last; q++) other[q] -= by * vectors(r)[q];
       }
     }
     std::memset(d, 0, sizeof(T) * stride);  // what is not yet known counts for nothing
     for (int i = s - 1; i >= 0; i--) {
       const T *r = factor + i * stride;
       V sum{};
-      for (int q = i / W; q < last; q++) sum += vectors(r)[q] * vectors(d)[q];
+      for (int q = KNOWN ? 0 : i / W; q < last; q++) sum += vectors(r)[q] * vectors(d)[q];
       d[i] = (r[s] - total(sum)) * pivot[i];
     }
   }
@@ -248,7 +268,8 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
       zw += magnitude(at) * vectors(w)[i];
       pull = most(pull, (NONNEGATIVE ? slope : magnitude(slope)) * vectors(inverse)[i]);
     }
-    T along = total(zg), smooth = c - (along + total(zb)) / 2, paid = total(zw), s = 1 / std::max(T(1), Folded<T, BYTES>::most(pull));
+    T along = total(zg), smooth = c - (along + total(zb)) / 2, paid = total(zw);
+    T s = 1 / std::max(T(1), Folded<T, BYTES>::most(pull));
     T found = (1 - s) * (1 - s) * smooth - s * along + paid;
     return (found < 0 ? T(0) : found) / std::max(smooth + paid, std::numeric_limits<T>::min());
   }
@@ -343,13 +364,13 @@ template <class T> bool search(Task<T> task, const T *hessian, bool nonnegative,
 }  // namespace
 
 // All arrays lie row by row without gaps. 1: done; 0: there was not enough memory, and nothing was written.
-#define DOOR(NAME, T)                                                                                                            \
-  extern "C" int NAME(int64_t rows, int64_t units, const T *hessian, const T *linear, const T *constant, const T *weight,       \
-                      const T *start, int nonnegative, double tolerance, int64_t steps, int64_t threads, T *code,               \
-                      T *certificate, int64_t *status, int64_t *taken) {                                                        \
-    Task<T> task{rows, units, 0, nullptr, nullptr, linear, constant, weight, start, T(tolerance), 0, steps, code, certificate,     \
-                 status, taken, {}, 0};                                                                                                \
-    return search<T>(task, hessian, nonnegative != 0, threads);                                                                 \
+#define DOOR(NAME, T)                                                                                                          \
+  extern "C" int NAME(int64_t rows, int64_t units, const T *hessian, const T *linear, const T *constant, const T *weight,      \
+                      const T *start, int nonnegative, double tolerance, int64_t steps, int64_t threads, T *code,              \
+                      T *certificate, int64_t *status, int64_t *taken) {                                                       \
+    Task<T> task{rows,  units,        0,  nullptr, nullptr, linear,      constant, weight, start,                              \
+                 T(tolerance), 0, steps, code,    certificate, status,   taken,  {},     0};                                   \
+    return search<T>(task, hessian, nonnegative != 0, threads);                                                                \
   }
 DOOR(active_set_float, float)
 DOOR(active_set_double, double)

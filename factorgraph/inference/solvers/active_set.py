@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from factorgraph.inference.problem import Minimum, Problem
 from factorgraph.inference.rows import flat
 from factorgraph.inference.solvers._kinds import Compiled, State
-from factorgraph.inference.solvers._steps import GENTLE, step_length
+from factorgraph.inference.solvers._steps import GENTLE
 from factorgraph.inference.solvers._units import mover
 from factorgraph.kernels import active_set as kernel
 from factorgraph.lazy import torch
@@ -91,7 +91,8 @@ class ActiveSet(Compiled):
         return step
 
     def inverse_step(self, problem: Problem, state: State) -> Tensor:
-        return 1 / step_length(problem)
+        assert problem.quadratic is not None, "the trace bounds the curvature"
+        return problem.quadratic.hessian.diagonal().sum()
 
 
 def _solver(problem: Problem) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
