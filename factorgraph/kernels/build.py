@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,8 @@ def missing(name: str) -> str:
     if compiler is None:
         return f"there is no C++ compiler ({', '.join(COMPILERS)})"
     failed = _place(name, compiler).with_suffix(".failed")
+    if failed.parent.is_dir() and not _is_own(failed.parent):
+        return f"others can write {failed.parent}"
     return failed.read_text(encoding="utf-8") if failed.is_file() else ""
 
 
@@ -42,13 +45,22 @@ def library(name: str) -> ctypes.CDLL | None:
     if missing(name) or compiler is None:
         return None
     place = _place(name, compiler)
+    failed, by = place.with_suffix(".failed"), Path(compiler).name
     try:
-        _own(place.parent)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_own(place.parent):
+            return None
         if not place.is_file():
             _compile(name, compiler, place)
+    except subprocess.CalledProcessError as error:
+        _remember(failed, f"{by} did not compile it: {_told(error)}")
+        return None
+    except (OSError, subprocess.TimeoutExpired):  # a full disk, a busy machine: perhaps another time
+        return None
+    try:
         return ctypes.CDLL(str(place))
-    except (OSError, subprocess.SubprocessError) as error:
-        _remember(place.with_suffix(".failed"), f"{Path(compiler).name} did not compile it: {_told(error)}")
+    except OSError as error:
+        _remember(failed, f"what {by} made of it cannot be loaded: {error}")
         return None
 
 
@@ -81,12 +93,10 @@ def _processor() -> str:
     return next((each for each in lines if each.startswith(("flags", "Features"))), platform.processor())
 
 
-def _own(folder: Path) -> None:
-    """Make a folder that nobody else can write. Raises ``OSError`` where there is another one."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can write a folder."""
     found = folder.stat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise PermissionError(f"{folder} is not this user's alone")
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def _compile(name: str, compiler: str, place: Path) -> None:
@@ -100,16 +110,12 @@ def _compile(name: str, compiler: str, place: Path) -> None:
         made.replace(place)
 
 
-def _told(error: Exception) -> str:
-    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-    wrong = [each for each in text.splitlines() if "error" in each] or text.splitlines() or [type(error).__name__]
-    return wrong[0].strip()
+def _told(error: subprocess.CalledProcessError) -> str:
+    lines = error.stderr.splitlines()
+    return next((each for each in lines if "error" in each), lines[0] if lines else f"it ended with {error.returncode}").strip()
 
 
 def _remember(failed: Path, why: str) -> None:
-    """For ``explain``, and so that it is not tried again; where even that cannot be written, it is."""
-    try:
-        _own(failed.parent)
+    """For ``explain``, and so that it is not tried again; where that cannot be written, it is."""
+    with suppress(OSError):
         failed.write_text(why, encoding="utf-8")
-    except OSError:
-        return
