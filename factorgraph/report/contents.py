@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import FactorgraphError
 from factorgraph.graph.resolve import resolve
 from factorgraph.lint import explained
-from factorgraph.report.diagram import diagram, phases
+from factorgraph.report.diagram import diagram, networks, phases
 from factorgraph.report.health import Look, health
 from factorgraph.report.pictures import Picture, pictures
 from factorgraph.report.series import curves, milestones, number
@@ -127,6 +127,13 @@ class Contents:
         with contextlib.suppress(FactorgraphError):
             return phases(self.graph, self.run.plan, self.written)
         return ""
+
+    @cached_property
+    def networks(self) -> Mapping[str, str]:
+        """What unrolled procedures are, as SVG text by their ids."""
+        with contextlib.suppress(FactorgraphError):
+            return networks(self.graph, self.run.plan, self.written)
+        return {}
 
     @property
     def plan(self) -> str:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from factorgraph import compile as compiler
 from factorgraph.compile.phases import phases as every_phase
 from factorgraph.compile.strip import strip_of
+from factorgraph.compile.unfolded import network_of
 from factorgraph.graph.drawing import Drawing, draw, svg, words
 from factorgraph.graph.drawing.picture import Node
 from factorgraph.graph.model import Application, FactorNode, Operation, Variable
@@ -53,6 +54,19 @@ def phases(graph: Graph, plan: Plan, written: Document) -> str:
     return _told(svg(drawn), f"Phases of {drawn.title}", each, written)
 
 
+def networks(graph: Graph, plan: Plan, written: Document) -> dict[str, str]:
+    """The same with the network of each unrolled procedure, as a loop, by the procedure's id; of slots the first.
+
+    Raises RunError FG262.
+    """
+    first: dict[str, str] = {}
+    for key, each in plan.procedures.items():
+        if each.method == "unrolled":
+            first.setdefault(each.name, key)
+    drawn = {key: network_of(graph, plan, key, unfold=False) for key in first.values()}
+    return {key: _told(svg(it), f"{key} in {it.title}", [(it, graph)], written) for key, it in drawn.items()}
+
+
 def _told(text: str, label: str, drawn: Sequence[tuple[Drawing, Graph]], written: Document) -> str:
     """SVG text whose shapes say what they are. ``drawn``: the drawings in it, each with what it is a drawing of."""
     root = ElementTree.fromstring(text)
@@ -75,7 +89,7 @@ def _told(text: str, label: str, drawn: Sequence[tuple[Drawing, Graph]], written
 
 
 def _tell(shape: ElementTree.Element, node: Node, graph: Graph, written: Document, state: str) -> None:
-    path, lines = about(graph, node.of)
+    path, lines = about(graph, node.of) if node.of else ((), list(node.lines))  # of a network: what it says itself
     if not lines:
         return
     lines += [state] if state else []

@@ -21,13 +21,13 @@ from factorgraph import compile as compiler
 from factorgraph.graph.resolve import resolve
 from factorgraph.report import page, write
 from factorgraph.report.contents import Contents, differences, judged
-from factorgraph.report.diagram import about, phases
+from factorgraph.report.diagram import about, networks, phases
 from factorgraph.report.health import health
 from factorgraph.report.pictures import PNG, description
 from factorgraph.report.series import POINTS, curves
 from factorgraph.report.watch import Server
 from factorgraph.run.run import Run
-from factorgraph.spec.load import loads
+from factorgraph.spec.load import load, loads
 from factorgraph.training.session import train
 from tests.report.browser import Tab, opened
 
@@ -143,6 +143,12 @@ def test_each_phase_is_drawn_with_what_it_trains(run):
     assert len(told) == 2 and all("trained in this phase" in each for each in told)
     once = loads(spec_text("One").replace("  joint: {loss: energy, steps: 7, batch_size: 16}\n", ""), "once.yaml")
     assert phases(resolve(once), compiler.plan(once, resolve(once)), once.document) == ""
+
+
+def test_what_an_unrolled_procedure_is_is_drawn_once_for_its_name():
+    graph = resolve(load("lista"))
+    drawn = networks(graph, compiler.plan(graph.spec, graph), graph.spec.document)
+    assert list(drawn) == ["lista[0]"] and 'aria-label="inhibition. 100×100, learned"' in drawn["lista[0]"]
 
 
 def test_pictures_say_what_they_show(run):

@@ -52,8 +52,10 @@ def rendered(found: re.Match[str], page: str, pictures: Path) -> str:
     words = [str(pictures / name) if each == found[2] else each for each in shlex.split(found[1])]
     with contextlib.redirect_stdout(io.StringIO()):
         command.main(words, standalone_mode=False)
-    return f"{found[0]}\n\n{diagram(f'{pictures.name}/{name}', 'What this command draws')}"
+    return f"{found[0]}\n\n{diagram(f'{pictures.name}/{name}', 'What this command draws', ' whole', f'_images/{name}')}"
 
 
-def diagram(address: str, alt: str = "The factor graph of this spec") -> str:
-    return f"```{{image}} {address}\n:alt: {alt}\n:class: diagram\n```"
+def diagram(address: str, alt: str = "The factor graph of this spec", more: str = "", target: str = "") -> str:
+    """``more``: classes beside its own; ``target``: what it leads to when it is pressed."""
+    leading = f":target: {target}\n" if target else ""
+    return f"```{{image}} {address}\n:alt: {alt}\n:class: diagram{more}\n{leading}```"

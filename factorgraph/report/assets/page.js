@@ -198,7 +198,7 @@
       if (!line) return;
       line.classList.add("lit");
       spec.scrollTop = line.offsetTop - spec.clientHeight / 3;
-      if (figure.classList.contains("phases")) spec.scrollIntoView({ block: "nearest" });
+      if (figure.classList.contains("apart")) spec.scrollIntoView({ block: "nearest" });
     };
     for (const shape of figure.querySelectorAll("[data-about]")) {
       shape.addEventListener("pointerenter", () => tell(shape));
