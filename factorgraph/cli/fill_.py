@@ -15,11 +15,12 @@ from factorgraph.cli import options
 @options.changes
 def command(spec: str, output: Path | None, changes: tuple[str, ...]) -> None:
     """A spec with every default written out, each value with where it came from: a line of a file, --set, a default."""
+    from factorgraph.run.files import atomic_write
     from factorgraph.run.specs import opened
 
     text = opened(spec, changes).full(origins=True)
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        atomic_write(output, text.encode())
         click.echo(output)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
+from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue, Path, Place, SpecError, address
+from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
 from factorgraph.registry import describe, keys_of, leaves
 from factorgraph.spec.addresses import AddressError, Here, walked
@@ -40,6 +43,7 @@ COMMON = {"weight": ("what the factor is multiplied by (1)", FORMS), "per": ("an
 ENTRIES = {"variables": Variable, "use": Use, "learning": Phase, "expect": Claim, "figures": Figure}
 TEXTS = {"claim", "source", "published", "type", "kind", "method", "domain", "file"}  # keys of values without names in them
 NAMING = {"bind", "start", "by"}  # maps whose keys are names
+_Planned = tuple[Graph, Plan] | None
 _SLOTS = re.compile(r"\[[^\]]*\]")
 
 
@@ -71,7 +75,8 @@ def why(spec: Spec, key: str) -> tuple[Answer, ...]:
     whole = {f"{each.prefix}{address(path)}": (each, path) for each in _owners(spec) for path in each.values}
     end = key.split(".")
     wanted = [key] if key in whole else [each for each, (_, path) in whole.items() if [*map(str, path)][-len(end) :] == end]
-    return tuple(_answer(spec, each, *whole[each]) for each in wanted) or (_left_out(spec, key, whole),)
+    planned = cache(lambda: _plan(spec))  # once, however many are asked for
+    return tuple(_answer(spec, each, *whole[each], planned) for each in wanted) or (_left_out(spec, key, whole),)
 
 
 def text(answers: Sequence[Answer]) -> str:
@@ -100,8 +105,8 @@ def _owners(spec: Spec, prefix: str = "") -> Iterator[_Owner]:
 def _below(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
     if path:
         yield path, value
-    if isinstance(value, Mapping):
-        for key, each in value.items():
+    if isinstance(value, Mapping | list):
+        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
             yield from _below((*path, key), each)
 
 
@@ -130,12 +135,12 @@ def _nothing(spec: Spec, key: str, error: AddressError, whole: Iterable[str]) ->
     return Issue("FG211", message, allowed=allowed, fix=fix, replacement=meant, place=place)
 
 
-def _answer(spec: Spec, name: str, owner: _Owner, path: Path) -> Answer:
+def _answer(spec: Spec, name: str, owner: _Owner, path: Path, planned: Callable[[], _Planned]) -> Answer:
     document, value = owner.spec.document, owner.values[path]
     now = origin(document, path)
     over = [each for each in _over(document, path) if not each.endswith(f"# {now}")]
     means, may = _meaning(owner.spec, path)
-    used = dict.fromkeys((*_mentions(owner, path), *_planned(spec, owner.prefix, path)))
+    used = dict.fromkeys((*_mentions(owner, path), *_users(planned, owner.prefix, path)))
     shown = f"{flow(value)}{_computed(owner.spec, value)}"
     return Answer(name, shown, now, tuple(reversed(over)), means, may, tuple(_changed(spec, name)), tuple(used))
 
@@ -218,26 +223,30 @@ def _mentions(owner: _Owner, path: Path) -> Iterator[str]:
         return
     named = re.compile(rf"(?<![\w.]){re.escape(str(path[1]))}(?!\w)")
     for at, value in owner.values.items():
-        if at[0] in ("title", "source", "variants", "budgets") or at[-1] in TEXTS or at[:2] == path[:2]:
+        if at[0] in ("title", "source", "variants", "budgets") or at[-1] in TEXTS or at[:2] == path[:2] or type(at[-1]) is int:
             continue
         said = value if isinstance(value, list) else value if at[-1] in NAMING and isinstance(value, Mapping) else [value]
         if any(isinstance(each, str) and named.search(each) for each in said):
             yield f"{owner.prefix}{address(at)}"
 
 
-def _planned(spec: Spec, prefix: str, path: Path) -> Iterator[str]:
-    """Procedures that count a factor, phases that train an entry, as they are planned."""
+def _plan(spec: Spec) -> _Planned:
     from factorgraph import compile as compiler
 
-    if len(path) < 2 or path[0] not in ("factors", "functions", "inference"):
-        return
-    name = f"{prefix}{path[1]}"
     with suppress(SpecError):  # what cannot be planned has nothing to say here
         graph = resolve(spec)
-        made = compiler.plan(spec, graph)
-        for each in made.procedures.values():
-            if path[0] == "factors" and any(graph.factors[key].name == name for key in each.factors):
-                yield f"inference.{each.name} counts it"
-        for phase in made.phases:
-            if any(_SLOTS.sub("", key).startswith(f"{path[0]}.{name}.") for key in phase.parameters):
-                yield f"learning.{phase.phase} trains it"
+        return graph, compiler.plan(spec, graph)
+    return None
+
+
+def _users(planned: Callable[[], _Planned], prefix: str, path: Path) -> Iterator[str]:
+    """Procedures that count a factor, phases that train an entry, as they are planned."""
+    if len(path) < 2 or path[0] not in ("factors", "functions", "inference") or (made := planned()) is None:
+        return
+    name, (graph, plan) = f"{prefix}{path[1]}", made
+    for each in plan.procedures.values():
+        if path[0] == "factors" and any(graph.factors[key].name == name for key in each.factors):
+            yield f"inference.{each.name} counts it"
+    for phase in plan.phases:
+        if any(_SLOTS.sub("", key).startswith(f"{path[0]}.{name}.") for key in phase.parameters):
+            yield f"learning.{phase.phase} trains it"

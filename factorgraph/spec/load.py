@@ -48,12 +48,13 @@ def load(path_or_name: str | File, set: Iterable[str] = ()) -> Spec:
 def divided(path_or_name: str | File) -> tuple[str | File, tuple[str, ...]]:
     """A path or name, and the variants and budgets that are written behind it: ``psd@wide`` is psd, as wide."""
     name, states = str(path_or_name), list[str]()
-    while not _is(name, File.exists) and (found := _STATE.fullmatch(name)):
+    while not is_there(name, File.exists) and (found := _STATE.fullmatch(name)):
         name, states = found["name"], [found["state"], *states]
     return (name, tuple(states)) if states else (path_or_name, ())
 
 
-def _is(name: str | File, what: Callable[[File], bool]) -> bool:
+def is_there(name: str | File, what: Callable[[File], bool]) -> bool:
+    """Whether there is something of a name, a file or a folder."""
     with suppress(OSError, ValueError):  # a name too long for a file system, or through a link in circles, is no file
         return what(File(name))
     return False
@@ -105,7 +106,7 @@ def content(file: File, shown: str) -> bytes:
 
 def find(path_or_name: str | File) -> File:
     """The file of a path or a shipped name."""
-    if _is(path_or_name, File.is_file):
+    if is_there(path_or_name, File.is_file):
         return File(path_or_name)
     names = {each.name: each.path for each in _shipped()}
     text = str(path_or_name).removesuffix(".yaml")

@@ -45,7 +45,9 @@ class TestFill:
         assert cli("fill", "no/such/spec").code == 2
         (tmp_path / "folder").mkdir()
         assert cli("fill", "folder").code == 1
-        assert cli("fill", "tiny.yaml", "-o", "no/such/folder/full.yaml").code == 1
+        said = cli("fill", "tiny.yaml", "-o", "no/such/folder/full.yaml")
+        assert said.code == 1 and "error FG6" in said.err
+        assert cli("fill", "a" * 5000).code == 2
 
 
 class TestDiff:
