@@ -138,6 +138,8 @@ class Ejected:
             made = f"torch.{value}({shape})" if value else f"torch.full(({shape},), {ast.unparse(number(declared.scale))})"
         elif declared.start == "data":
             made = self._rows(declared, data)
+        elif declared.start == "uniform":
+            made = f"(2 * torch.rand({shape}) - 1) * {declared.scale:.6g}"
         else:
             scale = declared.scale or 1.0
             made = f"torch.randn({shape})" if scale == 1 else f"torch.randn({shape}) * {scale:.6g}"

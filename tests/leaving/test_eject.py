@@ -249,6 +249,21 @@ def test_names_of_the_spec_take_no_name_that_the_file_needs(tmp_path):
     both.module.train_loss(both.left, both.given["model"])
 
 
+SPREAD = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [7]}}
+functions: {net: {type: network, layers: 4fc-fc, init: spread}}
+factors: {low: {type: value, of: net(Y)}}
+"""
+
+
+def test_what_starts_spread_starts_spread_in_the_file():
+    text = eject(loads(SPREAD))
+    for shape, width in (("4, 7", 7**-0.5), ("4", 7**-0.5), ("1, 4", 4**-0.5), ("1", 4**-0.5)):
+        assert f"(2 * torch.rand({shape}) - 1) * {width:.6g})" in text
+    assert "randn" not in text
+
+
 def test_a_size_that_is_the_number_of_recorded_rows_stays_a_size(tmp_path):
     text = eject(loads(specs.SPARSE.replace("pixels: 20, code: 33", "pixels: 97, code: 101")))
     assert "torch.randn(97, 101)" in text and "new_zeros(len(Y), 101)" in text

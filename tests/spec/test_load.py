@@ -80,7 +80,7 @@ def test_what_is_set_mends_a_value_of_the_file(tmp_path: Path) -> None:
 
 def test_what_is_set_and_takes_the_ground_from_a_variant_is_refused_at_the_variant(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        load("saturating_autoencoder", set=["learning.fit.loss=energy"])
+        load("contractive_autoencoder", set=["learning.fit.loss=energy"])
     (found,) = caught.value.issues
     assert found.code == "FG211" and found.place is not None and found.place.text.strip().startswith("plain:")
 

@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from factorgraph.compile.start import start
 from factorgraph.errors import SpecError
 from factorgraph.factors.functions._layers import MOST_LAYERS, read
 from factorgraph.factors.functions.network import Network
@@ -342,6 +343,15 @@ def test_units_that_start_spread_bend_at_different_places() -> None:
         assert (declared[name].start, declared[name].rate) == ("uniform", 0.5)
         assert declared[name].scale == pytest.approx(reads[name[-1]] ** -0.5)
     assert "bias_2" not in declared
+
+
+def test_a_start_that_is_spread_is_even_and_from_the_seed() -> None:
+    text = "factorgraph: 1\nvariables: {Y: {kind: observed, shape: [50]}}\nfactors: {low: {type: value, of: net(Y)}}\n"
+    text += "functions: {net: {type: network, layers: 400fc-fc, init: spread}}\n"
+    parameters = start(resolve(loads(text)), None)["functions.net"]
+    matrix, edge = parameters["matrix_1"], 50**-0.5
+    assert matrix.abs().max() <= edge and abs(matrix.std() / (edge / 3**0.5) - 1) < 0.02 and abs(matrix.mean()) < 0.02 * edge
+    assert 0.9 * edge < parameters["bias_1"].abs().max() <= edge and len(parameters["bias_1"].unique()) > 390
 
 
 def test_strings_of_the_slides_with_spaces_and_line_ends() -> None:
