@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -143,7 +143,9 @@ class Checks:
                 path = (*fragment.path, "bind", name)
                 observed = tuple(key for key, each in fragment.spec.variables.items() if each.first.kind == "observed")
                 if name not in observed:
-                    yield unknown("observed variable of the fragment", name, observed, path, on="key")
+                    found = unknown("observed variable of the fragment", name, observed, path, on="key")
+                    otherwise = "name one that is there" if observed else "take it out: the fragment observes nothing"
+                    yield found if found.replacement else replace(found, fix=otherwise)
                 yield from self.reads(expression, path)
 
     def function_of(self, name: str, path: Path) -> Iterator[Issue]:

@@ -311,6 +311,14 @@ def test_what_a_fragment_with_mistakes_lacks_is_not_missed(tmp_path: Path, right
     assert {each.place.file for each in caught.value.issues if each.place} == {str(tmp_path / "part.yaml")}
 
 
+def test_what_a_fragment_does_not_observe_is_not_bound(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "spec.yaml").write_text("factorgraph: 1\nuse: {inner: {file: part.yaml, bind: {picture: X}}}\n")
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "spec.yaml")
+    assert (caught.value.issues[0].allowed, caught.value.issues[0].fix) == ("Y", "name one that is there")
+
+
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     for name in ("spec.yaml", "part.yaml"):
         (tmp_path / name).touch()
