@@ -29,3 +29,13 @@ def test_the_features_of_psd_hierarchy_have_unit_mean_square_at_every_size(budge
     for number in (1, 2):
         units = prod(graph.variables[f"features{number}"].shape)
         assert float(graph.spec.dims[f"root{number}"]) ** 2 == pytest.approx(units, rel=0.05)  # type: ignore[arg-type]  # a number
+
+
+@pytest.mark.parametrize("name", ["psd_hierarchy", "pedestrian_convnet"])
+def test_layers_learn_from_what_their_searches_find(name: str) -> None:
+    """The encoder is the fragment's first procedure, and would be taken where a phase names none."""
+    plan = compiler.plan(load(name))
+    learning = [each for each in plan.phases if any(".decoder." in parameter for parameter in each.parameters)]
+    used = {procedure for each in learning for procedure in each.procedures}
+    assert len(learning) == 2
+    assert used and all(procedure.endswith(".optimal") for procedure in used)
