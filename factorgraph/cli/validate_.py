@@ -45,7 +45,8 @@ def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
     except SpecError as error:
         return list(error.issues), ""
     latent = sum(len(each.block) for each in plan.procedures.values())
-    parts = f"{len(graph.variables)} variables, {len(graph.functions)} functions, {len(graph.factors)} factors"
+    sizes = {"variable": len(graph.variables), "function": len(graph.functions), "factor": len(graph.factors)}
+    parts = ", ".join(f"{size} {word}{'s' * (size != 1)}" for word, size in sizes.items())
     solvers = ", ".join(f"{each.id}: {each.solver['type'] if each.solver else each.method}" for each in plan.procedures.values())
     said = f"{spec}: valid ({parts}" + (f"; {solvers})" if latent else ")")
     return [*(loaded.document.locate(each) for each in graph.warnings), *lint(graph, plan)], said
