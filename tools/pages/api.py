@@ -13,7 +13,7 @@ import factorgraph as fg
 from pages.text import prose, put
 
 PARTS = {
-    "From a spec to a model": ("load", "loads", "Spec", "resolve", "render", "build", "Model", "Solution"),
+    "From a spec to a model": ("load", "loads", "Spec", "resolve", "render", "diff", "build", "Model", "Solution"),
     "Learning": ("train", "open", "Run"),
     "Specs in Python": ("Builder", "Player", "Workers", "call"),
     "Mistakes": ("FactorgraphError", "SpecError", "DataError", "RunError", "Issue"),
@@ -29,11 +29,14 @@ CALLED = ("Builder", "Player", "Workers", "Run", "Issue")  # classes that a prog
 
 def write(page: Path) -> None:
     lines = [HEAD]
-    for head, names in PARTS.items():
+    modules = [name for name in fg.__all__ if isinstance(getattr(fg, name), ModuleType)]
+    told = {*modules, "__version__", *(name for names in PARTS.values() for name in names)}
+    for head, names in {**PARTS, "More": [name for name in fg.__all__ if name not in told]}.items():
+        if not names:
+            continue
         lines += [f"## {head}", ""]
         for name in names:
             lines += [*entry(f"fg.{name}", getattr(fg, name), ALIASES.get(name)), ""]
-    modules = [name for name in fg.__all__ if isinstance(getattr(fg, name), ModuleType)]
     lines += ["## Leaves", "", "Modules that hold the leaves of a family under the names of their classes:", ""]
     lines += [f"* `fg.{name}`" for name in modules]
     lines += ["", "Their options are those of the [leaves](leaves/index.md). `fg.__version__` is the version.", ""]
