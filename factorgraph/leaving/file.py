@@ -68,7 +68,8 @@ class Ejected:
             self.procedures.call(self.graph, inference)
         learning = self.learning = Learning(self.written, self.procedures, bool(self._project()))
         for stretch in stretches(self.model, 1):
-            learning.add(stretch)
+            if stretch.steps:
+                learning.add(stretch)
         begins = [
             layers.begin(self.written, each)
             for each in self.model.inferences.values()

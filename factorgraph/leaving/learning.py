@@ -183,11 +183,11 @@ class Learning:
         options = {key: getattr(optimizer, key) for key in type(optimizer).model_fields if key != "type"}
         more = "".join(f", {key}={value!r}" for key, value in options.items() if value != usual.get(key))
         if not by_rate.keys() - {1.0}:
-            return f"optimizer = {made}([{', '.join(by_rate.get(1.0, []))}], lr={rate:g}{more})"
+            return f"optimizer = {made}([{', '.join(by_rate.get(1.0, []))}], lr={rate!r}{more})"
         lines = []
         for own, names in by_rate.items():
             factor = "" if own == 1 else f" * {own:.10g}"
-            lines.append(f'    {{"params": [{", ".join(names)}], "lr": {rate:g}{factor}}},')
+            lines.append(f'    {{"params": [{", ".join(names)}], "lr": {rate!r}{factor}}},')
         return "\n".join(["groups = [", *lines, "]", f"optimizer = {made}(groups{more})"])
 
     def _rows(self, stretch: Stretch, takes: Sequence[Id]) -> tuple[list[str], str]:
@@ -199,9 +199,9 @@ class Learning:
 
     def _schedule(self, schedule: Any) -> str:
         if schedule.type == "linear":
-            share = "1 - step / steps" if not schedule.begin else f"min(1, (1 - step / steps) / (1 - {schedule.begin:g}))"
+            share = "1 - step / steps" if not schedule.begin else f"min(1, (1 - step / steps) / (1 - {schedule.begin!r}))"
         elif schedule.type == "step":
-            share = f"{schedule.by:g} ** sum(each <= step / steps for each in {list(schedule.at)})"
+            share = f"{schedule.by!r} ** sum(each <= step / steps for each in {list(schedule.at)})"
         else:
             return ""
         return f"schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {share})"
@@ -241,7 +241,7 @@ class Learning:
             "        gram = gram + x.T @ x",
             f"        slope_of_all += {gradient}",
             "    with torch.no_grad():",
-            f"        {matrix}.copy_(least_squares({matrix}, slope_of_all, {self._curvature(stretch, one):g} * gram))",
+            f"        {matrix}.copy_(least_squares({matrix}, slope_of_all, {self._curvature(stretch, one)!r} * gram))",
         ]
         if one.kind == "directions":
             steps = [each for each in steps if "slope_of_all" not in each]

@@ -37,7 +37,7 @@ class Search:
             energy = _function("energy", "z", f"return smooth(z{more})") if more else ""
             slope = _function("gradient", "z", f"return {take(reference.slope)}(smooth, z{more})")
             called = f"{take(reference.lbfgs)}(start, {'energy' if more else 'smooth'}, gradient"
-            return [*lines, energy, slope, f"z = {called}, {options.steps}, {options.tolerance:g})"]
+            return [*lines, energy, slope, f"z = {called}, {options.steps}, {options.tolerance!r})"]
         if plan.kernel == "gram":
             take(reference.quadratic_form)
             constant = "constant" if self.has_gap and self.solver not in ("exact", "enumerate") else "_"
@@ -60,7 +60,7 @@ class Search:
         lines.append(_function("certificate", "z", f"return {self._certificate(value)}"))
         restart = getattr(self.inference.solver, "restart", True)
         name = take(getattr(reference, self.solver if restart else f"{self.solver}_without_restart"))
-        return [*lines, f"z = {name}(start, {inner}, certificate, {options.steps}, {options.tolerance:g})"]
+        return [*lines, f"z = {name}(start, {inner}, certificate, {options.steps}, {options.tolerance!r})"]
 
     @property
     def rest(self) -> Any:

@@ -37,9 +37,9 @@ SMALL = {  # shipped specs that leave, with what makes them small
     "psd_mnist": ("dims.code=20",),
     "encoder_decoder": ("dims.code=15", "dims.side=4"),
     "kmeans": ("dims.code=12", "dims.side=5"),
-    "lista": ("dims.code=15", "dims.side=4"),
-    "lcod": ("dims.code=15", "dims.side=4"),
-    "structured_encoder": ("dims.side=4",),
+    "lista": ("dims.code=15", "dims.side=4", "inference.optimal.steps=90"),
+    "lcod": ("dims.code=15", "dims.side=4", "inference.optimal.steps=90", "inference.descent.steps=90"),
+    "structured_encoder": ("dims.side=4", "inference.optimal.steps=90"),
     "denoising_autoencoder": (),
     "drsae": ("dims.code=11", "dims.T=4"),
     "psd_hierarchy": ("use.first.with.maps=2", "use.second.with.maps=3"),
@@ -262,6 +262,11 @@ def test_what_starts_spread_starts_spread_in_the_file():
     for shape, width in (("4, 7", 7**-0.5), ("4", 7**-0.5), ("1, 4", 4**-0.5), ("1", 4**-0.5)):
         assert f"(2 * torch.rand({shape}) - 1) * {width:.6g})" in text
     assert "randn" not in text
+
+
+def test_a_phase_without_steps_is_left_out():
+    text = eject(load("psd", (*SMALL["psd"], "learning.warm.steps=0")))
+    assert "train_joint" in text and "warm" not in text.partition("class Model")[2]
 
 
 def test_a_size_that_is_the_number_of_recorded_rows_stays_a_size(tmp_path):
