@@ -135,13 +135,13 @@ def spams_cd(case: Case) -> Iterator[Setting]:
         yield Setting(f"SPAMS cd, tol {tolerance:g}", run, len(case.x))
 
 
-def spams_lars(case: Case) -> Setting:
-    x, d = np.asfortranarray(case.x.T), np.asfortranarray(case.d.T)
+def spams_lars(case: Case, dtype: type = np.float32) -> Setting:
+    x, d = np.asfortranarray(case.x.T, dtype), np.asfortranarray(case.d.T, dtype)
 
     def run() -> np.ndarray:
         return spams.lasso(x, d, lambda1=case.weight, mode=2, numThreads=torch.get_num_threads()).T.toarray()
 
-    return Setting("SPAMS lasso (LARS)", run, len(case.x))
+    return Setting(f"SPAMS lasso (LARS) in {np.dtype(dtype).name}", run, len(case.x))
 
 
 def lasso_cd(case: Case) -> Iterator[Setting]:
@@ -155,11 +155,14 @@ def lasso_cd(case: Case) -> Iterator[Setting]:
         yield Setting(f"Lasso, tol {tolerance:g}", run, SLOWEST)
 
 
-def encoded(case: Case) -> Setting:
-    def run() -> np.ndarray:
-        return np.asarray(sparse_encode(case.x[:SLOWEST], case.d, algorithm="lasso_cd", alpha=case.weight, max_iter=5000))
+def encoded(case: Case) -> Iterator[Setting]:
+    """Its tolerance cannot be given: it is loosened by its limit of iterations."""
+    for limit in (5, 10, 20, 50, 100, 200, 500, 1000, 5000):
 
-    return Setting("sparse_encode, lasso_cd", run, SLOWEST)
+        def run(limit: int = limit) -> np.ndarray:
+            return np.asarray(sparse_encode(case.x[:SLOWEST], case.d, algorithm="lasso_cd", alpha=case.weight, max_iter=limit))
+
+        yield Setting(f"max_iter {limit}", run, SLOWEST)
 
 
 def plain_fista(case: Case) -> Iterator[Setting]:
@@ -196,9 +199,9 @@ def rows_of(case: Case, samples: int, pairs: int, only: str | None) -> Iterator[
 
     own, peers = all_of(ours(case, samples)), {}
     if only != "others":
-        peers["SPAMS"] = [all_of(spams_cd(case)), all_of(iter([spams_lars(case)]))]
+        peers["SPAMS"] = [all_of(spams_cd(case)), all_of(spams_lars(case, each) for each in (np.float32, np.float64))]
     if only != "spams":
-        peers["sparse_encode"] = [all_of(iter([encoded(case)]))]
+        peers["sparse_encode"] = [all_of(encoded(case))]
         peers["scikit-learn Lasso"] = [all_of(lasso_cd(case))]
         peers["torch FISTA"] = [all_of(plain_fista(case))]
     for kind, target in TARGETS:
