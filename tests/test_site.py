@@ -134,3 +134,4 @@ def test_formulas_need_no_network():
     assert len(formulas) > 90
     for each in formulas:
         assert conf.mathml(each.strip(), True).startswith("<math"), each
+    assert conf.mathml(r"\frac12 x", True) == conf.mathml(r"\frac{1}{2} x", True)

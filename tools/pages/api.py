@@ -13,7 +13,7 @@ import factorgraph as fg
 from pages.text import prose, put
 
 PARTS = {
-    "From a spec to a model": ("load", "loads", "Spec", "resolve", "render", "diff", "build", "Model", "Solution"),
+    "From a spec to a model": ("load", "loads", "Spec", "resolve", "render", "diff", "why", "build", "Model", "Solution"),
     "Learning": ("train", "open", "Run"),
     "Specs in Python": ("Builder", "Player", "Workers", "call"),
     "Mistakes": ("FactorgraphError", "SpecError", "DataError", "RunError", "Issue"),

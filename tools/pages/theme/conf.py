@@ -35,6 +35,7 @@ def block(self, node):
 def mathml(text, as_block):
     """The formula, after what the converter does not know is put in words that it does."""
     text = re.sub(r"\\[Bb]ig(?=[^a-z])", "", text).replace(r"\dots", r"\ldots")
+    text = re.sub(r"\\([dt]?frac)(\w)(\w)", r"\\\1{\2}{\3}", text)  # half as LaTeX lets it be written
     text = re.sub(rf"(?<=[\w}})|]) *({NAME})", r"\,\1", text)
     text = re.sub(rf"({NAME}) *(?=[a-zA-Z]|\\[a-zA-Z])(?!\\left)", r"\1\,", text)
     lines = re.search(r"&|\\\\", text) and r"\begin" not in text
