@@ -109,14 +109,16 @@ def figures(name: str, spec: Spec, folder: Path, kept: Mapping[str, Any] | None)
     """File names and captions: of a run that ``factorgraph reproduce`` has left here, or else those that are kept."""
     here = RUNS / name / job(spec).folder
     source: list[Path] = []
+    since = ""
     if may_be_shown(spec) and (here / "done").exists():
         source = list(telling(here / "figures", list(spec.figures)))
     elif kept:
         source = [KEPT / name / f"{each}.png" for each in kept["figures"]]
+        since = "" if kept["run"] == here.name else " Learned before the spec, or a leaf that it uses, last changed."
     for file in source:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / file.name)
-        yield file.name, caption(file.stem, spec)
+        yield file.name, f"{caption(file.stem, spec)}{since}"
 
 
 def caption(stem: str, spec: Spec) -> str:
