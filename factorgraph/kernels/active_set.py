@@ -40,13 +40,13 @@ def search(
     if kernel is None or start.dtype not in (torch.float32, torch.float64):
         return None
     call = getattr(kernel, "active_set_float" if start.dtype == torch.float32 else "active_set_double")
-    given = [each.contiguous() for each in (hessian, linear, constant, weight, start)]
-    batch, units = linear.shape
+    given = [each.to(start).contiguous() for each in (hessian, linear, constant, weight, start)]
+    batch, units = start.shape
     found = Ended(
-        linear.new_empty(batch, units),
+        start.new_empty(batch, units),
         torch.empty(batch, dtype=torch.int64),
         torch.empty(batch, dtype=torch.int64),
-        linear.new_empty(batch),
+        start.new_empty(batch),
     )
     whole, number, place = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
     done = call(

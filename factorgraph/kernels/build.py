@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from functools import cache
 from importlib import resources
@@ -21,6 +22,7 @@ SWITCH = "FACTORGRAPH_COMPILED"  # 0: nothing is compiled, and nothing that was 
 COMPILERS = ("g++", "clang++", "c++")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 PATIENCE = 120  # seconds for a compiler; it takes three
+REMEMBERED = 24 * 3600  # seconds for which a failure is: what it failed by, a full disk perhaps, may have passed
 
 
 def missing(name: str) -> str:
@@ -32,10 +34,30 @@ def missing(name: str) -> str:
     compiler = _compiler()
     if compiler is None:
         return f"there is no C++ compiler ({', '.join(COMPILERS)})"
-    failed = _place(name, compiler).with_suffix(".failed")
-    if failed.parent.is_dir() and not _is_own(failed.parent):
-        return f"others can write {failed.parent}"
-    return failed.read_text(encoding="utf-8") if failed.is_file() else ""
+    try:
+        return _refusal(_place(name, compiler))
+    except (OSError, RuntimeError) as error:  # a folder that may not be read; a user without a home
+        return f"there is no folder for kernels: {error}"
+
+
+def _refusal(place: Path) -> str:
+    """What is known against a kernel at its place; empty where nothing is."""
+    folder, failed = place.parent, place.with_suffix(".failed")
+    if _is_there(folder) and not _is_own(folder):
+        return f"others can write {folder}"
+    if _is_there(failed) and time.time() - failed.stat().st_mtime < REMEMBERED:
+        return failed.read_text(encoding="utf-8", errors="replace")
+    nearest = next(each for each in (folder, *folder.parents) if _is_there(each))
+    return "" if _is_there(place) or os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} cannot be written"
+
+
+def _is_there(path: Path) -> bool:
+    """Raises OSError where that cannot be told."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @cache
@@ -53,6 +75,8 @@ def library(name: str) -> ctypes.CDLL | None:
         if not place.is_file():
             _compile(name, compiler, place)
     except subprocess.CalledProcessError as error:
+        if error.returncode < 0:  # somebody ended it
+            return None
         _remember(failed, f"{by} did not compile it: {_told(error)}")
         return None
     except (OSError, subprocess.TimeoutExpired):  # a full disk, a busy machine: perhaps another time
@@ -105,7 +129,8 @@ def _compile(name: str, compiler: str, place: Path) -> None:
         source, made = Path(work) / f"{name}.cpp", Path(work) / place.name
         source.write_text(_source(name), encoding="utf-8")
         command = [compiler, *FLAGS, "-o", str(made), str(source)]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE, cwd=work)
+        own = {**os.environ, "LC_ALL": "C", "TMPDIR": work}  # so that it leaves nothing elsewhere, and its words are known
+        subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=PATIENCE, cwd=work, env=own)
         made.chmod(0o700)
         made.replace(place)
 

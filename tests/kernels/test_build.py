@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
@@ -82,6 +83,48 @@ def test_a_compiler_that_fails_is_asked_once_and_quoted(monkeypatch, tmp_path, c
     assert build.missing("active_set") == "g++ did not compile it: x.cpp:3: error: no such thing"
     assert (tmp_path / "asked").read_text() == "once\n"
     assert [each.suffix for each in cache.iterdir()] == [".failed"]
+
+
+def test_what_failed_a_day_ago_is_tried_again(monkeypatch, tmp_path, cache):
+    compiler(monkeypatch, tmp_path, f"echo once >> {tmp_path}/asked; echo 'error: No space left on device' >&2; exit 1")
+    assert load("active_set") is None
+    (failed,) = cache.iterdir()
+    os.utime(failed, (0, 0))
+    assert build.missing("active_set") == "" and load("active_set") is None
+    assert (tmp_path / "asked").read_text() == "once\nonce\n"
+    assert build.missing("active_set").endswith("No space left on device")
+
+
+def test_a_compiler_that_is_ended_has_refused_nothing(monkeypatch, tmp_path, cache):
+    """As by the Ctrl-C with which a training is stopped."""
+    compiler(monkeypatch, tmp_path, "kill -INT $$")
+    assert load("active_set") is None
+    assert build.missing("active_set") == "" and list(cache.iterdir()) == []
+
+
+def test_a_compiler_works_where_what_it_leaves_goes(monkeypatch, tmp_path):
+    compiler(monkeypatch, tmp_path, f'(echo "$LC_ALL"; [ "$TMPDIR" = "$PWD" ] || echo elsewhere) > {tmp_path}/asked')
+    assert load("active_set") is None
+    assert (tmp_path / "asked").read_text() == "C\n"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no home"), PermissionError("not yours")])
+def test_a_cache_that_nobody_can_find_or_read_is_told(monkeypatch, tmp_path, error):
+    def cache_dir(name):
+        raise error
+
+    compiler(monkeypatch, tmp_path, "exit 1")
+    monkeypatch.setattr("platformdirs.user_cache_dir", cache_dir)
+    assert build.missing("active_set") == f"there is no folder for kernels: {error}"
+    assert load("active_set") is None
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_it_is_tried(monkeypatch, tmp_path):
+    compiler(monkeypatch, tmp_path, "exit 1")
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: path != tmp_path)
+    monkeypatch.setattr(build.shutil, "which", lambda name: str(tmp_path / "bin" / "g++"))
+    assert build.missing("active_set") == f"{tmp_path} cannot be written"
+    assert load("active_set") is None
 
 
 def test_what_a_compiler_made_may_be_no_library(monkeypatch, tmp_path):

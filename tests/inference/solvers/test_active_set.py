@@ -198,6 +198,21 @@ def test_memory_that_is_strided_or_shaped_is_read_as_it_stands():
 
 
 @only_compiled
+def test_numbers_of_another_precision_are_read_as_numbers():
+    """As a Hessian from a product in half precision."""
+    d, y = random(12)
+    plain = lasso(d, y, 0.2)
+    form, rest = plain.quadratic, plain.rest
+    mixed = Quadratic(form.hessian.bfloat16(), form.linear.double(), form.constant.double())
+    as_one = Quadratic(mixed.hessian.float(), form.linear, form.constant)
+    found = [
+        ActiveSet().search(replace(plain, quadratic=each, rest=replace(rest, l1=rest.l1.to(kind))), 100, 1e-5)
+        for each, kind in ((mixed, torch.float64), (as_one, torch.float32))
+    ]
+    assert torch.equal(found[0].z, found[1].z) and found[0].z.dtype == torch.float32 and (found[0].z != 0).any()
+
+
+@only_compiled
 def test_a_weight_of_zero_is_left_to_torch():
     """There is no gap then; the residual judges."""
     d, y = random(12)
