@@ -26,7 +26,7 @@ PARTS = {  # heads of the contents: pages in their order
     "Tutorials": ("tutorial", "patches", "lista", "side_by_side", "own_data", "questions", "fragments", "own_factor"),
     "Using it": ("language", "strategies", "diagrams", "cli", "python", "leaving", "sharp_bits"),
     "Reference": ("leaves/index", "api", "symbols", "codes/index"),
-    "Evidence": ("claims", "figures", "reliability"),
+    "Evidence": ("claims", "figures", "benchmarks", "reliability"),
     "Project": ("architecture", "decisions"),
 }
 SPEC = re.compile(r"\]\((?:\.\./)*specs/([\w/]+)\.yaml\)")
@@ -56,6 +56,8 @@ def sources(folder: Path) -> None:
     api.write(folder / "api.md")
     known = {each.relative_to(folder).with_suffix("").as_posix() for each in folder.rglob("*.md")}
     parts = {head: [page for page in pages if page in known] for head, pages in PARTS.items()}
+    named = {"index", *(page for pages in PARTS.values() for page in pages)}
+    parts["Project"] += sorted(page.stem for page in (ROOT / "docs").glob("*.md") if page.stem not in named)
     index = folder / "index.md"
     put(index, index.read_text(encoding="utf-8") + "".join(contents(pages, head) for head, pages in parts.items()))
 
