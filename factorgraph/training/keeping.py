@@ -79,11 +79,15 @@ def needed(kept: Kept, stretch: Stretch) -> int:
     return stretch.rows * 4 * sum(prod(shape) for shape in kept.shapes.values())
 
 
-def unfit(kept: Kept, stretch: Stretch, free: int) -> str:
-    """Why it is not kept although it could be, or nothing. ``free``: bytes that the disk can take."""
-    asked, size = stretch.steps * stretch.batch, needed(kept, stretch)
-    if asked <= stretch.rows:
-        return f"the phase asks for {asked} rows, and there are {stretch.rows}"
+def seldom(stretch: Stretch) -> str:
+    """Why it is not worth keeping anything, or nothing."""
+    asked = stretch.steps * stretch.batch
+    return f"the phase asks for {asked} rows, and there are {stretch.rows}" if asked <= stretch.rows else ""
+
+
+def crowded(kept: Kept, stretch: Stretch, free: int) -> str:
+    """Why it cannot be kept although it could, or nothing. ``free``: bytes that the disk can take."""
+    size = needed(kept, stretch)
     if size > LARGEST and size > SHARE * free:
         return f"{stretch.rows} rows need {in_words(size)}, and {in_words(free)} are free on the disk"
     return ""
@@ -139,12 +143,12 @@ class Keeper:
         features: dict[Id, Tensor] = {}
         for kept in self._wanted(stretch):
             title = f"phase {stretch.id}, {kept.title}"
-            if why := unfit(kept, stretch, disk_usage(self.folder.path).free):
+            if why := seldom(stretch):
                 self.folder.log(f"{title}: found for each batch, as {why}")
-                if "disk" in why:
-                    self.say(f"{title}: found for each batch, as {why}")
                 continue
             each = self._kept(kept, stretch, title)
+            if each is None:
+                continue
             if kept.wanted:
                 features.update(each[kept.name].values)
             else:
@@ -160,13 +164,17 @@ class Keeper:
                 yield each
         yield from beside(graph, plans, stretch.phase, rest)
 
-    def _kept(self, kept: Kept, stretch: Stretch, title: str) -> dict[str, Found]:
+    def _kept(self, kept: Kept, stretch: Stretch, title: str) -> dict[str, Found] | None:
+        """``None`` where the disk has no room; what lies there already needs none, so that a run that goes on has it, too."""
         mapped = tuple(kept.shapes) if needed(kept, stretch) > LARGEST else ()
         shelf = Shelf(self.folder, f"cache/{kept.kind}-{fit_name(kept.name)}", stretch.rows, mapped)
         mark = np.frombuffer(bytes.fromhex(fingerprint(kept, stretch, self.data, self.precision)), np.uint8)
         tensors = self._stored(kept, shelf, mark)
         if tensors is None:
             shelf.clear()
+            if why := crowded(kept, stretch, disk_usage(self.folder.path).free):
+                self._tell(f"{title}: found for each batch, as {why}")
+                return None
             tensors = self._found(kept, stretch, title, shelf)
             shelf.write(tensors, mark)
         each = _of_tensors(kept, tensors)

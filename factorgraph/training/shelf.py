@@ -78,8 +78,9 @@ class Shelf:
         return found
 
     def clear(self) -> None:
-        """Make what lies there count no more, before it changes."""
+        """Take away what lies there, first what says that it counts."""
         discard(self.folder.inside(self.file))
+        discard(self.folder.inside(self.place))
 
     def _own(self, name: str) -> Path:
         return self.folder.inside(f"{self.place}/{self.mapped.index(name)}")

@@ -208,6 +208,32 @@ def test_what_is_large_stays_on_the_disk_and_is_gone_at_the_end(
     assert not mapped(run.path)
 
 
+def test_what_fills_the_disk_is_there_when_a_run_goes_on(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no room a second time; what a killed writer left half done is taken away before room is looked for."""
+    monkeypatch.setattr(keeping, "LARGEST", 0)
+    with pytest.raises(StoppedError):
+        train(loads(SPEC), tmp_path / "run", stop_after=40)
+    cache = tmp_path / "run/cache"
+    heard: list[str] = []
+    with monkeypatch.context() as full:
+        full.setattr(keeping, "SHARE", 0)
+        with pytest.raises(StoppedError):
+            resume(tmp_path / "run", say=heard.append, stop_after=42)
+        assert any(each.endswith("in cache/features-features2") for each in heard)
+        assert not any("are free on the disk" in each for each in heard)
+    (cache / "features-features2.safetensors").unlink()
+    left: list[bool] = []
+    free = keeping.disk_usage
+
+    def looked(path: Path) -> object:
+        left.append((cache / "features-features2").exists())
+        return free(path)
+
+    monkeypatch.setattr(keeping, "disk_usage", looked)
+    assert fingerprint(resume(tmp_path / "run").path) == fingerprint(whole.path)
+    assert left and not left[0]
+
+
 @pytest.mark.parametrize("harm", ["bit", "short", "seal"])
 def test_what_changed_on_the_disk_is_found_again(
     harm: str, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
