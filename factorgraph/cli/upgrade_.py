@@ -22,9 +22,9 @@ def command(specs: tuple[str, ...], check: bool) -> None:
         made = upgraded(content(file, str(file)), str(file))
         for edit in made.edits:
             click.echo(edit)
-        if not made.edits:
+        if not made.edits and not made.left:
             click.echo(f"{file}: nothing to change")
-        elif not check:
+        if made.edits and not check:
             atomic_write(file.resolve(), made.data)
         changed = changed or bool(made.edits)
         left += made.left

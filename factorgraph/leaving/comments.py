@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path as File
 
@@ -17,7 +18,7 @@ def comment(spec: Spec, path: Path) -> list[str]:
     key, value = spec.document.place(path, "key"), spec.document.place(path)
     if key.origin or not key.file:
         return [f"# {key.origin or 'Python'}: {'.'.join(map(str, path))}"]
-    text = next((each.text for each in _documents(spec.document) if each.file == key.file), "").splitlines()
+    text = next((each.text for each in documents(spec.document) if each.file == key.file), "").splitlines()
     lines = _entry(text, key.line - 1, max(value.end_line, key.line))[:MOST] or [key.text]
     width = min((len(each) - len(each.lstrip()) for each in lines if each.strip()), default=0)
     head = f"# {said(File(key.file).name)}:{key.line}  "
@@ -26,7 +27,7 @@ def comment(spec: Spec, path: Path) -> list[str]:
 
 def said(text: str) -> str:
     """A user's words as they may stand in a comment or a docstring: on one line, and with nothing that ends it."""
-    return " ".join(text.split()).replace("\\", "/").replace('"', "'")
+    return re.sub("['\"]+", "'", " ".join(text.split()).replace("\\", "/"))
 
 
 def _entry(text: list[str], first: int, end: int) -> list[str]:
@@ -37,7 +38,8 @@ def _entry(text: list[str], first: int, end: int) -> list[str]:
     return text[first:end]
 
 
-def _documents(document: Document) -> Iterator[Document]:
+def documents(document: Document) -> Iterator[Document]:
+    """A spec's document, and those of its fragments."""
     yield document
     for each in document.parts.values():
-        yield from _documents(each)
+        yield from documents(each)

@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from factorgraph.compile import build, plan
+from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Variable
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.leaving import layers
-from factorgraph.leaving.comments import comment, said
+from factorgraph.leaving.comments import comment, documents, said
 from factorgraph.leaving.learning import Learning
 from factorgraph.leaving.procedures import Procedures
 from factorgraph.leaving.recorded import UnwritableError, number
@@ -44,9 +45,18 @@ def eject(spec: Spec) -> str:
 
 
 def write(spec: Spec, output: Path | None) -> Path:
-    """Write the file, NAME.py here unless told otherwise. Raises SpecError FG692, RunError FG604, FG605, FG661."""
-    path = output or Path(f"{spec.name.rpartition('/')[2]}.py")
-    atomic_write(path, eject(spec).encode())
+    """Write the file, NAME.py here unless told otherwise: what is there may be somebody's work, and goes only where it is named.
+
+    Raises SpecError FG692, RunError FG604, FG605, FG661.
+    """
+    path, text = output or Path(f"{spec.name.rpartition('/')[2]}.py"), eject(spec).encode()
+    if path.is_file():
+        if path.resolve() in {Path(each.file).resolve() for each in documents(spec.document)}:
+            raise RunError(issue("FG661", f"{path} is the spec itself, and is not replaced", fix="name another file with -o"))
+        if output is None and path.read_bytes() != text:
+            what = f"{path} is there already, with another text"
+            raise RunError(issue("FG661", what, fix=f"name another file with -o, or this one, -o {path}, to replace it"))
+    atomic_write(path, text)
     return path
 
 
@@ -232,7 +242,7 @@ def tidy(text: str) -> str:
     for line in text.splitlines():
         code, mark, rest = line.partition("#")
         found = ((re.sub(r"'([^'\"]*)'", r'"\1"', code) if '"' not in code else code) + mark + rest).rstrip()
-        opens = not lines or lines[-1].endswith(':') or not lines[-1]
+        opens = not lines or lines[-1].endswith(":") or not lines[-1]
         if found or not opens:
             lines += _wrapped(found)
     return _apart(lines)

@@ -36,7 +36,7 @@ class Learning:
 
     def add(self, stretch: Stretch) -> None:
         """Write a phase."""
-        name, written = written_name(stretch.id), self.written
+        written = self.written
         path = ("learning", stretch.name)
         self._check(stretch, path)
         (plan,) = stretch.plans
@@ -44,12 +44,18 @@ class Learning:
         told = any(each.kind == "directions" for each in plan.closed)  # these need no loss
         arguments = ", ".join(f"{written.local(written.model.graph.values[each])}: Tensor" for each in takes)
         lines = [*statements, f"return {total}"]
-        loss = f"def {name}_loss(model: Model, {arguments}) -> Tensor:\n" + indented("\n".join(lines))
+        loss = f"def {self._named(stretch, 'loss')}(model: Model, {arguments}) -> Tensor:\n" + indented("\n".join(lines))
         body = self._closed(stretch, plan.closed, takes) if plan.closed else self._descent(stretch, takes)
         head = "\n".join(comment(written.spec, path))
-        loop = f"def train_{name}(model: Model, {arguments}) -> None:\n{indented(body)}"
+        train = self._named(stretch, "train")
+        loop = f"def {train}(model: Model, {arguments}) -> None:\n{indented(body)}"
         self.texts.append("\n".join([head, loop if told else f"{loss}\n\n\n{loop}"]))
-        self.calls.append((f"train_{name}", takes))
+        self.calls.append((train, takes))
+
+    def _named(self, stretch: Stretch, function: str) -> str:
+        """The name of a phase's loss, or of its loop (``train``): no value is called so."""
+        name = written_name(stretch.id)
+        return self.written.names(("phase", stretch.id, function), f"{name}_loss" if function == "loss" else f"train_{name}")
 
     def _check(self, stretch: Stretch, path: tuple[str, ...]) -> None:
         phase = stretch.phase
@@ -114,9 +120,7 @@ class Learning:
     def _call(self, stretch: Stretch, key: str) -> Call:
         return self.procedures.call(stretch.view.graph, stretch.view.inferences[key], f"_in_{written_name(stretch.id)}")
 
-    def _imitated(
-        self, stretch: Stretch, loss: Any, taken: list[Id], statements: list[str], called: dict[str, str]
-    ) -> str:
+    def _imitated(self, stretch: Stretch, loss: Any, taken: list[Id], statements: list[str], called: dict[str, str]) -> str:
         """Half the squared distance of each student's code from the teacher's."""
         keys = [*stretch.view.inferences]
         (teacher,) = standing_for(loss.teacher, keys)
@@ -153,7 +157,7 @@ class Learning:
             *([scheduled] if scheduled else []),
             f"for rows in batches(len({first[0]}), size, steps):",
             "    optimizer.zero_grad()",
-            f"    loss = {written_name(stretch.id)}_loss(model, {given})",
+            f"    loss = {self._named(stretch, 'loss')}(model, {given})",
             "    loss.backward()",
             "    optimizer.step()",
             *(["    schedule.step()"] if scheduled else []),
@@ -231,14 +235,14 @@ class Learning:
         solve = reference.least_squares if one.kind == "least_squares" else reference.directions
         self.written.sources.take(solve)
         given = ", ".join(f"{each}[first : first + {size}]" for each in names)
-        gradient = f"torch.autograd.grad({written_name(stretch.id)}_loss(model, *seen) * len(seen[0]), {matrix})[0]"
+        gradient = f"torch.autograd.grad({self._named(stretch, 'loss')}(model, *seen) * len(seen[0]), {matrix})[0]"
         steps = [
             f"for _ in range({passes}):",
             f"    gram, slope_of_all = 0, torch.zeros_like({matrix})",
             f"    for first in range(0, len({names[0]}), {size}):",
             f"        seen = ({given},)",
-            "        x = inputs(*seen).detach().double()",
-            "        gram = gram + x.T @ x",
+            "        entered = inputs(*seen).detach().double()",
+            "        gram = gram + entered.T @ entered",
             f"        slope_of_all += {gradient}",
             "    with torch.no_grad():",
             f"        {matrix}.copy_(least_squares({matrix}, slope_of_all, {self._curvature(stretch, one)!r} * gram))",

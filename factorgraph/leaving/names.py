@@ -15,14 +15,16 @@ WORDS = """
 torch nn functional np math Tensor Callable Iterator argparse copy Model main model parser given v z pulls inputs
 start smooth gradient energy shrink descend least certificate hessian linear constant bound threshold precise usual
 drive length slopes loss students optimizer groups size steps rows schedule step gram slope_of_all first seen matrix
+self output entered each
 """  # what methods and loops call their own values
-TAKEN = {*dir(nn.Module), *dir(builtins), *keyword.kwlist}
+TAKEN = {*dir(nn.Module()), *dir(builtins), *keyword.kwlist, "project", "torch"}  # torch: the class body's decorators read it
 INSIDE = {*WORDS.split(), *vars(reference)}  # a value's name inside a method is none of these either
 
 
 def plain(key: str) -> str:
-    """An id with letters, digits and ``_`` only."""
-    return re.sub(r"\W+", "_", key).strip("_")
+    """An id with letters, digits and ``_`` only, a letter first."""
+    text = re.sub(r"\W+", "_", key).strip("_")
+    return text if text[:1].isalpha() else f"value_{text}"
 
 
 class Names:

@@ -194,8 +194,10 @@ def explain_failure(reason: OSError, doing: str, folder: Path, needed: int, kept
                 fix="name a folder that you may write to with --out, or change its permissions",
             )
         ) from reason
-    message = f"{reason.strerror or reason} while {doing} in {folder}; {kept}"
-    raise RunError(issue("FG610", message, fix="check the disk, then resume the run")) from reason
+    there = folder.is_dir()
+    message = f"{reason.strerror or reason} while {doing} in {folder}; {kept if there else 'nothing was written'}"
+    wanted = "name a file in a folder" if folder.exists() else "make the folder first"
+    raise RunError(issue("FG610", message, fix="check the disk, then resume the run" if there else wanted)) from reason
 
 
 def free_space(folder: Path) -> str:

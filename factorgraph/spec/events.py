@@ -140,8 +140,9 @@ class EventReader:
         self.last = event
         if not plain:
             self.scalars.append((start, end))
-            if event.style == '"' and _UNPRINTABLE.search(event.value):
-                self.report("FG103", "an escape writes a character that no text may hold", start, end - start)
+            if event.style == '"' and (found := unprintable(event.value)):
+                what = f"an escape writes the character U+{ord(found.group()):04X}, which no text may hold"
+                self.report("FG103", what, start, end - start, fix="remove the escape")
         self.tag(event)
         frame = self.frames[-1] if self.frames else None
         if frame is not None and frame.flow and plain:

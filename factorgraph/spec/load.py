@@ -122,9 +122,12 @@ def find(path_or_name: str | File) -> File:
         return draft  # it runs; only its claims have not been measured yet
     meant = near(text, tuple(names))
     hint = f'. Did you mean "{meant}"?' if meant else ""
-    message = f'there is no file "{path_or_name}", and no spec that ships has that name{hint}'
+    here = f'"{path_or_name}" is a folder' if is_there(path_or_name, File.is_dir) else f'there is no file "{path_or_name}"'
+    message = f"{here}, and no spec that ships has that name{hint}"
     allowed = ", ".join(each for each in names if not is_part(each))
-    raise SpecError(Issue("FG218", message, allowed=allowed, fix="give a path, or one of the names", replacement=meant))
+    inside = File(path_or_name, "spec.yaml")
+    fix = f"that of a run is {inside}" if is_there(inside, File.is_file) else "give the path of a file, or one of the names"
+    raise SpecError(Issue("FG218", message, allowed=allowed, fix=fix, replacement=meant))
 
 
 def named(path_or_name: str | File) -> tuple[str, ...]:

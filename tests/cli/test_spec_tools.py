@@ -135,6 +135,7 @@ class TestUpgrade:
         tiny.write_text(tiny.read_text().replace("count: 40", "hard_negatives: 3"))
         said = cli("upgrade", "tiny.yaml")
         assert said.code == 2 and "FG216" in said.err and "tiny.yaml:16:23" in said.err
+        assert "nothing to change" not in said.out
 
     def test_wrong_use_is_told(self, cli, tmp_path):
         (tmp_path / "bad.yaml").write_text("a: &b 1\n")

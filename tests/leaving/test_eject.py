@@ -21,8 +21,9 @@ import torch
 from factorgraph import registry
 from factorgraph.compile import build
 from factorgraph.compile.learning import Learning
-from factorgraph.errors import SpecError
-from factorgraph.leaving.file import Ejected, eject
+from factorgraph.errors import RunError, SpecError
+from factorgraph.leaving.file import Ejected, eject, write
+from factorgraph.leaving.names import INSIDE, TAKEN
 from factorgraph.leaving.recorded import UnwritableError, recording
 from factorgraph.leaving.sources import Sources
 from factorgraph.spec.load import load, loads
@@ -342,3 +343,60 @@ def test_a_name_is_given_anew_only_where_nothing_reads_the_old_value(tmp_path):
 
     found, wanted = tried(run, {"x": torch.randn(97, 3)}, 97, tmp_path)
     assert close(found, wanted, 1e-6)
+
+
+def test_a_name_of_python_or_of_the_file_breaks_nothing(tmp_path):
+    text = HOSTILE
+    for old, new in {"model": "output", "start": "self", "forward": "project", "train:": "torch:", "train(": "torch("}.items():
+        text = text.replace(old, new)
+    text = text.replace("learning:", "learning:\n  train_a: {loss: energy, steps: 1}\n  a_loss: {loss: energy, steps: 1}")
+    text = text.replace("print:", "training:").replace("half:", "_:").replace("eval:", "torch:").replace("loss: {", "output: {")
+    left = module_of(eject(loads(text)), tmp_path)
+    data = 2 * torch.randn(ROWS, 6)
+    np.save(tmp_path / "data.npy", data.numpy())
+    command = [sys.executable, "-I", "left.py", "data.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert torch.equal(torch.from_numpy(np.load(tmp_path / "data.npy")), data) and (tmp_path / "model.pt").is_file()
+    assert left.Model().infer_torch(data).shape == (ROWS, 5)
+
+
+def test_a_variable_keeps_its_value_through_a_closed_form(tmp_path):
+    changed = load("toy/pca").document.text.replace("Y", "x")
+    left = module_of(eject(loads(changed).for_steps(steps=2)), tmp_path)
+    assert "x = inputs(" not in inspect.getsource(left)
+
+
+@pytest.mark.parametrize("words", ["'''''' ; raise SystemExit ; ''''''", '"""; raise SystemExit; """', "\\"])
+def test_words_of_a_spec_stay_words(words, tmp_path):
+    escaped = words.replace("\\", "\\\\").replace('"', '\\"')
+    text = HOSTILE.replace("variables:", f'source: {{paper: "{escaped}", lecture: "{escaped}"}}\nvariables:')
+    module_of(eject(loads(text, f"{words}.yaml")), tmp_path)
+
+
+def test_a_spec_and_a_changed_file_are_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec_file = tmp_path / "own.yaml"
+    spec_file.write_text(HOSTILE)
+    spec = load("own.yaml")
+    with pytest.raises(RunError, match=r"FG661: own\.yaml is the spec itself"):
+        write(spec, Path("own.yaml"))
+    assert spec_file.read_text() == HOSTILE
+    made = write(spec, None)
+    write(spec, None)  # the same text
+    made.write_text("mine")
+    with pytest.raises(RunError, match=r"own\.py is there already, with another text(.|\n)*-o own\.py, to replace it"):
+        write(spec, None)
+    assert made.read_text() == "mine" and write(spec, made).read_text() != "mine"
+
+
+@pytest.mark.parametrize("name", ["kmeans", "lcod", "lista", "psd_hierarchy", "convolutional_sparse_coding", "toy/pca"])
+def test_what_the_file_calls_its_own_values_is_no_name_of_a_variable(name):
+    file = Ejected(load(name, EVERY[name]))
+    functions = [each for each in ast.walk(ast.parse(file.text())) if isinstance(each, ast.FunctionDef)]
+    reading = [each for each in functions if re.match("infer_|begin_|train_|main$", each.name) or each.name.endswith("_loss")]
+    bound = {
+        each.id for one in reading for each in ast.walk(one) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    unknown = bound - set(file.written.names.given.values()) - INSIDE - TAKEN - {"_"}
+    assert "model" in bound and not unknown, unknown

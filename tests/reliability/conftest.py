@@ -12,7 +12,7 @@ import pytest
 
 from factorgraph.run.files import Files
 
-CALLS = ("make_folder", "open", "write", "fsync", "cut", "close", "rename", "unlink", "remove_folder")
+CALLS = ("make_folder", "open", "write", "fsync", "cut", "reserve", "close", "rename", "unlink", "remove_folder")
 
 
 class FailingFiles(Files):

@@ -79,8 +79,16 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told_and_nothing_is_not_json(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="FG610: No such file or directory while writing x"):
+    with pytest.raises(
+        RunError, match=r"FG610: No such file or directory while writing x in .*no; nothing was (.|\n)*make the folder first"
+    ):
         atomic_write(tmp_path / "no" / "x", b"")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        RunError, match=r"FG610: Not a directory while writing x in .*file; nothing was (.|\n)*name a file in a folder"
+    ):
+        atomic_write(tmp_path / "file" / "x", b"")
+    (tmp_path / "file").unlink()
     with pytest.raises(ValueError, match="not JSON compliant"):
         atomic_json(tmp_path / "x", float("nan"))
     assert not list(tmp_path.iterdir())

@@ -348,3 +348,8 @@ def test_1000_factors_are_read() -> None:
     document: Document = read(text, "f")
     assert document.place(("factors", "factor_999", "of"), span=(2, 5)).line == 1001
     assert marked(document.place(("factors", "factor_999", "of"), span=(2, 5))) == "999"
+
+
+def test_an_escape_that_no_text_may_hold_is_named() -> None:
+    with pytest.raises(SpecError, match=r"the character U\+2028, which no text may hold(.|\n)*= fix: remove the escape"):
+        read('title: "a\\u2028b"', "f")

@@ -194,3 +194,11 @@ json_schema()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_and_a_run_are_no_files(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r'FG218: ".*" is a folder(.|\n)*give the path of a file'):
+        load(tmp_path)
+    (tmp_path / "spec.yaml").write_text("")
+    with pytest.raises(SpecError, match=r"= fix: that of a run is .*/spec\.yaml"):
+        load(tmp_path)
