@@ -10,6 +10,7 @@ from factorgraph.compile.model import Model
 from factorgraph.errors import RunError, issue
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.run.folder import RunFolder
+from factorgraph.training.objective import LOSS
 from factorgraph.training.sides import Side
 
 RUNAWAY = 1e4  # an energy so many times that of the phase's first steps is no learning
@@ -30,14 +31,14 @@ class Guard:
         step = row["step"]
         shares = {key: named[key] for key in self.model.graph.factors if key in named}
         bad = next((key for key, value in shares.items() if not math.isfinite(value)), None)
-        if bad is not None or not math.isfinite(named["loss"]):
+        if bad is not None or not math.isfinite(named[LOSS]):
             what = f'the energy is not a number: factor "{bad}"' if bad is not None else "the loss is not a number"
             raise self._given_up("FG670", what, row["phase"], step, bad)
         side = next(each for each in sides if each.plan.player == row["player"])
         if is_anchored(side):
-            self._check_energy(row, shares, named["loss"])
+            self._check_energy(row, shares, named[LOSS])
         else:
-            self._check_loss(row, named["loss"])
+            self._check_loss(row, named[LOSS])
 
     def _check_energy(self, row: Mapping[str, Any], shares: Mapping[str, float], loss: float) -> None:
         energy = max(sum(abs(value) for value in shares.values()), abs(loss))

@@ -35,7 +35,7 @@ from factorgraph.training.guard import Guard
 from factorgraph.training.health._base import Step
 from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
-from factorgraph.training.objective import evaluate, numbers_owned, prepare, shares_of
+from factorgraph.training.objective import ACTIVE, LATE, LOSS, evaluate, numbers_owned, prepare, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
 from factorgraph.training.shelf import forget
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
@@ -372,13 +372,13 @@ def graph_hash(graph: Graph) -> str:
 
 
 def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
-    searched = {key: named[key] for key in ("active", "unconverged") if key in named}
+    searched = {name: named[key] for name, key in (("active", ACTIVE), ("unconverged", LATE)) if key in named}
     weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
     tuned = {"weights": weights} if weights else {}
     about = f"learning.{row['phase']}."
     own = {each.removeprefix(about): named[each] for each in numbers_owned(model.graph) if each.startswith(about)}
     learned = {"learned": own} if own else {}
-    return {**row, "loss": named["loss"], **_energy(shares_of(named, model.graph)), **searched, **tuned, **learned}
+    return {**row, "loss": named[LOSS], **_energy(shares_of(named, model.graph)), **searched, **tuned, **learned}
 
 
 def _energy(shares: Mapping[str, float]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from factorgraph.training.sides import Side, Stretch
 
+LOSS, ACTIVE, LATE = "the loss", "active units", "samples that did not converge"  # no factor has a name of two words
 AT_ONCE = 2**22  # numbers of what stands in the batch's place, 16 MiB of float32: what is made of them is some times as much
 
 
@@ -270,7 +271,7 @@ def evaluate(
         loss = loss + weight * leaf.value(batch)
         shares.update(batch.shares)
     seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
-    numbers = {"loss": loss, **seen, **_searched(batch), **_weights(batch)}
+    numbers = {LOSS: loss, **seen, **_searched(batch), **_weights(batch)}
     return Outcome(loss, {key: each.detach().to(loss.dtype) for key, each in numbers.items()}, batch)
 
 
@@ -329,6 +330,6 @@ def _searched(batch: Batch) -> dict[str, Tensor]:
     """The share of active units in the inferred codes, and of samples that did not converge."""
     codes = [each for found in batch.found.values() for each in found.values.values() if found.summed is None]
     status = [found.status for found in batch.found.values() if found.status is not None]
-    active = {"active": torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean()} if codes else {}
-    late = {"unconverged": torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean()} if status else {}
+    active = {ACTIVE: torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean()} if codes else {}
+    late = {LATE: torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean()} if status else {}
     return active | late

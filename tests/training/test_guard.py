@@ -13,6 +13,7 @@ from factorgraph import compile as compiler
 from factorgraph.errors import DataError, RunError
 from factorgraph.spec.load import loads
 from factorgraph.training.guard import RUNAWAY, Guard
+from factorgraph.training.objective import LOSS
 from factorgraph.training.session import train
 
 TEXT = """
@@ -37,7 +38,7 @@ def looked_at(loss: str, *rows: tuple[float, float]) -> None:
     guard = Guard(folder, model)
     sides: Any = [SimpleNamespace(plan=SimpleNamespace(player="model"), player=model.spec.learning["fit"].first.sides()["model"])]
     for value, energy in rows:
-        guard.check(ROW, {"loss": value, "interaction": energy, "field": 0.0}, sides)
+        guard.check(ROW, {LOSS: value, "interaction": energy, "field": 0.0}, sides)
 
 
 def test_an_energy_may_not_grow_without_end_and_what_is_no_energy_may() -> None:

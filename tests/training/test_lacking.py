@@ -17,7 +17,8 @@ from factorgraph.errors import FactorgraphError, SpecError
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.infer import infer, labels_in_words
 from factorgraph.spec.load import load, loads
-from factorgraph.training.objective import evaluate
+from factorgraph.training.objective import LOSS, evaluate
+from factorgraph.training.session import train
 from factorgraph.training.sides import stretches
 
 SPEC = """
@@ -85,7 +86,7 @@ def test_gradients_are_those_of_each_factor_over_its_own_rows():
     solution = model.infer("code", X=x, L=labels)
     shares = model.program.shares(tuple(model.graph.factors), solution.variables, model.tensors())
     loss = shares["reconstruction"].mean() + shares["sparsity"].mean() + shares["classification"][there].mean()
-    assert torch.isclose(outcome.loss, loss) and torch.isclose(outcome.numbers["loss"], loss)
+    assert torch.isclose(outcome.loss, loss) and torch.isclose(outcome.numbers[LOSS], loss)
     for one, other in zip(found, torch.autograd.grad(loss, parameters), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
@@ -248,3 +249,25 @@ def test_labels_that_only_the_file_knows_are_told_when_it_is_read(home):
         factorgraph.train(spec, out=home / "run")
     ten = factorgraph.train(load(str(home / "spec.yaml"), (one,)), out=home / "ten")
     assert ten.dataset.present["train"]["L"].sum() == 10
+
+
+@pytest.mark.parametrize("name", ["loss", "active", "unconverged"])
+def test_a_factor_with_the_name_of_another_number_of_the_log_is_told_apart(tmp_path, name):
+    def first(called):
+        text = f"""
+factorgraph: 1
+variables:
+  X: {{kind: observed, shape: [1, 8, 8]}}
+  Z: {{kind: latent, shape: [6]}}
+functions: {{decoder: {{type: linear, bias: false, unit_norm: columns}}}}
+factors:
+  {called}: {{type: squared_distance, between: [X, decoder(Z)]}}
+  sparsity: {{type: l1, of: Z, weight: 0.1}}
+inference: {{optimal: {{method: argmin, of: Z, steps: 3}}}}
+learning: {{one: {{loss: energy, steps: 1, batch_size: 12}}}}
+data: {{source: digits, count: 40, test: 10, bind: {{X: image}}}}
+"""
+        row = train(loads(text), tmp_path / called).metrics[0]
+        return {**row, "shares": [*row["shares"].values()]}
+
+    assert first(name) == first("reconstruction")

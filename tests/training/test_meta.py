@@ -10,7 +10,7 @@ from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
-from factorgraph.training.objective import evaluate
+from factorgraph.training.objective import LOSS, evaluate
 from factorgraph.training.sides import Moment, stretches
 from tests.training.specs import RUN
 from tests.training.test_unrolled import RUN as UNROLLED
@@ -43,5 +43,5 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
             assert any(each is not None for each in gradients)
             side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
             model.project()
-            assert "loss" in outcome.numbers
+            assert LOSS in outcome.numbers
             assert {(each.shape, each.device.type) for each in outcome.numbers.values()} == {((), "meta")}
