@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path as File
 
 from factorgraph.errors import Path
-from factorgraph.spec.document import Document
+from factorgraph.spec.fragments import documents
 from factorgraph.spec.schema import Spec
 
 MOST = 12  # lines of an entry
@@ -36,10 +35,3 @@ def _entry(text: list[str], first: int, end: int) -> list[str]:
     while end < len(text) and text[end].strip() and len(text[end]) - len(text[end].lstrip()) > depth:
         end += 1
     return text[first:end]
-
-
-def documents(document: Document) -> Iterator[Document]:
-    """A spec's document, and those of its fragments."""
-    yield document
-    for each in document.parts.values():
-        yield from documents(each)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factorgraph.leaving.exported import Exported, as_onnx, as_torch, exported, plain
-from factorgraph.run.files import atomic_write
+from factorgraph.run.files import atomic_write, spare
+from factorgraph.run.folder import OWN
 
 if TYPE_CHECKING:
     from factorgraph.run.run import Run
@@ -16,10 +17,11 @@ WRITERS: Mapping[str, tuple[str, Callable[[Exported], bytes]]] = {"onnx": (".onn
 
 
 def export(run: Run, to: str, output: Path | None, procedure: str | None) -> Iterator[str]:
-    """Write ``output``, or NAME.onnx, NAME.pt2 here; yields what there is to say. Raises RunError FG620, FG690, FG691."""
+    """Write ``output``, or NAME.onnx, NAME.pt2 here; yields what there is to say. Raises RunError FG620, FG661, FG690, FG691."""
     suffix, write = WRITERS[to]
     module = exported(run.model, procedure)
     path = output or Path(run.spec.name.replace("/", "_") + suffix)
+    spare(path, (run.path / each for each in OWN))
     atomic_write(path, write(module))
     variables = run.model.graph.variables
     for word, keys in (("takes", module.inputs), ("gives", module.outputs)):

@@ -16,12 +16,13 @@ from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import Graph, Variable
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.leaving import layers
-from factorgraph.leaving.comments import comment, documents, said
+from factorgraph.leaving.comments import comment, said
 from factorgraph.leaving.learning import Learning
 from factorgraph.leaving.procedures import Procedures
 from factorgraph.leaving.recorded import UnwritableError, number
 from factorgraph.leaving.written import Written, indented, refused
-from factorgraph.run.files import atomic_write
+from factorgraph.run.files import atomic_write, spare
+from factorgraph.spec.fragments import documents
 from factorgraph.spec.schema import Spec
 from factorgraph.structure import Parameter
 from factorgraph.training.sides import stretches
@@ -50,12 +51,10 @@ def write(spec: Spec, output: Path | None) -> Path:
     Raises SpecError FG692, RunError FG604, FG605, FG661.
     """
     path, text = output or Path(f"{spec.name.rpartition('/')[2]}.py"), eject(spec).encode()
-    if path.is_file():
-        if path.resolve() in {Path(each.file).resolve() for each in documents(spec.document)}:
-            raise RunError(issue("FG661", f"{path} is the spec itself, and is not replaced", fix="name another file with -o"))
-        if output is None and path.read_bytes() != text:
-            what = f"{path} is there already, with another text"
-            raise RunError(issue("FG661", what, fix=f"name another file with -o, or this one, -o {path}, to replace it"))
+    spare(path, (Path(each.file) for each in documents(spec.document)))
+    if output is None and path.is_file() and path.read_bytes() != text:
+        what = f"{path} is there already, with another text"
+        raise RunError(issue("FG661", what, fix=f"name another file with -o, or this one, -o {path}, to replace it"))
     atomic_write(path, text)
     return path
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.report.contents import Contents, differences
-from factorgraph.run.files import atomic_write
-from factorgraph.run.folder import REPORT
+from factorgraph.run.files import atomic_write, spare
+from factorgraph.run.folder import OWN, REPORT
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,6 +39,7 @@ def write(runs: Sequence[Run], out: Path | None = None) -> Path:
     if out is None:
         with runs[0].folder.lock() as folder:
             return folder.write(REPORT, text)
+    spare(out, (run.path / each for run in runs for each in OWN if each != REPORT))
     atomic_write(out, text.encode())
     return out
 

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -137,6 +137,13 @@ def atomic_write(path: Path, data: bytes, files: Files = FILES, kept: str = "the
             discard(half)
             raise
         fsync_folder(path.parent, files)
+
+
+def spare(path: Path, sources: Iterable[Path]) -> None:
+    """Raises RunError FG661 where ``path`` is one of the files that its new bytes were made of."""
+    if path.exists() and path.resolve() in {each.resolve() for each in sources}:
+        what = f"{path} is what this is made of, and is not replaced by it"
+        raise RunError(issue("FG661", what, fix="name another file with -o"))
 
 
 def atomic_json(path: Path, value: Any, files: Files = FILES) -> None:

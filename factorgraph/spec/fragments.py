@@ -239,3 +239,10 @@ def _here(it: Issue, key: str, path: Path, document: Document) -> Issue:
     meant = it.replacement if it.replacement is None or "." in key else it.replacement.removeprefix("dims.")
     fix = f"write {meant}" if meant else it.fix
     return document.locate(replace(it, path=path, on="key", span=None, place=None, replacement=meant, fix=fix))
+
+
+def documents(document: Document) -> Iterator[Document]:
+    """A spec's document, and those of its fragments."""
+    yield document
+    for each in document.parts.values():
+        yield from documents(each)

@@ -62,3 +62,9 @@ def test_without_onnx_it_says_how_to_install_it(cli, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     said = cli("export", str(run.path), "--to", "onnx", "--procedure", "fast")
     assert said.code == 1 and "FG691" in said.err and "factorgraph-ebm[onnx]" in said.err
+
+
+def test_no_file_of_the_run_is_replaced(cli, run):
+    before = (run.path / "spec.yaml").read_bytes()
+    said = cli("export", str(run.path), "--to", "torch", "--procedure", "fast", "-o", str(run.path / "spec.yaml"))
+    assert said.code == 1 and "FG661" in said.err and (run.path / "spec.yaml").read_bytes() == before

@@ -142,3 +142,10 @@ class TestUpgrade:
         for words in ((), ("no/such",), ("bad.yaml",), ("tiny.yaml@wide",)):
             said = cli("upgrade", *words)
             assert said.code == 2 and said.err and "Traceback" not in said.err
+
+
+def test_a_spec_is_not_replaced_by_what_is_made_of_it(cli, tiny):
+    before = tiny.read_bytes()
+    for command in ("fill", "eject"):
+        said = cli(command, "tiny.yaml", "-o", "tiny.yaml")
+        assert said.code == 1 and "FG661: tiny.yaml is what this is made of" in said.err and tiny.read_bytes() == before

@@ -379,7 +379,7 @@ def test_a_spec_and_a_changed_file_are_not_replaced(tmp_path, monkeypatch):
     spec_file = tmp_path / "own.yaml"
     spec_file.write_text(HOSTILE)
     spec = load("own.yaml")
-    with pytest.raises(RunError, match=r"FG661: own\.yaml is the spec itself"):
+    with pytest.raises(RunError, match=r"FG661: own\.yaml is what this is made of"):
         write(spec, Path("own.yaml"))
     assert spec_file.read_text() == HOSTILE
     made = write(spec, None)

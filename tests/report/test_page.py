@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from factorgraph import compile as compiler
+from factorgraph.errors import RunError
 from factorgraph.graph.resolve import resolve
 from factorgraph.report import page, write
 from factorgraph.report.contents import Contents, differences, judged
@@ -385,3 +386,10 @@ def test_a_damaged_folder_still_has_a_page(run, tmp_path):
     (copy / "metrics.jsonl").write_text("")
     text = page([Run(copy)])
     assert "Not judged yet" in text and "None yet." in text
+
+
+def test_a_page_replaces_no_file_of_its_run(run):
+    before = (run.path / "spec.yaml").read_bytes()
+    with pytest.raises(RunError, match=r"FG661: .*spec\.yaml is what this is made of"):
+        write([run], run.path / "spec.yaml")
+    assert (run.path / "spec.yaml").read_bytes() == before
