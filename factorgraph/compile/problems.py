@@ -167,9 +167,10 @@ class Block:
         return smooth
 
     def slope_at_zero(self, factors: Collection[str], start: Tensor, still: Assignment, tensors: Tensors) -> Tensor:
-        """(batch, units): the gradient of some smooth terms at a code of zeros."""
-        zero = torch.zeros_like(start)
-        return gradient_of(self.smooth_of(still, tensors, factors))(zero) if factors else zero
+        """(batch, units): the gradient of some smooth terms at a code of zeros; of none, zeros that take no memory."""
+        if not factors:
+            return start.new_zeros(()).expand_as(start)
+        return gradient_of(self.smooth_of(still, tensors, factors))(torch.zeros_like(start))
 
     def shared_hessian(self, start: Tensor, still: Assignment, tensors: Tensors, through: bool = False) -> Tensor:
         """Column by column in one batch: gradients at unit vectors less the one at zero. ``through``: as for ``gradient_of``.

@@ -215,7 +215,8 @@ class Procedure:
     def _start(self) -> Tensor:
         like = next(iter(self.given.values()))
         block = self.inference.block
-        zeros = {each.id: like.new_zeros(like.shape[0], *each.shape) for each in block.variables}
+        zero = like.new_zeros(())  # what it is projected into has memory of its own
+        zeros = {each.id: zero.expand(like.shape[0], *each.shape) for each in block.variables}
         found = {**self._previous(like), **self._read(self.inference.reads.get("start", {}))}
         return block.join(block.project({**zeros, **found}))
 

@@ -79,6 +79,7 @@ def test_a_learning_rate_of_a_million(tmp_path: Path) -> None:
 
 def test_a_search_that_runs_out_of_steps_is_counted(spec_file: Path, tmp_path: Path) -> None:
     changes = {"inference.optimal.steps": 2, "inference.optimal.tolerance": 1e-9, "learning.fit.steps": 5}
+    changes["inference.optimal.solver"] = "ista"
     run = train(load(spec_file).with_changes(changes, "test"), tmp_path / "run")
     assert all(row["unconverged"] > 0.5 for row in run.metrics if row["split"] == "train")
     assert "out of steps" in run.evaluate().text()
