@@ -113,8 +113,8 @@ def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    return next((each for each in lines if each.startswith(("flags", "Features"))), platform.processor())
+        return platform.processor()  # which may ask another program
+    return next((each for each in lines if each.startswith(("flags", "Features"))), "")
 
 
 def _is_own(folder: Path) -> bool:

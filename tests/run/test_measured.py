@@ -160,7 +160,9 @@ def test_every_figure_of_a_compiled_model_is_drawn(psd, kmeans):
     assert [name for name, _ in drawn(figures(kmeans, []))] == ["codes.png", "energy.png"]
 
 
-def test_amortized_inference_is_faster_than_the_search(psd):
+def test_amortized_inference_is_faster_than_the_search():
     """A count, not a clock: the search calls the decoder once a step."""
+    sizes = {"dims.side": 6, "dims.code": 16, "data.count": 400}
+    psd = built("psd.yaml", **sizes, **{"inference.optimal.solver": "fista"})
     assert float(psd.solved("optimal").steps.double().mean()) > 2
     assert leaves("metrics")["speedup"]().measure(psd, "fast", "optimal") > 0

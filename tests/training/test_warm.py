@@ -81,7 +81,8 @@ def test_several_sources_keep_the_codes_of_all_their_rows(tmp_path: Path) -> Non
 
 def test_of_a_convex_energy_it_finds_the_same_minimum_in_fewer_steps() -> None:
     sparse = {"factors.prediction.weight": 0, "factors.rough.weight": 0}
-    made = loads(WARM).with_changes({**sparse, "inference.optimal.steps": 3000, "inference.optimal.tolerance": 1e-9}, "test")
+    long = {"inference.optimal.steps": 3000, "inference.optimal.tolerance": 1e-9, "inference.optimal.solver": "fista"}
+    made = loads(WARM).with_changes({**sparse, **long}, "test")
     model = compiler.build(made).double()
     y, n = torch.randn(2, 12, 25, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     given = model.with_noise(model.assign({"Y": y, "N": n}))
