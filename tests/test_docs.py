@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -235,17 +236,31 @@ def test_the_page_on_questions(command, tmp_path):
     assert made["label"].shape == (1,) and len(made["energies"]) == 10
 
 
-def test_the_page_on_leaving(command, tmp_path):
+def test_the_page_on_leaving(command, monkeypatch, tmp_path):
     """A file leaves as it is shown; a spec learns, and is run without factorgraph as the page says."""
     page = ROOT / "docs" / "leaving.md"
     (spec,) = blocks(page, "yaml")
     (tmp_path / "digits.yaml").write_text(spec)
-    for line in commands(page):
+    monkeypatch.syspath_prepend(tmp_path)
+    for line in sorted(commands(page), key=lambda line: " eject runs/" in line):  # a run leaves once it is there
         command(line)
     for code in blocks(page, "python"):
         exec(compile(code, "leaving.md", "exec"), {})
+    sys.modules.pop("digits_model")
     (shown,) = re.findall(r"^```\n(# psd.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     assert textwrap.indent(shown, "    ") in (tmp_path / "model.py").read_text()
+
+
+def test_the_code_of_a_hierarchy_leaves(command, monkeypatch, tmp_path):
+    """With the line that the page on leaving adds to the spec of the page on fragments."""
+    (line,) = re.findall(r"^  code: \{method: amortized.*$", (ROOT / "docs" / "leaving.md").read_text(), re.MULTILINE)
+    for text in blocks(ROOT / "docs" / "fragments.md", "yaml"):
+        short = re.sub(r"steps: \d+", "steps: 1", text).replace("learning:\n", f"inference:\n{line}\nlearning:\n")
+        short = short.split("variants:")[0].replace("source: digits,", "source: digits, count: 100, test: 20,")
+        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(short)
+    monkeypatch.setattr("factorgraph.training.session._all_pictures", lambda *_: None)
+    command("factorgraph train hierarchy.yaml --out run")
+    assert "gives third_Z" in command("factorgraph export run --to onnx --procedure code -o code.onnx")
 
 
 def test_the_page_on_fragments(command, tmp_path):
@@ -277,6 +292,8 @@ def test_the_page_on_diagrams_draws_what_it_says(command, tmp_path):
     assert all(f"shrink_{step} [" in said["lista"] for step in range(1, 5)) and "inhibition_1 [" not in said["lista"]
     assert said["phases"].count("subgraph") == 4 and "cluster_first" in said["hierarchy"]
     assert "trained in this phase" in said["phases"] and "det W" in said["encoder"]
+    assert "lista: 2 steps of ista, from zero" in said["inhibition"] and "⋯ 3 to 10 ⋯" in said["drsae_unfolded"]
+    assert "36 ·" in said["phases"] and "label=<+>" in said["inhibition"] and "Z (1)" in said["lista"]
 
 
 def test_commands_of_the_language_page_run(command):
@@ -342,12 +359,35 @@ def test_a_factor_in_one_file(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / code.splitlines()[0].removeprefix("# ")).write_text(code)
     shutil.copytree(ROOT / "tests" / "laws", tmp_path / "tests" / "laws", ignore=shutil.ignore_patterns("__pycache__"))
-    listed, explained, planned, drawn = (run(tmp_path, "-m", *shlex.split(line)) for line in commands(page))
-    assert "charbonnier" in listed and "ICIP 1994" in explained and "solver  fista" in planned
+    *inside, plugin = commands(page)
+    listed, explained, planned, drawn = (run(tmp_path, "-m", *shlex.split(line)) for line in inside)
+    assert "charbonnier" in listed and "ICIP 1994" in explained and "width" in explained and "solver  fista" in planned
     assert drawn and "charbonnier" in (tmp_path / "drawn.svg").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^(pytest .*)$", page.read_text(), re.MULTILINE)
-    laws = run(tmp_path, "-m", *shlex.split(line), "-q", "-p", "no:cacheprovider", "--import-mode=importlib")
-    assert "passed" in laws or "100%" in laws
+    own = install(
+        tmp_path, code.replace('"charbonnier"\n', '"mine_charbonnier"\n').replace('["charbonnier"]', '["mine_charbonnier"]')
+    )
+    assert own["dependencies"] == [tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]]
+    assert "mine_charbonnier (factors)" in run(tmp_path, "-m", *shlex.split(plugin))
+    for line in re.findall(r"^(pytest .*)$", page.read_text(), re.MULTILINE):
+        laws = run(tmp_path, "-m", *shlex.split(line), "-q", "-p", "no:cacheprovider", "--import-mode=importlib")
+        assert "passed" in laws or "100%" in laws
+
+
+def install(folder: Path, code: str) -> dict[str, Any]:
+    """What the page's package is once ``pip install -e .`` has written about it beside it; its project."""
+    (text,) = blocks(ROOT / "docs" / "own_factor.md", "toml")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").touch()
+    (folder / "mine" / "charbonnier.py").write_text(code)
+    info = folder / f"{project['name']}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    for group, entries in project["entry-points"].items():
+        (info / "entry_points.txt").write_text(
+            f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
+        )
+    return project
 
 
 def run(folder: Path, *words: str) -> str:
