@@ -125,8 +125,10 @@ def find(path_or_name: str | File) -> File:
     here = f'"{path_or_name}" is a folder' if is_there(path_or_name, File.is_dir) else f'there is no file "{path_or_name}"'
     message = f"{here}, and no spec that ships has that name{hint}"
     allowed = ", ".join(each for each in names if not is_part(each))
-    inside = File(path_or_name, "spec.yaml")
-    fix = f"that of a run is {inside}" if is_there(inside, File.is_file) else "give the path of a file, or one of the names"
+    # spec.full.yaml holds what --set and a variant changed
+    own = (File(path_or_name, each) for each in ("spec.full.yaml", "spec.yaml"))
+    inside = next((each for each in own if is_there(each, File.is_file)), None)
+    fix = f"that of a run is {inside}" if inside else "give the path of a file, or one of the names"
     raise SpecError(Issue("FG218", message, allowed=allowed, fix=fix, replacement=meant))
 
 

@@ -202,3 +202,6 @@ def test_a_folder_and_a_run_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("")
     with pytest.raises(SpecError, match=r"= fix: that of a run is .*/spec\.yaml"):
         load(tmp_path)
+    (tmp_path / "spec.full.yaml").write_text("")
+    with pytest.raises(SpecError, match=r"= fix: that of a run is .*/spec\.full\.yaml"):
+        load(tmp_path)

@@ -57,14 +57,14 @@ class ContrastNormalise(StepForm):
     ) -> None: ...
 
 class DropFlat(StepForm):
-    r"""Leaves out the share of samples of lowest contrast: sky and wall, in which there is nothing to learn.
+    r"""Leaves out the share of samples of lowest contrast: sky and wall, which teach nothing. Held-out ones too.
 
-    Contrast is the standard deviation of a sample's values. The bound is the training samples' quantile; test samples below the
-    same bound are left out too. In inference nothing is left out. A sample stays when its contrast is *above* the bound: ties at
+    Contrast is the standard deviation of a sample's values. The bound is the training samples' quantile; held-out samples at or
+    below it are left out too. In inference nothing is left out. A sample stays when its contrast is *above* the bound: ties at
     the bound all go.
 
     Options:
-        share: of the training samples to leave out, 0 to 1
+        share: of the training samples to leave out, 0 to 1; it sets the bound for held-out ones
     """
 
     def __init__(

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class DropFlat(StepLeaf):
-    r"""Leaves out the share of samples of lowest contrast: sky and wall, in which there is nothing to learn.
+    r"""Leaves out the share of samples of lowest contrast: sky and wall, which teach nothing. Held-out ones too.
 
-    Contrast is the standard deviation of a sample's values. The bound is the training samples' quantile; test samples below the
-    same bound are left out too. In inference nothing is left out. A sample stays when its contrast is *above* the bound: ties at
+    Contrast is the standard deviation of a sample's values. The bound is the training samples' quantile; held-out samples at or
+    below it are left out too. In inference nothing is left out. A sample stays when its contrast is *above* the bound: ties at
     the bound all go.
     """
 
     type: Literal["drop_flat"] = "drop_flat"
-    share: Share = Field(0.15, description="of the training samples to leave out, 0 to 1")
+    share: Share = Field(0.15, description="of the training samples to leave out, 0 to 1; it sets the bound for held-out ones")
 
     main: ClassVar[str] = "share"
 
