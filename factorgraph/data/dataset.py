@@ -46,6 +46,7 @@ class Dataset:
     ``train``, ``test``: variable -> (rows, *variable shape) float32. ``fields``, ``groups``: by split, of the same rows, as the
     sources gave them. ``fingerprint``: what data.json holds. ``present``: by split, of each variable that some rows lack which
     have it, (rows,) bool; where it lacks, it is 0. ``augmented``: what learning sees in another way each time.
+    ``notes``: what the sources tell of what they read.
     """
 
     train: Mapping[str, Array]
@@ -57,6 +58,7 @@ class Dataset:
     seed: int = 0
     present: Mapping[str, Mapping[str, Array]] = field(default_factory=lambda: {split: {} for split in SPLITS})
     augmented: tuple[Augmented, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def chain(self) -> Chain:
@@ -158,7 +160,8 @@ def _load(spec: Any, shapes: Mapping[str, Shape], roots: Sequence[Path], stored:
     has["train"] |= keep_labels(spec.seed, blocks, known, ready.fields["train"], has["train"], origin["train"])
     lacks = sorted({v for v, name in bind.items() if any(name in each for each in has.values())})
     about = joined(written) | ({"lacks": lacks} if lacks else {})
-    return _dataset(spec.seed, preparation_of(blocks, shapes, ready.chains), pool, ready, has, about)
+    found = _dataset(spec.seed, preparation_of(blocks, shapes, ready.chains), pool, ready, has, about)
+    return replace(found, notes=tuple(note for each in parts.values() for note in each.notes))
 
 
 def _dataset(

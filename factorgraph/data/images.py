@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"})
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # decoders of pixels only: none that runs another program
 MOST_PIXELS = 64_000_000  # a photograph of 8000 x 8000; a bomb is larger
+MOST_NAMED = 3  # pictures in a note
 LINE = 13  # pixels from one line of words to the next
 ITU_601 = (0.299, 0.587, 0.114)  # luma of red, green, blue: Rec. ITU-R BT.601
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations in which width and height change places
@@ -56,14 +57,37 @@ def in_colour(path: Path, at: errors.Path = ()) -> bool:
         if picture.mode in GREY:
             return False
         try:
-            values = np.asarray(picture.convert("RGB"))
+            return coloured(np.asarray(picture.convert("RGB")))
         except BROKEN as why:
             raise DataError(_unreadable(path, why, at)) from None
-    return bool((values != values[:, :, :1]).any())
+
+
+def coloured(values: Array) -> bool:
+    """Whether red, green and blue of (height, width, 3) differ anywhere; (height, width) has no colour."""
+    return values.ndim == 3 and bool((values != values[:, :, :1]).any())
+
+
+def changed(see_through: Sequence[str], lost_colour: Sequence[str]) -> Iterator[str]:
+    """What became of pictures, by name, before they were samples."""
+    if see_through:
+        yield f"{few(see_through)}: what is see-through was laid on white"
+    if lost_colour:
+        yield f"{few(lost_colour)}: in colour, and this model sees grey: the luma of its colours is taken"
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def read(path: Path, colors: int, at: errors.Path = ()) -> Array:
-    """A picture as float32 from 0 to 1: (height, width) for one colour, (3, height, width) for three.
+    """A picture as float32 from 0 to 1: (height, width) for one colour, (3, height, width) for three. FG512, FG513, FG524."""
+    return in_colors(decoded(path, at), colors)
+
+
+def decoded(path: Path, at: errors.Path = ()) -> Array:
+    """A picture in its own colours, float64 from 0 to 1: (height, width), or (height, width, 3).
 
     Turned upright as EXIF says; a palette is looked up; what is see-through lies on white. FG512, FG513, FG524.
     """
@@ -77,7 +101,7 @@ def read(path: Path, colors: int, at: errors.Path = ()) -> Array:
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         why_not = f"{path} holds values outside 0 to 1"
         raise DataError(issue("FG524", why_not, at, fix="scale it, or save it with 8 or 16 bits"))
-    return in_colors(values, colors)
+    return values
 
 
 def in_colors(values: Array, colors: int) -> Array:

@@ -19,7 +19,6 @@ from factorgraph.lazy import np
 if TYPE_CHECKING:
     from factorgraph.data.model import Array, Kept
 
-MOST_NAMED = 3  # pictures in a note
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,11 @@ class Input:
         geometry = self.preparation.geometry
         size = 0 if geometry is None or not geometry.whole else geometry.size
         if other := [each for each in self.pictures if size and each.file != (size, size)]:
-            told = ", ".join(f"{each.name} ({each.file[1]} x {each.file[0]} pixels)" for each in other[:MOST_NAMED])
+            told = images.few([f"{each.name} ({each.file[1]} x {each.file[0]} pixels)" for each in other])
             what = "the middle square is taken, and brought to that size"
-            yield f"{told}{_more(other)}: samples are {size} x {size} pixels; {what}"
-        if other := [each for each in self.pictures if each.see_through]:
-            told = ", ".join(each.name for each in other[:MOST_NAMED])
-            yield f"{told}{_more(other)}: what is see-through was laid on white"
-        if other := [each for each in self.pictures if each.lost_colour]:
-            told = ", ".join(each.name for each in other[:MOST_NAMED])
-            yield f"{told}{_more(other)}: in colour, and this model sees grey: the luma of its colours is taken"
+            yield f"{told}: samples are {size} x {size} pixels; {what}"
+        see_through = [each.name for each in self.pictures if each.see_through]
+        yield from images.changed(see_through, [each.name for each in self.pictures if each.lost_colour])
 
     def undo(self, variable: str, values: Array) -> Array:
         """Values of a variable (rows, *shape) as the source's field has them: (rows, *field shape). DataError FG522."""
@@ -141,10 +136,6 @@ def read_variable(path: Path, variable: str, preparation: Preparation) -> Input:
         why = f"{path} holds {', '.join(found)}, none of which is {variable}"
         raise DataError(issue("FG521", why, fix=f"name one of its arrays {variable}"))
     return _prepared({variable: found[named[0]]}, preparation, path)
-
-
-def _more(every: Sequence[Picture]) -> str:
-    return f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
 
 
 def _pictures_in(path: Path) -> list[tuple[str, Path]]:

@@ -37,11 +37,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Splits:
-    """What learning sees, and what metrics are computed on. ``about`` is written to the run: the rule of division, names."""
+    """What learning sees, and what metrics are computed on.
+
+    ``about`` is written to the run: the rule of division, names. ``notes`` are told once: what was read, and what became of it.
+    """
 
     train: Table
     test: Table
     about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

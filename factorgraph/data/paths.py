@@ -61,14 +61,22 @@ def first(names: Iterable[str], roots: Sequence[Path], at: errors.Path) -> Path 
 
 
 def files_in(folder: Path, endings: frozenset[str], roots: Sequence[Path]) -> list[Path]:
-    """The files of a folder with one of the endings, by name; links that lead out of the allowed folders are left out."""
-    found = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in endings and each.is_file()]
+    """The files of a folder with one of the endings, by name.
+
+    Hidden ones are left out, such as the ``._a.jpg`` of macOS, and links that lead out of the allowed folders.
+    """
+    found = [each for each in shown_in(folder) if each.suffix.lower() in endings and each.is_file()]
     return [each for each in found if _inside(each.resolve(), roots)]
 
 
 def folders_in(folder: Path, roots: Sequence[Path]) -> list[Path]:
-    """The folders in a folder by name; links that lead out of the allowed folders are left out."""
-    return [each for each in sorted(folder.iterdir()) if each.is_dir() and _inside(each.resolve(), roots)]
+    """The folders in a folder by name; hidden ones and links that lead out of the allowed folders are left out."""
+    return [each for each in shown_in(folder) if each.is_dir() and _inside(each.resolve(), roots)]
+
+
+def shown_in(folder: Path) -> list[Path]:
+    """What is in a folder, by name, without what is hidden."""
+    return [each for each in sorted(folder.iterdir()) if not each.name.startswith(".")]
 
 
 def natural(name: str) -> list[tuple[int, str]]:

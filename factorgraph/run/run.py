@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -74,7 +75,7 @@ class Run:
         try:
             return load_data(self.spec, self.model.graph.sample_shapes, self.roots, stored)
         except DataError as error:
-            fix = f"name the folder that holds them: --data {self.learned_from or 'DIR'}"
+            fix = f"name the folder that holds them: {self._how_named()}"
             raise DataError([replace(each, fix=fix) if each.code == GONE else each for each in error.issues]) from None
 
     @cached_property
@@ -103,6 +104,18 @@ class Run:
         """The folder that the spec lay in."""
         found = self.folder.about().get("folder")
         return Path(found) if isinstance(found, str) else None
+
+    @property
+    def data_named(self) -> tuple[Path, ...]:
+        """The folders that --data named when the run learned."""
+        found = self.folder.about().get("data")
+        return tuple(Path(each) for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+    def _how_named(self) -> str:
+        """What the command line says so that the run may read what it learned from."""
+        own = [each for each in (self.learned_from, *self.data_named) if each is not None]
+        beyond = [each for each in dict.fromkeys(own) if each.resolve() not in self.roots]
+        return " ".join(f"--data {shlex.quote(str(each))}" for each in beyond or own) or "--data DIR"
 
     @cached_property
     def model(self) -> Model:

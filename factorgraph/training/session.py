@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from factorgraph.compile.plan import Plan
 from factorgraph.compile.strip import strip_of
 from factorgraph.data.dataset import Dataset, load_data
 from factorgraph.data.paths import allowed_roots
-from factorgraph.errors import DataError, FactorgraphError, RunError, SpecError, issue
+from factorgraph.errors import DataError, FactorgraphError, Issue, RunError, SpecError, issue
 from factorgraph.graph.drawing import dot, draw, svg
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
@@ -81,22 +81,22 @@ def train(
         )
     graph = resolve(spec)
     plan = compiler.plan(spec, graph, chosen.partition(":")[0])
-    for warning in (*graph.warnings, *lint(graph, plan)):
-        say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
+    _warn((*graph.warnings, *lint(graph, plan)), say)
     say(f"reading data: {', '.join(each.source.type for each in spec.data.blocks.values())}")
     home = Path(spec.document.file).resolve().parent
     dataset = load_data(spec, graph.sample_shapes, allowed_roots(home, data))
+    for note in dataset.notes:
+        say(note)
     if not dataset.rows("test"):
         raise DataError(spec.document.locate(issue("FG561", "there is no held-out sample to measure on", ("data", "test"))))
     compiler.check_rows(spec, graph, plan, dataset.lacked)
-    for warning in check_values(graph, plan, dataset.train):
-        say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
+    _warn(check_values(graph, plan, dataset.train), say)
     check_memory(graph, plan, dataset.rows())
     model = compiler.build(spec, plan, dataset.known()).to(chosen)
     folder = RunFolder.create(Path(root), spec.name, Path(out) if out is not None else None)
     options = Options(chosen, precision, workers, stop_after, on_progress)
     with folder.lock():
-        _begin(folder, spec, options, home, threads_for(model))
+        _begin(folder, spec, options, (home, data), threads_for(model))
         for name, text in parts.items():
             folder.write(name, text)
         folder.write("spec.yaml", spec.document.text)
@@ -108,6 +108,11 @@ def train(
         say(f"run: {folder.path}")
         _learn(folder, model, dataset, options, None, say)
     return Run(folder.path, (home, *data), chosen)
+
+
+def _warn(warnings: Iterable[Issue], say: Say) -> None:
+    for warning in warnings:
+        say(f"warning {warning.code}: {warning.message}; fix: {warning.fix}")
 
 
 def _draw(folder: RunFolder, graph: Graph, plan: Plan, say: Say) -> None:
@@ -151,7 +156,7 @@ def resume(
             say(f"warning {warning.code}: {warning.message}")
         dataset = run.dataset
         model = compiler.build(spec, run.plan).to(options.device)
-        _begin(run.folder, spec, options, run.learned_from, threads_for(model))
+        _begin(run.folder, spec, options, (run.learned_from, data or run.data_named), threads_for(model))
         if epochs is not None:
             run.folder.write("spec.full.yaml", spec.full(origins=True))
         run.folder.go_back_to(checkpoint.step)
@@ -234,11 +239,14 @@ def threads_for(model: Model) -> int:
     return 1 if rows * units**2 <= SMALL_STEP and "all" not in batches else torch.get_num_threads()
 
 
-def _begin(folder: RunFolder, spec: Spec, options: Options, home: Path | None, threads: int) -> None:
+def _begin(folder: RunFolder, spec: Spec, options: Options, where: tuple[Path | None, Sequence[Path]], threads: int) -> None:
+    """What ran. ``where``: the folder that the spec lay in, and those that were named with --data."""
+    home, data = where
     folder.begin(
         {
             "name": spec.name,
             "folder": None if home is None else str(home),
+            "data": [str(each.resolve()) for each in data],
             "command": sys.argv,
             "seed": spec.seed,
             "device": options.device,

@@ -100,6 +100,20 @@ def test_data_that_changed_between_two_sittings(spec_file: Path, tmp_path: Path)
     assert resume(tmp_path / "run", data=[tmp_path]).folder.is_done
 
 
+def test_data_that_were_named_are_named_where_they_are_missed(spec_file: Path, tmp_path: Path) -> None:
+    elsewhere, runs = tmp_path / "the data", tmp_path / "specs"
+    elsewhere.mkdir(), runs.mkdir()
+    (tmp_path / "rows.npy").rename(elsewhere / "rows.npy")
+    spec = spec_file.rename(runs / spec_file.name)
+    said: list[str] = []
+    path = train(load(spec), runs / "run", data=[elsewhere], say=said.append).path
+    with pytest.raises(DataError) as caught:
+        Run(path).dataset  # noqa: B018
+    told(caught, "FG511", f"--data '{elsewhere}'")
+    assert str(caught.value).count("--data") == 1  # the spec's own folder is read without being named
+    assert Run(path, data=[elsewhere]).dataset.rows()
+
+
 def test_two_writers_of_one_run(spec_file: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(load(spec_file), tmp_path / "run", stop_after=7)

@@ -12,7 +12,7 @@ from factorgraph.data import images, paths
 from factorgraph.data.bounds import check_size
 from factorgraph.data.division import divide
 from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table, one_or_three
-from factorgraph.data.sources._photographs import FOLDER, LICENCE, WHERE, folder_of, in_folder, once, the_bundled
+from factorgraph.data.sources._photographs import FOLDER, LICENCE, WHERE, Album, all_told, folder_of, in_folder, once, the_bundled
 from factorgraph.errors import DataError, issue
 from factorgraph.lazy import np
 from factorgraph.spec.constants import Count
@@ -58,12 +58,17 @@ class Images(SourceLeaf):
         about: dict[str, Any] = {"division": "whole pictures are held out by chance", "pictures": len(files)}
         if names:
             about["labels"] = list(names)
-        return Splits(self._table(names, files, train), self._table(names, files, test), about)
+        album = Album(self.colors)
+        with all_told(files):
+            tables = self._table(album, names, files, train), self._table(album, names, files, test)
+        if self.folder is None:
+            return Splits(*tables, about)
+        return Splits(*tables, about, album.notes(folder_of(self.folder, request), files, request))
 
-    def _table(self, names: Sequence[str], files: Sequence[Path], rows: Array) -> Table:
+    def _table(self, album: Album, names: Sequence[str], files: Sequence[Path], rows: Array) -> Table:
         found = np.empty((len(rows), *self.geometry().shape), dtype=np.float32)
         for place, row in enumerate(rows):
-            found[place] = images.fitted(images.read(files[row], self.colors, FOLDER), self.size)
+            found[place] = images.fitted(album.read(files[row]), self.size)
         labels = np.asarray([names.index(files[row].parent.name) for row in rows] if names else [], dtype=np.int64)
         return Table({"image": found} | ({"label": labels} if names else {}), rows)
 

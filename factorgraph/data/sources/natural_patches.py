@@ -11,8 +11,17 @@ from pydantic import Field, field_validator
 from factorgraph.data import images, patches
 from factorgraph.data.bounds import check_size
 from factorgraph.data.model import Geometry, Request, SourceLeaf, Splits, Table, one_or_three
-from factorgraph.data.sources._photographs import FOLDER, LICENCE, WHERE, folder_of, in_folder, the_bundled
-from factorgraph.errors import DataError, issue
+from factorgraph.data.sources._photographs import (
+    FOLDER,
+    LICENCE,
+    WHERE,
+    Album,
+    all_told,
+    check_large,
+    folder_of,
+    in_folder,
+    the_bundled,
+)
 from factorgraph.spec.constants import Count
 from factorgraph.structure import Shape
 
@@ -52,9 +61,12 @@ class NaturalPatches(SourceLeaf):
         count, held_out = request.sizes(USUAL)
         check_size(count + held_out, self.geometry().shape, "patches", ("data", "count"))
         files = self._files(request)
-        division, train, test = self._divided(files, request, count, held_out)
+        album = Album(self.colors)
+        with all_told(files, self.size):
+            division, train, test = self._divided(files, request, count, held_out)
+            tables = self._table(album, files, train, 0), self._table(album, files, test, len(division.train))
         about = {"images": [file.name for file in files], "division": division.rule}
-        return Splits(self._table(files, train, 0), self._table(files, test, len(division.train)), about)
+        return Splits(*tables, about, () if self.folder is None else album.notes(files[0].parent, files, request))
 
     def places(self, request: Request) -> tuple[Array, Array]:
         """Where the training and test patches lie: (rows, 4) each, of block, image, top, left."""
@@ -64,17 +76,15 @@ class NaturalPatches(SourceLeaf):
         self, files: Sequence[Path], request: Request, count: int, held_out: int
     ) -> tuple[patches.Division, Array, Array]:
         sizes = [images.size_of(file, FOLDER) for file in files]
-        for file, (height, width) in zip(files, sizes, strict=True):
-            if min(height, width) < self.size:
-                why = f"{file} is {width} x {height} pixels, smaller than a patch of {self.size} x {self.size}"
-                raise DataError(issue("FG514", why, ("data", "size"), fix="a smaller size, or take the image out of the folder"))
+        for file, shape in zip(files, sizes, strict=True):
+            check_large(file, shape, self.size)
         asked = [each for each in (request, *request.beside) if each.sizes(USUAL)[1]]
         division = patches.divide(sizes, self.size, max((each.share() for each in asked), default=0.0), request.seed)
         train = patches.draw_places(division.train, self.size, count, request.seed, "train")
         return division, train, patches.draw_places(division.test, self.size, held_out, request.seed, "test")
 
-    def _table(self, files: Sequence[Path], places: Array, first: int) -> Table:
-        cut = patches.cut(places, self.size, self.colors, lambda i: images.read(files[i], self.colors, FOLDER))
+    def _table(self, album: Album, files: Sequence[Path], places: Array, first: int) -> Table:
+        cut = patches.cut(places, self.size, self.colors, lambda i: album.read(files[i]))
         return Table({"image": cut}, places[:, 0] + first)
 
     def _files(self, request: Request) -> list[Path]:

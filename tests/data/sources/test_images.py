@@ -75,6 +75,23 @@ def test_a_flat_folder_has_no_labels_and_the_bundled_photographs_are_two(photogr
     assert bundled.train.fields["image"].shape == bundled.test.fields["image"].shape == (1, 3, 32, 32)
 
 
+def test_what_was_read_of_folders_that_are_labels_is_told(tmp_path):
+    for name in ("cats", "dogs", ".thumbnails", "words"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "notes.txt").write_text("no picture")
+    for number, name in enumerate(("cats", "cats", "dogs", "dogs", ".thumbnails")):
+        Image.fromarray(np.full((9, 9, 3), (number, 9, 9), dtype=np.uint8)).save(tmp_path / "pets" / name / f"{number}.png")
+    splits = Images(size=6, folder="pets").load(Request(roots=(tmp_path,)))
+    assert splits.about["labels"] == ["cats", "dogs"]
+    assert splits.notes[0] == "photographs: 4 pictures, 2 files left out: notes.txt, notes.txt; 1 folder is not entered"
+    assert splits.notes[1].startswith("0.png, 1.png, 2.png and 1 more: in colour, and this model sees grey")
+    (tmp_path / "pets" / "cats" / "0.png").write_text("no picture")
+    (tmp_path / "pets" / "dogs" / "3.png").write_text("no picture either")
+    with pytest.raises(DataError) as caught:
+        Images(size=6, folder="pets").load(Request(roots=(tmp_path,)))
+    assert [each.code for each in caught.value.issues] == ["FG512", "FG512"]
+
+
 def test_a_users_picture_is_seen_as_those_of_training(photographs, spec_of, source, tmp_path):
     folder = photographs([(15, 11)] * 5, mode="RGB")
     spec = spec_of(source("images", size=6, colors=3, folder="photographs"), {"X": "image"}, ["center"])

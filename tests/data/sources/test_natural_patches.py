@@ -143,3 +143,40 @@ def test_sizes_are_bounded_before_anything_is_read():
         NaturalPatches(size=10**6, folder="nowhere").load(Request())
     with pytest.raises(ValueError, match="1 for grey"):
         NaturalPatches(colors=2)
+
+
+def strange(folder):
+    """What cameras and other systems leave in a folder of photographs."""
+    for name in ("a.heic", "notes.txt", "._00.png", ".DS_Store"):
+        (folder / name).write_text("no picture")
+    (folder / "more").mkdir()
+    (folder / ".thumbnails").mkdir()
+    shutil.copy(folder / "00.png", folder / "equal.png")
+
+
+def test_what_was_read_and_what_was_not_is_told(photographs):
+    folder = photographs([(30, 41), (20, 20)], mode="RGB")
+    strange(folder)
+    Image.fromarray(np.full((12, 12, 4), 7, dtype=np.uint8)).save(folder / "glass.png")
+    found = NaturalPatches(size=9, folder="photographs").load(Request(count=100, roots=(folder.parent,)))
+    assert found.about["images"] == ["00.png", "01.png", "glass.png"]
+    first, glass, grey = found.notes
+    assert first == (
+        "photographs: 3 pictures, 1 is equal to another and left out, 2 files left out: a.heic, notes.txt; 1 folder is not entered"
+    )
+    assert glass == "glass.png: what is see-through was laid on white"
+    assert grey.startswith("00.png, 01.png: in colour, and this model sees grey")
+    told = NaturalPatches(size=9, folder="photographs", colors=3).load(Request(count=100, roots=(folder.parent,))).notes
+    assert told == (first, glass)
+    assert not NaturalPatches(size=9).load(Request(count=9)).notes
+
+
+def test_all_wrong_pictures_are_told_at_once(photographs):
+    folder = photographs([(30, 41), (20, 6), (30, 30), (30, 30)])
+    (folder / "a.jpg").write_text("no picture")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), dtype=np.uint8)).save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:3000])
+    with pytest.raises(DataError) as caught:
+        NaturalPatches(size=7, folder="photographs").load(Request(count=300, roots=(folder.parent,)))
+    found = [(each.code, each.message.split("/")[-1].split(" ")[0]) for each in caught.value.issues]
+    assert found == [("FG514", "01.png"), ("FG512", "a.jpg"), ("FG512", "cut.jpg")]
