@@ -108,7 +108,7 @@ def test_data_that_were_named_are_named_where_they_are_missed(spec_file: Path, t
     said: list[str] = []
     path = train(load(spec), runs / "run", data=[elsewhere], say=said.append).path
     with pytest.raises(DataError) as caught:
-        Run(path).dataset  # noqa: B018
+        Run(path).dataset
     told(caught, "FG511", f"--data '{elsewhere}'")
     assert str(caught.value).count("--data") == 1  # the spec's own folder is read without being named
     assert Run(path, data=[elsewhere]).dataset.rows()

@@ -162,7 +162,8 @@ def test_what_was_read_and_what_was_not_is_told(photographs):
     assert found.about["images"] == ["00.png", "01.png", "glass.png"]
     first, glass, grey = found.notes
     assert first == (
-        "photographs: 3 pictures, 1 is equal to another and left out, 2 files left out: a.heic, notes.txt; 1 folder is not entered"
+        "photographs: 3 pictures, 1 is equal to another and left out, 2 files left out: a.heic, notes.txt;"
+        " 1 folder is not entered"
     )
     assert glass == "glass.png: what is see-through was laid on white"
     assert grey.startswith("00.png, 01.png: in colour, and this model sees grey")
