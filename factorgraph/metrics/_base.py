@@ -30,6 +30,7 @@ class MetricLeaf(Metric):
 
     arguments: ClassVar[tuple[Kind, ...]] = ()
     per_unit: ClassVar[bool] = False
+    of_source: ClassVar[str] = ""  # what it needs and only some sources know: a background, a truth
 
     @abstractmethod
     def measure(self, on: Measured, *arguments: Any) -> float | Tensor:

@@ -27,6 +27,7 @@ class Amari(MetricLeaf):
     type: Literal["amari"] = "amari"
 
     arguments: ClassVar[tuple[Kind, ...]] = ("function",)
+    of_source: ClassVar[str] = "truth"
 
     def measure(self, on: Measured, function: str) -> float:
         rows, truth = on.units_in_source_space(function).double(), on.truth().double().T

@@ -22,6 +22,7 @@ class Auc(MetricLeaf):
     type: Literal["auc"] = "auc"
 
     arguments: ClassVar[tuple[Kind, ...]] = ()
+    of_source: ClassVar[str] = "background"
 
     def measure(self, on: Measured) -> float:
         return chance_greater(on.energies(on.background()), on.energies(on.solved(None)))

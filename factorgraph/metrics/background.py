@@ -16,6 +16,7 @@ class Background(MetricLeaf):
     type: Literal["background"] = "background"
 
     arguments: ClassVar[tuple[Kind, ...]] = ()
+    of_source: ClassVar[str] = "background"
 
     def measure(self, on: Measured) -> float:
         return float(on.energies(on.background()).mean())

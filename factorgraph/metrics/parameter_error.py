@@ -21,6 +21,7 @@ class ParameterError(MetricLeaf):
     type: Literal["parameter_error"] = "parameter_error"
 
     arguments: ClassVar[tuple[Kind, ...]] = ("function",)
+    of_source: ClassVar[str] = "truth"
 
     def measure(self, on: Measured, function: str) -> float:
         matrix, truth = on.matrix(function).double(), on.truth().double().T

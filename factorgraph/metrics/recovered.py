@@ -21,6 +21,7 @@ class Recovered(MetricLeaf):
     type: Literal["recovered"] = "recovered"
 
     arguments: ClassVar[tuple[Kind, ...]] = ("function",)
+    of_source: ClassVar[str] = "truth"
 
     def measure(self, on: Measured, function: str) -> float:
         best = cosines(on.truth(), on.units_in_source_space(function)).abs().amax(1)

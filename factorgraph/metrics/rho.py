@@ -20,6 +20,7 @@ class Rho(MetricLeaf):
     type: Literal["rho"] = "rho"
 
     arguments: ClassVar[tuple[Kind, ...]] = ("factor",)
+    of_source: ClassVar[str] = "background"
 
     def measure(self, on: Measured, factor: str) -> float:
         far = on.background()

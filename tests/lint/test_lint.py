@@ -165,6 +165,26 @@ def change_of(fix: str, spec: Spec) -> dict[str, Any]:
     return {found[1]: value} if "." in rest else {block: {**spec.document.values[block], rest: value}}
 
 
+def around() -> dict[str, Any]:
+    return {"source": "curve", "bind": {"Y": "point"}}
+
+
+@pytest.mark.parametrize(("metric", "made", "expected"), [
+    ("auc()", False, ["FGW273"]),
+    ("recovered(filters) + 1", False, ["FGW273"]),
+    ("recovered(filters)", True, ["FGW273"]),
+    ("auc()", True, []),
+    ("planted.auc()", False, []),  # its data are its own
+    ("largest(column_norm(filters))", False, []),
+])  # fmt: skip
+def test_a_claim_that_asks_what_the_data_do_not_know(metric: str, made: bool, expected: list[str]) -> None:
+    text = yaml.safe_load(FILTERS.replace("units: 4", "units: 4, unit_norm: rows").replace("[6]", "[2]"))
+    text["variants"] = {"planted": {"data": around()}}
+    text["expect"] = {"told": {"claim": "it is told", "metric": metric, "report": True}}
+    text["data"] = around() if made else text["data"]
+    assert codes(loads(yaml.safe_dump(text))) == expected
+
+
 def test_a_weight_that_a_phase_raises_is_not_silent() -> None:
     spec = load("psd").with_changes({"factors.prediction.weight": 0}, "a test")
     assert codes(spec) == []  # the first phase sets it
