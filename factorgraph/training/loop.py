@@ -271,8 +271,7 @@ class Trainer:
         self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss))
         if self.tuning is not None:
             self.tuning.follow(outcome.batch)
-        measured = {key: each for key, each in outcome.numbers.items() if key not in drawn.unmeasured}
-        return dict(zip(measured, torch.stack([*measured.values()]), strict=True))  # copies: parameters among them go on learning
+        return {key: each for key, each in outcome.numbers.items() if key not in drawn.unmeasured}
 
     def _end(self, stretch: Stretch) -> None:
         if not self.position.measured:

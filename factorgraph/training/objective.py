@@ -271,7 +271,8 @@ def evaluate(
         loss = loss + weight * leaf.value(batch)
         shares.update(batch.shares)
     seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
-    numbers = {LOSS: loss, **seen, **_searched(batch), **_weights(batch)}
+    weights = {key: each.clone() for key, each in _weights(batch).items()}  # as they are now: they go on learning
+    numbers = {LOSS: loss, **seen, **_searched(batch), **weights}
     return Outcome(loss, {key: each.detach().to(loss.dtype) for key, each in numbers.items()}, batch)
 
 
