@@ -16,7 +16,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from factorgraph.structure import Described, Differentiable, Leaf
+from factorgraph.structure import Described, Differentiable, Factor, Glyph, Leaf
 
 FAMILIES = {
     "factors": "factorgraph.factors",
@@ -102,6 +102,19 @@ def broken() -> dict[str, str]:
     return dict(_broken)
 
 
+def not_loaded(family: str, name: str = "") -> tuple[str, ...]:
+    """A sentence on each of :func:`broken` that is of one family, or on that of a name alone."""
+    if family not in FAMILIES:
+        return ()
+    len(leaves(family))
+    title = f"factorgraph.{family}: {name}"
+    return tuple(
+        f"the extension {each} could not be loaded: {reason}"
+        for each, reason in _broken.items()
+        if (each == title if name else each.startswith(title))
+    )
+
+
 def describe(family: str, name: str) -> Described:
     """A leaf as ``explain`` and ``list`` show it."""
     cls = leaves(family)[name]
@@ -144,7 +157,19 @@ def _plugin(entry: metadata.EntryPoint) -> type[Leaf]:
         raise ValueError(f"its type must be its entry point's name, {entry.name!r}")
     if "_" not in entry.name:
         raise ValueError("its name must carry a prefix of its own")
+    if lacking := _lacking(cls):
+        raise TypeError(f"{cls.__name__} {lacking}")
     return cls
+
+
+def _lacking(cls: type[Leaf]) -> str:
+    """What a class says that it is and does not have, so that nothing could be made of it; empty where it has everything."""
+    for method in sorted(cls.__abstractmethods__):
+        promise = next(base for base in reversed(cls.__mro__) if method in vars(base))
+        return f"is {promise.__name__} and lacks its method {method}"
+    if issubclass(cls, Factor) and not isinstance(getattr(cls, "glyph", None), Glyph):
+        return "is Factor and lacks its glyph, by which it is drawn"
+    return ""
 
 
 def field_text(info: Any) -> str:

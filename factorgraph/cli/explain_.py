@@ -84,10 +84,13 @@ def _described(it: object) -> str:
 
 def _neither(subject: str, error: SpecError) -> SpecError:
     """The error; where there is no such spec, with what was meant among specs and leaves."""
-    from factorgraph.registry import FAMILIES, leaves
+    from factorgraph.registry import FAMILIES, leaves, not_loaded
     from factorgraph.spec.suggest import near
 
     first = error.issues[0]
+    lost = [each for family in FAMILIES for each in not_loaded(family, subject)]
+    if first.code == "FG218" and lost:
+        return SpecError(replace(first, message=lost[0], allowed="", fix="mend the package that adds it", replacement=None))
     known = [name for family in FAMILIES for name in leaves(family)]
     meant = near(subject, (*known, *first.allowed.split(", ")))
     if first.code != "FG218" or meant not in known:

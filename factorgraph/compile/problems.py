@@ -243,15 +243,14 @@ class Block:
 
     def _share(self, term: Term, still: Assignment, tensors: Tensors) -> Share:
         factor = self.program.graph.factors[term.factor]
-        moving = moving_in(factor, self.dependences)
-        (position,) = moving
+        (position,) = moving_in(factor, self.dependences)
         before = [still[each] for each in factor.arguments[:position]]
         after = [still[each] for each in factor.arguments[position + 1 :]]
         graph = self.program.graph
         lengths = grouped(factor, self.dependences, graph)
         groups = None if lengths is None else graph.functions[lengths.function].leaf
-        weight = self.program.weight(term.factor, tensors)
-        return Share(factor, weight, variable_of(factor, self.dependences, graph), before, after, term.magnitude, groups)
+        weight, variable = self.program.weight(term.factor, tensors), variable_of(factor, self.dependences, graph)
+        return Share(self.program, factor, weight, variable, before, after, term.magnitude, groups)
 
     def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
@@ -306,6 +305,7 @@ class Shared:
 class Share:
     """A proximal factor on one variable, with the values of its other arguments before and after it."""
 
+    program: Program
     factor: FactorNode
     weight: Tensor | float
     variable: Id
@@ -316,7 +316,7 @@ class Share:
 
     def energy(self, parts: Mapping[Id, Tensor]) -> Tensor:
         value = parts[self.variable] if self.groups is None else self._lengths(parts[self.variable])
-        return self.weight * self.factor.leaf.energy(*self.before, value, *self.after)
+        return self.weight * self.program.by_row(self.factor, (*self.before, value, *self.after))
 
     def _lengths(self, v: Tensor) -> Tensor:
         assert self.groups is not None, "asked only of groups"

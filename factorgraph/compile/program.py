@@ -5,10 +5,11 @@ Pure: parameters come in as tensors, nothing is kept between calls but the order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from factorgraph.errors import RunError, issue
 from factorgraph.graph.model import WEIGHT, Application, Constant, FactorNode, Graph, Id, Operation, Value, Variable
 from factorgraph.lazy import torch
 from factorgraph.structure import Affine, Proximal, Shape
@@ -71,9 +72,20 @@ class Program:
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
         if len(arguments) == 1 and isinstance(factor.leaf, Proximal) and factor.leaf.separable and not torch.is_grad_enabled():
-            return _in_pieces(factor.leaf.energy, arguments[0])
-        found: Tensor = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
-        return found
+            return _in_pieces(lambda part: self.by_row(factor, (part,)), arguments[0])
+        return self.by_row(factor, arguments)
+
+    def by_row(self, factor: FactorNode, arguments: Sequence[object]) -> Tensor:
+        """What a factor makes of its arguments, (batch,). Raises :class:`RunError` FG679 where it is of another shape, that would
+        spread over the batch in silence: a stranger's factor may average."""
+        found: object = factor.leaf.energy(*arguments)  # type: ignore[arg-type]
+        rows = max((each.shape[0] for each in arguments if isinstance(each, torch.Tensor) and each.dim()), default=None)
+        if isinstance(found, torch.Tensor) and (rows is None or found.shape == (rows,)):
+            return found
+        came = f"the shape {list(found.shape)}" if isinstance(found, torch.Tensor) else f"the type {type(found).__name__}"
+        message = f"the energy of {factor.id}, of type {factor.leaf.type}, has {came}; of {rows} samples it must have [{rows}]"
+        fix = f"let energy of {type(factor.leaf).__name__} sum over units, a number each sample: .reshape(len(x), -1).sum(1)"
+        raise RunError(self.graph.spec.document.located([issue("FG679", message, ("factors", factor.name), fix=fix)]))
 
     def shares(
         self, keys: Iterable[str], given: Assignment, tensors: Tensors, learning: Learning | None = None

@@ -56,7 +56,8 @@ def classify(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -
         return Term(factor.id, "smooth", _after("Differentiable", through, worst), "", weight, bounded=False, convex=convex)
     if leaf.keeps(Proximal, moving) and weight < 0 and alone:
         return _unsolvable(factor, f"{leaf.type} of a negative weight, {weight:g}: that has no proximal map")
-    what = f"{leaf.type} of {through or 'several values'}" if leaf.keeps(Proximal, moving) else f"{leaf.type} after {through}"
+    after = f"{leaf.type} after {through}" if through else leaf.type
+    what = f"{leaf.type} of {through or 'several values'}" if leaf.keeps(Proximal, moving) else after
     return _unsolvable(factor, f"{what}: neither a gradient nor a proximal map")
 
 

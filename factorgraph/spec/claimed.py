@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import Issue, Path
-from factorgraph.registry import leaves
+from factorgraph.registry import leaves, not_loaded
 from factorgraph.spec.claims import ClaimExpression, Measure, free_indices
 from factorgraph.spec.expressions import Call, Node, Read, walk
 from factorgraph.spec.language import TYPES, UNDECLARED
@@ -85,7 +85,8 @@ def _figure(name: str, figure: Figure, spec: Spec, names: Names) -> Iterator[Iss
     elif kind not in leaves("figures"):
         meant = near(kind, (*leaves("figures"), *TYPES["figures"]))
         message = f'there is no figure of type "{kind}"' + (f'. Did you mean "{meant}"?' if meant else "")
-        yield Issue("FG204", message, ("figures", name, "type"), allowed=", ".join(TYPES["figures"]), replacement=meant)
+        path, notes = ("figures", name, "type"), not_loaded("figures")
+        yield Issue("FG204", message, path, allowed=", ".join(TYPES["figures"]), replacement=meant, notes=notes)
     if by is not None and by not in names.procedures:
         yield unknown("procedure", by, names.procedures, ("figures", name, "by"))
     leaf: Any = leaves("figures").get(kind)
@@ -223,7 +224,8 @@ def _metric(metric: str, span: tuple[int, int], arguments: tuple[Node, ...], nam
             return
         meant = near(metric, tuple(known)) or near(metric, TYPES["metrics"])
         message = f'there is no metric of type "{metric}"' + (f'. Did you mean "{meant}"?' if meant else "")
-        yield Issue("FG204", message, path, span=span, allowed=", ".join(known), replacement=meant)
+        notes = not_loaded("metrics")
+        yield Issue("FG204", message, path, span=span, allowed=", ".join(known), replacement=meant, notes=notes)
         return
     kinds = getattr(known[metric], "arguments", ())
     if len(kinds) != len(arguments):

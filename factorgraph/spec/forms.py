@@ -110,7 +110,9 @@ def namespace(family: str) -> tuple[Callable[[str], type[Form]], Callable[[], li
 
         if name[:1].isupper():
             kind = next((each for each in leaves(family) if each.replace("_", "") == name.lower()), None)
-            if kind is not None and leaves(family)[kind].__name__ == name:
+            if kind is None or leaves(family)[kind].__name__ != name:  # another package's, whose prefix only the type carries
+                kind = next((each for each, cls in leaves(family).items() if cls.__name__ == name), None)
+            if kind is not None:
                 return form(family, kind)
             meant = near(name, names())
             raise AttributeError(f"{FAMILIES[family]} has no {name}" + (f". Did you mean {meant}?" if meant else ""))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factorgraph.errors import Issue, Path
+from factorgraph.registry import not_loaded
 from factorgraph.spec.choices import Mistake, waiting_keys
 from factorgraph.spec.expressions import kind_of
 from factorgraph.spec.language import SINGULAR, TYPES, WORDS
@@ -216,7 +217,7 @@ def _type(mistake: Mistake, entry: Entry) -> Issue:
     hint = f'. Did you mean "{meant}"?' if meant else ""
     message = f'there is no {word} of type "{name}"{hint}'
     fix = f"write {meant}" if meant else ""
-    return Issue("FG204", message, path, on=on, allowed=", ".join(known), fix=fix, replacement=meant)
+    return Issue("FG204", message, path, on=on, allowed=", ".join(known), fix=fix, replacement=meant, notes=not_loaded(family))
 
 
 def _value(mistake: Mistake, entry: Entry) -> Issue:

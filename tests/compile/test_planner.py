@@ -15,6 +15,7 @@ from factorgraph.compile.plan import ProcedurePlan, describe, from_json
 from factorgraph.errors import RunError, SpecError
 from factorgraph.graph.model import Graph
 from factorgraph.graph.resolve import resolve
+from factorgraph.registry import leaves
 from factorgraph.spec.expressions import Expression
 from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
@@ -132,6 +133,12 @@ def test_a_refusal_names_the_term_and_what_it_lacks(changes: dict[str, object], 
     assert [each.code for each in caught.value.issues] == [code]
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_factor_that_promises_nothing_is_named_without_a_function(monkeypatch) -> None:
+    monkeypatch.setattr(leaves("factors")["l1"], "keeps", lambda self, promise, moving: False)
+    with pytest.raises(SpecError, match="FG401: no solver can infer Z; sparsity is l1: neither a gradient nor a proximal map"):
+        planned(spec(SPARSE))
 
 
 def test_a_named_solver_is_taken_and_said_to_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 import pytest
@@ -11,11 +12,12 @@ from torch import Tensor
 from factorgraph import compile as compiler
 from factorgraph.compile.dependence import Kind, dependences
 from factorgraph.compile.model import Model
-from factorgraph.errors import SpecError
+from factorgraph.errors import RunError, SpecError
 from factorgraph.graph.resolve import resolve
 from factorgraph.registry import leaves
 from factorgraph.spec.load import loads
 from factorgraph.structure import Differentiable, Function, Parameter, Parameters, Shape
+from tests.compile.specs import SPARSE
 
 
 class WhatWhere(Function, Differentiable):
@@ -245,3 +247,34 @@ def test_one_number_for_each_sample_is_no_number_that_fits_any_shape(factor: str
     with pytest.raises(SpecError) as caught:
         resolve(loads("factorgraph: 1\n" + NUMBERS % ("linear", factor)))
     assert {each.code for each in caught.value.issues} == {"FG320"}
+
+
+MISSHAPEN = {
+    "one number": (lambda x: x.square().mean(), "the shape []"),
+    "by unit": (lambda x: x.square(), "the shape [{rows}, 33]"),
+    "kept axis": (lambda x: x.square().sum(1, keepdim=True), "the shape [{rows}, 1]"),
+    "no tensor": (lambda x: 1.5, "the type float"),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 5, 6])
+@pytest.mark.parametrize("kind", MISSHAPEN)
+def test_an_energy_of_another_shape_than_its_batch_is_told_with_its_place(kind: str, rows: int, monkeypatch) -> None:
+    energy, came = MISSHAPEN[kind]
+    monkeypatch.setattr(leaves("factors")["l1"], "energy", lambda self, x: energy(x))
+    model = compiler.build(loads(SPARSE, file="sparse.yaml"))
+    y, z = torch.ones(rows, 20), torch.ones(rows, 33)
+    what = f"FG679: the energy of sparsity, of type l1, has {came.format(rows=rows)}; of {rows} samples it must have [{rows}]"
+    what += "\n  --> sparse.yaml:11:19"
+    for ask in (lambda: model.energy(Y=y, Z=z), lambda: model.infer(Y=y)):
+        with pytest.raises(RunError, match=re.escape(what)), torch.no_grad():
+            ask()
+    with pytest.raises(RunError, match="FG679"):
+        model.energy(Y=y, Z=z)
+
+
+def test_an_energy_of_another_shape_is_told_where_a_gradient_is_followed(monkeypatch) -> None:
+    monkeypatch.setattr(leaves("factors")["squared_distance"], "energy", lambda self, a, b: (a - b).square().mean())
+    model = compiler.build(loads(SPARSE))
+    with pytest.raises(RunError, match="FG679: the energy of reconstruction, of type squared_distance, has the shape"):
+        model.infer(Y=torch.ones(4, 20))

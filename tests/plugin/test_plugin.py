@@ -100,3 +100,60 @@ def test_broken_ones_are_named_and_disable_nothing(site, tmp_path):
     names = [line.split()[0] for line in listed.stdout.splitlines()]
     assert "acme_huber" in names and "l1" in names and not {"acme_fails", "huber", "acme_not_a_leaf"} & set(names)
     assert command(tmp_path, both, "validate", SPEC, "psd").returncode == 0
+
+
+HEAD = """from typing import ClassVar, Literal
+from factorgraph.spec.expressions import Expression
+from factorgraph.structure import Factor, Glyph, Smooth
+
+class {name}(Factor, Smooth):
+    type: Literal["{type}"] = "{type}"
+    between: tuple[Expression, Expression]
+"""
+GLYPH = '    glyph: ClassVar[Glyph] = Glyph(label="x")\n'
+ENERGY = "    def energy(self, a, b):\n        return (a - b).reshape(len(a), -1).sum(1)\n"
+CURVATURE = "    def curvature(self, parameters):\n        return 0.0\n"
+STRANGE = {
+    "own_flat": HEAD + GLYPH + ENERGY,
+    "own_undrawn": HEAD + ENERGY + CURVATURE,
+    "own_renamed": HEAD.replace("{type}", "own_other") + GLYPH + ENERGY + CURVATURE,
+    "own_broken": "class Broken(:\n",
+    "own_whole": HEAD + GLYPH + ENERGY + CURVATURE,
+}
+
+
+@pytest.fixture(scope="module")
+def strange(site, tmp_path_factory) -> str:
+    """A path on which there is a package of one good factor and of bad ones."""
+    folder = tmp_path_factory.mktemp("strange")
+    for kind, text in STRANGE.items():
+        name = kind.removeprefix("own_").title()
+        (folder / f"{kind}.py").write_text(text.replace("{name}", name).replace("{type}", kind))
+    entries = {kind: f"{kind}:{kind.removeprefix('own_').title()}" for kind in STRANGE}
+    write_metadata(folder, {"name": "strange-factors", "version": "0.1", "entry-points": {"factorgraph.factors": entries}})
+    return os.pathsep.join([str(site), str(folder)])
+
+
+def test_a_spec_is_told_why_the_factor_that_it_names_could_not_be_loaded(strange, tmp_path):
+    done = command(tmp_path, strange, "validate", SPEC, "--set", "factors.fit.type=own_flat")
+    assert done.returncode == 2 and "FG204" in done.stdout
+    lost = "= the extension factorgraph.factors: "
+    assert f"{lost}own_flat could not be loaded: TypeError: Flat is Smooth and lacks its method curvature" in done.stdout
+    assert f"{lost}own_undrawn could not be loaded: TypeError: Undrawn is Factor and lacks its glyph" in done.stdout
+    assert f"{lost}own_renamed could not be loaded: ValueError: its type must be its entry point's name" in done.stdout
+    assert f"{lost}own_broken could not be loaded: SyntaxError: " in done.stdout and "own_broken.py, line 1" in done.stdout
+    assert "own_whole could not" not in done.stdout
+
+
+def test_explain_says_why_a_leaf_could_not_be_loaded(strange, tmp_path):
+    done = command(tmp_path, strange, "explain", "own_broken")
+    assert done.returncode == 2
+    assert "FG218: the extension factorgraph.factors: own_broken could not be loaded: SyntaxError: " in done.stderr
+
+
+def test_its_class_is_had_by_its_own_name_whatever_the_prefix_of_its_type(strange, tmp_path):
+    code = "from factorgraph import factors; print(factors.Whole(between=['Y', 'Z']), factors.L1.__name__)"
+    path = os.pathsep.join([strange, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.strip().endswith("L1"), done.stderr
