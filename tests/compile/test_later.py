@@ -115,7 +115,8 @@ def test_what_would_need_the_label_always_is_refused(procedure, code, where, fix
 
 def test_matrices_that_do_not_see_the_label_may_be_learned():
     procedure = "{method: unrolled, of: Z, steps: 3, free: [filter], without: [classification]}"
-    compiler.plan(loads(SPEC.replace("{method: argmin, of: Z}", procedure)))
+    plan = compiler.plan(loads(SPEC.replace("{method: argmin, of: Z}", procedure)))
+    assert any(each.method == "unrolled" for each in plan.procedures.values())
 
 
 def test_learning_sees_the_label():

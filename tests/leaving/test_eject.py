@@ -371,7 +371,8 @@ def test_a_variable_keeps_its_value_through_a_closed_form(tmp_path):
 def test_words_of_a_spec_stay_words(words, tmp_path):
     escaped = words.replace("\\", "\\\\").replace('"', '\\"')
     text = HOSTILE.replace("variables:", f'source: {{paper: "{escaped}", lecture: "{escaped}"}}\nvariables:')
-    module_of(eject(loads(text, f"{words}.yaml")), tmp_path)
+    left = module_of(eject(loads(text, f"{words}.yaml")), tmp_path)
+    assert callable(left.main)  # it was read to its end, and nothing of it ran
 
 
 def test_a_spec_and_a_changed_file_are_not_replaced(tmp_path, monkeypatch):
