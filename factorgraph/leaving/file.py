@@ -68,8 +68,9 @@ class Ejected:
         self.graph: Graph = self.model.graph
         self.written = Written(self.model, batch)
         self.procedures = Procedures(self.written)
-        if self.graph.of_kind("noise"):
-            raise refused("noise is drawn for its variables, which is not written as plain torch", ("variables",))
+        for each in self.graph.of_kind("noise"):
+            fix = "draw samples from a run: factorgraph infer RUN --draw 100 -o samples.npz"
+            raise refused(f"{each.name} is drawn anew each time, which is not written down", ("variables", each.name), fix)
 
     def text(self) -> str:
         energy = self._energy()
