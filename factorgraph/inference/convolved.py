@@ -66,6 +66,11 @@ class Convolved:
         """(maps,): the Hessian's, far from where the mask hides a part of the kernel."""
         return self.curvature * self.kernels.square().sum((0, 2, 3)) + self.own
 
+    @property
+    def crowding(self) -> float:
+        """How many maps there are for each colour, and so how many times fewer eigenvalues of D'D are not 0; at least 1."""
+        return max(self.kernels.shape[1] / len(self.kernels), 1.0)
+
     @cached_property
     def grid(self) -> Grid:
         return Grid(self)

@@ -36,7 +36,8 @@ class Admm(Iterative):
               (\rho + c D'D) x = \rho (z - u) - b + c D'(s - v), \quad p = D x
 
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
-    equally long that is the mean of H's eigenvalues. It stays as it is.
+    equally long that is the mean of H's eigenvalues. Of a convolution it is larger by the root of maps over colours, halfway between
+    the mean of all eigenvalues and of those that are not 0, of which there are so many times fewer. It stays as it is.
 
     Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
               behind one convolution of stride 1 and selections of its result; a rest with a proximal map.
@@ -62,7 +63,8 @@ class Admm(Iterative):
 
     def stepper(self, problem: Problem) -> Callable[[State], State]:
         if problem.convolved is not None:
-            return _fourier.stepper(problem, problem.convolved, _price(problem.convolved.diagonal), RELAXATION)
+            price = _price(problem.convolved.diagonal) * problem.convolved.crowding**0.5
+            return _fourier.stepper(problem, problem.convolved, price, RELAXATION)
         assert problem.quadratic is not None and not problem.quadratic.apart, "one Hessian is factorised for all rows"
         price = _price(problem.quadratic.hessian.diagonal())
         nearest, prox, length = _nearest(problem.quadratic, price), backward(problem), 1 / price
