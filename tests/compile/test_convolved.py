@@ -55,7 +55,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "scaled": {"factors.reconstruction.between": ["inside(X)", "inside(0.5 * -decoder(Z) + 0.3)"]},
     "difference": {"factors.reconstruction.between": ["2 * inside(X - 0.7 * decoder(Z))", 0.1]},
 }
-STEPS = {"admm": 600, "fista": 400, "coordinate_descent": 2000}
+STEPS = {"admm": 800, "fista": 400, "coordinate_descent": 2000}
 each = pytest.mark.parametrize("kind", KINDS)
 
 

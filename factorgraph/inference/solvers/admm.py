@@ -36,8 +36,8 @@ class Admm(Iterative):
               (\rho + c D'D) x = \rho (z - u) - b + c D'(s - v), \quad p = D x
 
     The price is 0.6 of a typical curvature, the square of the mean root of H's diagonal: where all columns of a dictionary are
-    equally long that is the mean of H's eigenvalues. Of a convolution it is larger by the root of maps over colours, halfway between
-    the mean of all eigenvalues and of those that are not 0, of which there are so many times fewer. It stays as it is.
+    equally long that is the mean of H's eigenvalues. It stays as it is. Of a convolution it is larger by the root of maps over
+    colours, halfway between the mean of all eigenvalues and of those that are not 0, which are so many times fewer.
 
     Needs:    a quadratic, convex smooth part with one Hessian for all examples, at most 4096 units, or any number
               behind one convolution of stride 1 and selections of its result; a rest with a proximal map.
