@@ -85,7 +85,7 @@ class Grid:
     def __init__(self, convolved: Convolved):
         self.rows, self.columns = convolved.shape[1:]
         reach = convolved.kernels.shape[-1] - 1
-        self.sides = (_fast(self.rows + reach), _fast(self.columns + reach))
+        self.sides = (quick_side(self.rows + reach), quick_side(self.columns + reach))
         self.spectrum = self.transformed(convolved.kernels)  # (colours, maps, *frequencies)
         self.power = torch.stack([times(self.spectrum, row.conj()[None])[0] for row in self.spectrum], 1)  # D D'
         self.cut = convolved.cut
@@ -134,7 +134,7 @@ def times_adjoint(matrix: Tensor, x: Tensor) -> Tensor:
     return total
 
 
-def _fast(size: int) -> int:
+def quick_side(size: int) -> int:
     """The next side whose transform is quick: no prime above 5 divides it."""
     while True:
         rest = size

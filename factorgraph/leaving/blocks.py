@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
@@ -49,15 +50,27 @@ def start(written: Written, graph: Graph, inference: Inference, takes: Sequence[
     return statements, parts[0] if len(parts) == 1 else f"torch.cat([{', '.join(parts)}], 1)"
 
 
-def smooth(written: Written, graph: Graph, block: Block, names: Mapping[Id, str], owner: str) -> str:
-    """The part of the energy that has a gradient, as a function inside a method. ``names``: of what stands still beside it."""
+def smooth(
+    written: Written, graph: Graph, block: Block, names: Mapping[Id, str], owner: str, name: str = "smooth",
+    factors: Sequence[str] | None = None,
+) -> str:  # fmt: skip
+    """The part of the energy that has a gradient, or ``factors`` of it, as a function inside a method.
+
+    ``names``: of what stands still beside it, all of which the whole part takes.
+    """
     variables = known(written, graph, (each.id for each in block.variables))
-    statements, total = written.energy(graph, block.smooth, {**names, **variables}, owner)
+    statements, total = written.energy(graph, block.smooth if factors is None else factors, {**names, **variables}, owner)
     first = block.variables[0]
     unpacked = [] if block.flat else [f"{variables[each.id]} = {part}" for each, part in _parts(block, "z")]
-    head = ", ".join(f"{each}: Tensor" for each in dict.fromkeys([variables[first.id] if block.flat else "z", *names.values()]))
     body = "\n".join([*unpacked, *statements, f"return {total}"])
-    return f"\ndef smooth({head}) -> Tensor:\n{indented(body)}\n"
+    still = [each for each in names.values() if factors is None or re.search(rf"\b{each}\b", body)]
+    head = ", ".join(f"{each}: Tensor" for each in dict.fromkeys([variables[first.id] if block.flat else "z", *still]))
+    return f"\ndef {name}({head}) -> Tensor:\n{indented(body)}\n"
+
+
+def parameters(function: str) -> list[str]:
+    """The names that a function inside a method takes."""
+    return re.findall(r"(\w+): Tensor", function.partition("->")[0])
 
 
 def returned(block: Block, lines: Sequence[str], ending: str = "") -> str:

@@ -227,7 +227,7 @@ class Ejected:
 def _imports(body: str) -> str:
     """What a text uses, in the order of a linter."""
     standard = [f"import {each}" for each in ("argparse", "copy", "math") if re.search(rf"\b{each}\.", body)]
-    abstract = [each for each in ("Callable", "Iterator") if re.search(rf"\b{each}\b", body)]
+    abstract = [each for each in ("Callable", "Iterator", "Sequence") if re.search(rf"\b{each}\b", body)]
     if abstract:
         standard.append(f"from collections.abc import {', '.join(abstract)}")
     others = ["import numpy as np", "import torch", "from torch import Tensor, nn"]

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from factorgraph.compile.phases import declared, loss_factors, owner_of
 from factorgraph.compile.plan import Closed
-from factorgraph.graph.model import Id
-from factorgraph.leaving import layers, reference
+from factorgraph.graph.model import Graph, Id
+from factorgraph.leaving import layers, told, updates
 from factorgraph.leaving.comments import comment
 from factorgraph.leaving.names import plain
 from factorgraph.leaving.procedures import Call, Procedures
 from factorgraph.leaving.recorded import number
+from factorgraph.leaving.told import OTHER
 from factorgraph.leaving.written import Written, indented, refused
 from factorgraph.spec.references import standing_for
 from factorgraph.training.optimizers._torch import TorchOptimizer
 from factorgraph.training.sides import Stretch
-
-OTHER = "--set learning.{}.optimizer=adam"
 
 
 class Learning:
@@ -40,16 +39,18 @@ class Learning:
         path = ("learning", stretch.name)
         self._check(stretch, path)
         (plan,) = stretch.plans
-        statements, total, takes = self._loss(stretch)
-        told = any(each.kind == "directions" for each in plan.closed)  # these need no loss
+        statements, total, takes, known = self._loss(stretch)
+        needs_none = any(each.kind == "directions" for each in plan.closed)
         arguments = ", ".join(f"{written.local(written.model.graph.values[each])}: Tensor" for each in takes)
-        lines = [*statements, f"return {total}"]
-        loss = f"def {self._named(stretch, 'loss')}(model: Model, {arguments}) -> Tensor:\n" + indented("\n".join(lines))
-        body = self._closed(stretch, plan.closed, takes) if plan.closed else self._descent(stretch, takes)
+        more, beside, kind = self._beside(stretch, known)
+        lines = [*statements, *more, f"return {total}{beside and f', {beside}'}"]
+        loss = f"def {self._named(stretch, 'loss')}(model: Model, {arguments}) -> {kind}:\n" + indented("\n".join(lines))
+        at_once = plan.closed and not self._by_column(stretch)
+        body = self._closed(stretch, plan.closed, takes) if at_once else self._descent(stretch, takes)
         head = "\n".join(comment(written.spec, path))
         train = self._named(stretch, "train")
         loop = f"def {train}(model: Model, {arguments}) -> None:\n{indented(body)}"
-        self.texts.append("\n".join([head, loop if told else f"{loss}\n\n\n{loop}"]))
+        self.texts.append("\n".join([head, loop if needs_none else f"{loss}\n\n\n{loop}"]))
         self.calls.append((train, takes))
 
     def _named(self, stretch: Stretch, function: str) -> str:
@@ -57,27 +58,37 @@ class Learning:
         name = written_name(stretch.id)
         return self.written.names(("phase", stretch.id, function), f"{name}_loss" if function == "loss" else f"train_{name}")
 
+    def _by_column(self, stretch: Stretch) -> bool:
+        optimizer = stretch.phase.optimizer
+        return optimizer is not None and optimizer.by_column
+
+    def _beside(self, stretch: Stretch, known: Mapping[Id, str]) -> tuple[list[str], str, str]:
+        """What a loss gives beside itself, for an optimizer that is told more: statements, an expression, the type of both."""
+        if self._by_column(stretch) and stretch.plans[0].closed:
+            return (*told.read(self.written, stretch, known), "tuple[Tensor, Tensor]")
+        if stretch.phase.optimizer.curved:
+            return [], told.residuals(self.written, stretch, known), "tuple[Tensor, list[Tensor]]"
+        return [], "", "Tensor"
+
     def _check(self, stretch: Stretch, path: tuple[str, ...]) -> None:
         phase = stretch.phase
-        told = {
+        reasons = {
             "players, which take turns": phase.players,
             "labelled rows of each batch": phase.labelled is not None,
             "workers": phase.workers,
         }
-        for what, is_there in told.items():
+        for what, is_there in reasons.items():
             if is_there:
                 raise refused(f'phase "{stretch.id}" has {what}: that is not written as plain torch', path)
         for each in phase.loss.values():
             if each.loss.type not in ("energy", "imitation"):
                 what = f'phase "{stretch.id}" lowers the loss {each.loss.type}, which is not written as plain torch'
                 raise refused(what, path, "energy and imitation are")
-        if not isinstance(phase.optimizer, TorchOptimizer) and phase.optimizer.type != "closed_form":
-            what = f'phase "{stretch.id}" has the optimizer {phase.optimizer.type}, which is not written as plain torch'
-            raise refused(what, (*path, "optimizer"), OTHER.format(stretch.name))
 
     # --- the loss --------------------------------------------------------------------------------------------------------------
 
-    def _loss(self, stretch: Stretch) -> tuple[list[str], str, tuple[Id, ...]]:
+    def _loss(self, stretch: Stretch) -> tuple[list[str], str, tuple[Id, ...], Mapping[Id, str]]:
+        """Statements, the loss, what it takes, and how the values are written that are known by then."""
         graph, written = stretch.view.graph, self.written
         statements: list[str] = []
         known: dict[Id, str] = {}
@@ -90,11 +101,15 @@ class Learning:
             for key in stretch.procedures:
                 known |= self._called(stretch, key, taken, statements, called)
             factors = loss_factors(graph, stretch.phase, term)
-            read = graph.leading_to(each for key in factors for each in graph.factors[key].arguments)
+            read = graph.leading_to(factors_read(graph, factors))
             free = [key for key, each in graph.variables.items() if key in read and each.definition is None and key not in known]
             taken += [each for each in free if each not in taken]
-            inputs = {each: written.local(graph.values[each]) for each in free}
-            more, total = written.energy(graph, factors, {**inputs, **known}, "model")
+            known |= {each: written.local(graph.values[each]) for each in free}
+            if stretch.phase.optimizer.curved:  # what factors compare is read twice
+                more, found = written.values(graph, [*factors_read(graph, factors)] * 2, known, "model")
+                statements += more
+                known |= found
+            more, total = written.energy(graph, factors, known, "model")
             statements += more
             if total.startswith("("):
                 statements.append(f"energy = {total}")
@@ -102,7 +117,7 @@ class Learning:
             is_one = isinstance(ast.parse(total, mode="eval").body, ast.Name | ast.Call)
             totals.append(f"{weight}{total}.mean()" if is_one else f"{weight}({total}).mean()")
         order = [key for key in graph.variables if key in taken]
-        return statements, " + ".join(totals), tuple(order)
+        return statements, " + ".join(totals), tuple(order), known
 
     def _called(
         self, stretch: Stretch, key: str, taken: list[Id], statements: list[str], called: dict[str, str]
@@ -125,7 +140,7 @@ class Learning:
         keys = [*stretch.view.inferences]
         (teacher,) = standing_for(loss.teacher, keys)
         right = self._called(stretch, teacher, taken, statements, called)
-        self.written.sources.take(reference.imitated)
+        self.written.sources.take(updates.imitated)
         students = []
         for key in (each for student in loss.student for each in standing_for(student, keys)):
             call = self._call(stretch, key)
@@ -142,29 +157,37 @@ class Learning:
     # --- the loop --------------------------------------------------------------------------------------------------------------
 
     def _descent(self, stretch: Stretch, takes: Sequence[Id]) -> str:
-        written, (plan,), phase = self.written, stretch.plans, stretch.phase
-        written.sources.take(reference.batches)
+        written = self.written
+        written.sources.take(updates.batches)
         begun = [layers.begin(written, stretch.view.inferences[key]) for key in self._taken(stretch)]
-        groups = self._groups(stretch, plan.parameters)
         first, rows = self._rows(stretch, takes)
-        given = ", ".join(f"{each}[rows]" for each in first)
-        scheduled = self._schedule(phase.schedule)
+        loss = f"{self._named(stretch, 'loss')}(model, {', '.join(f'{each}[rows]' for each in first)})"
+        before, counter, steps = self._stepped(stretch, loss)
+        batches = f"batches(len({first[0]}), size, steps)"
         lines = [
             *(f"model.{each}()" for each in begun),
             *(["model.project()"] if begun and self.has_constraints else []),
-            groups,
             rows,
-            *([scheduled] if scheduled else []),
-            f"for rows in batches(len({first[0]}), size, steps):",
-            "    optimizer.zero_grad()",
-            f"    loss = {self._named(stretch, 'loss')}(model, {given})",
-            "    loss.backward()",
-            "    optimizer.step()",
-            *(["    schedule.step()"] if scheduled else []),
+            *before,
+            f"for step, rows in enumerate({batches}):" if counter else f"for rows in {batches}:",
+            *(f"    {each}" for each in steps),
             *(["    model.project()"] if self.has_constraints else []),
             f'print(f"{stretch.id}: {{loss.item():.4g}}")',
         ]
         return "\n".join(lines)
+
+    def _stepped(self, stretch: Stretch, loss: str) -> tuple[list[str], bool, list[str]]:
+        """Statements before the loop and in it, and whether these count steps."""
+        (plan,), phase = stretch.plans, stretch.phase
+        if plan.closed:
+            return told.by_columns(self.written, stretch, loss, self._curvature(stretch, plan.closed[0]))
+        if phase.optimizer.curved:
+            return told.by_curvature(self.written, stretch, loss, self._share(phase.schedule))
+        share = self._share(phase.schedule)
+        schedule = f"schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {share})"
+        lines = ["optimizer.zero_grad()", f"loss = {loss}", "loss.backward()", "optimizer.step()"]
+        before = [self._groups(stretch, plan.parameters), *([schedule] if share else [])]
+        return before, False, [*lines, *(["schedule.step()"] if share else [])]
 
     def _taken(self, stretch: Stretch) -> list[str]:
         """Procedures whose matrices become parameters of their own in this phase."""
@@ -201,14 +224,13 @@ class Learning:
         steps = str(phase.steps) if phase.steps is not None else f"-(-{phase.epochs} * len({names[0]}) // size)"
         return names, f"size = {size}\nsteps = {steps}"
 
-    def _schedule(self, schedule: Any) -> str:
+    def _share(self, schedule: Any) -> str:
+        """What a step's learning rate is multiplied by; empty where it is 1."""
         if schedule.type == "linear":
-            share = "1 - step / steps" if not schedule.begin else f"min(1, (1 - step / steps) / (1 - {schedule.begin!r}))"
-        elif schedule.type == "step":
-            share = f"{schedule.by!r} ** sum(each <= step / steps for each in {list(schedule.at)})"
-        else:
-            return ""
-        return f"schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {share})"
+            return "1 - step / steps" if not schedule.begin else f"min(1, (1 - step / steps) / (1 - {schedule.begin!r}))"
+        if schedule.type == "step":
+            return f"{schedule.by!r} ** sum(each <= step / steps for each in {list(schedule.at)})"
+        return ""
 
     def _closed(self, stretch: Stretch, closed: Sequence[Closed], takes: Sequence[Id]) -> str:
         """Passes through the data, at the end of each of which a matrix goes to the minimum."""
@@ -232,7 +254,7 @@ class Learning:
         phase = stretch.phase
         size = f"len({names[0]})" if phase.batch_size == "all" else str(phase.batch_size)
         passes = phase.epochs if phase.epochs is not None else phase.steps
-        solve = reference.least_squares if one.kind == "least_squares" else reference.directions
+        solve = updates.least_squares if one.kind == "least_squares" else updates.directions
         self.written.sources.take(solve)
         given = ", ".join(f"{each}[first : first + {size}]" for each in names)
         gradient = f"torch.autograd.grad({self._named(stretch, 'loss')}(model, *seen) * len(seen[0]), {matrix})[0]"
@@ -258,6 +280,11 @@ class Learning:
         (term,) = closed.terms
         leaf = stretch.view.graph.factors[term.factor].leaf
         return float(term.weight * leaf.curvature(self.written.tensors.get(f"factors.{term.factor}", {})))  # type: ignore[attr-defined]
+
+
+def factors_read(graph: Graph, factors: Iterable[str]) -> Iterator[Id]:
+    """All that some factors read."""
+    return (each for key in factors for each in graph.factors[key].arguments)
 
 
 def written_name(key: str) -> str:

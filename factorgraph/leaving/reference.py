@@ -5,13 +5,14 @@ They do what the solvers of the same names do, so slowly that a reader can follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
+from factorgraph.inference.convolved import quick_side, times, times_adjoint
 
 __all__ = ["eigenvalue_bound"]  # one that stands elsewhere
 
@@ -196,6 +197,124 @@ def lbfgs(start: Tensor, energy: Energy, gradient: Step, steps: int, tolerance: 
     return until_sure(step, state, certificate, steps, tolerance)
 
 
+def price_of_distance(diagonal: Tensor) -> Tensor:
+    """(): what two halves of an energy pay for being apart, 0.6 of a typical curvature of the quadratic one."""
+    return 0.6 * diagonal.clamp_min(1e-6).sqrt().mean().square()
+
+
+def admm(
+    start: Tensor,
+    hessian: Tensor,
+    linear: Tensor,
+    price: Tensor,
+    settle: Step,
+    certificate: Certificate,
+    steps: int,
+    tolerance: float,
+) -> Tensor:
+    """The quadratic half z' H z / 2 + b' z and the rest by themselves, in turn; u is what has been paid for their distance."""
+    inverse = torch.linalg.inv(hessian.double() + price.double() * torch.eye(len(hessian), dtype=torch.float64))
+    pull, drive = (price * inverse).to(start.dtype), (-linear.double() @ inverse).to(start.dtype)
+
+    def step(z: Tensor, u: Tensor) -> State:
+        x = (z - u) @ pull + drive
+        reached = u + 1.6 * x - 0.6 * z
+        z = settle(reached)
+        return z, reached - z
+
+    return until_sure(step, (start, torch.zeros_like(start)), lambda z, u: certificate(z), steps, tolerance)
+
+
+def admm_of_maps(
+    start: Tensor,
+    maps: tuple[int, int, int],
+    drawing: tuple[Tensor, int],
+    target: Tensor,
+    seen: Tensor,
+    curvature: float,
+    own: float,
+    linear: Tensor,
+    price: Tensor,
+    settle: Step,
+    certificate: Certificate,
+    steps: int,
+    tolerance: float,
+) -> Tensor:
+    """The minimum of c |seen (D z - target)|^2 / 2 + own |z|^2 / 2 + linear.z and the rest: both by themselves, in turn.
+
+    D draws a kernel for each unit of ``maps``. ``drawing``: kernels (colours, maps, side, side), and how much of what they draw
+    is cut off in front. All is on a torus, on which nothing wraps around: there D is a product at each frequency. The picture
+    has a copy of its own, at the price c; u and v are what has been paid for the distances of maps and of pictures.
+    """
+    kernels, cut = drawing
+    rows, columns = maps[1:]
+    reach = kernels.shape[-1] - 1
+    sides = (quick_side(rows + reach), quick_side(columns + reach))
+
+    def placed(x: Tensor, shape: tuple[int, ...], low: int) -> Tensor:
+        bottom, right = sides[0] - low - shape[-2], sides[1] - low - shape[-1]
+        return functional.pad(x.reshape(len(x), *shape), (low, right, low, bottom))
+
+    spectrum = torch.fft.rfft2(kernels, sides)
+    power = torch.stack([times(spectrum, row.conj()[None])[0] for row in spectrum], 1)
+    system = power + torch.eye(len(power), dtype=start.dtype)[:, :, None, None] * ((price + own) / curvature)
+    inverse = torch.linalg.inv(system.permute(2, 3, 0, 1)).permute(2, 3, 0, 1)
+    shown = (len(kernels), *target.shape[-2:])
+    wanted, half, pull = placed(target, shown, cut), placed(seen, shown, cut) / 2, placed(linear, maps, 0)
+
+    def step(z: Tensor, u: Tensor, picture: Tensor, v: Tensor) -> State:
+        held = placed(z, maps, 0)
+        near = torch.fft.rfft2((price * (held - u) - pull) / (price + own), sides)
+        drawn = times(spectrum, near)
+        lacking = times(inverse, torch.fft.rfft2(picture - v, sides) - drawn)
+        u = u + 1.6 * torch.fft.irfft2(near + times_adjoint(spectrum, lacking), sides) - 0.6 * held
+        v = v + 1.6 * torch.fft.irfft2(drawn + times(power, lacking), sides) - 0.6 * picture
+        z, picture = settle(u[..., :rows, :columns].flatten(1)), torch.lerp(v, wanted, half)
+        return z, u - placed(z, maps, 0), picture, v - picture
+
+    held = placed(start, maps, 0)
+    picture = torch.fft.irfft2(times(spectrum, torch.fft.rfft2(held, sides)), sides)
+    state = (start, torch.zeros_like(held), picture, torch.zeros_like(picture))
+    return until_sure(step, state, lambda z, *_: certificate(z), steps, tolerance)
+
+
+def explained(gradient: Step, offset: Tensor, z: Tensor, copy: Tensor, coupling: float) -> Tensor:
+    """The minimum over z of the quadratic half and coupling |z - copy|^2 / 2, by four conjugate gradients; offset is b."""
+    tiny = torch.finfo(z.dtype).tiny
+    lacking = coupling * (copy - z) - gradient(z)
+    direction, square = lacking, lacking.square().sum(1, keepdim=True)
+    for _ in range(4):
+        bent = gradient(direction) - offset + coupling * direction
+        least = coupling * direction.square().sum(1, keepdim=True)  # curvature there is at least so much: rounding may hide it
+        length = square / torch.maximum((direction * bent).sum(1, keepdim=True), least).clamp_min(tiny)
+        z, lacking = z + length * direction, lacking - length * bent
+        before, square = square, lacking.square().sum(1, keepdim=True)
+        direction = lacking + square / before.clamp_min(tiny) * direction
+    return z
+
+
+def half_quadratic(
+    start: Tensor,
+    gradient: Step,
+    shrink: Callable[[Tensor, Tensor], Tensor],
+    coupled: tuple[float, float, float, int],
+    certificate: Certificate,
+    steps: int,
+    tolerance: float,
+) -> Tensor:
+    """A code z that explains and a copy x that is sparse, ``coupled`` ever more: at first, by which factor, at last, how long."""
+    offset, (first, factor, last, turns) = gradient(torch.zeros_like(start)), coupled
+
+    def step(x: Tensor, z: Tensor, ahead: Tensor, count: Tensor) -> State:
+        turn, coupling = int(count) % turns, min(first * factor ** (int(count) // turns), last)
+        z = explained(gradient, offset, z, ahead, coupling)
+        before, x = x, shrink(z, torch.tensor(coupling, dtype=z.dtype))
+        weight = turn / (turn + 3) if turn + 1 < turns else 0.0
+        return x, z, x + weight * (x - before), count + 1
+
+    return until_sure(step, (start, start, start, torch.zeros(())), lambda x, *_: certificate(x), steps, tolerance)
+
+
 def exact(hessian: Tensor, linear: Tensor) -> Tensor:
     """The minimum of z' H z / 2 + b' z, in double precision; of many the one nearest to zero."""
     values, vectors = torch.linalg.eigh(hessian.double())
@@ -243,36 +362,3 @@ def unrolled_coordinate_descent(
         z = z.scatter_add(1, unit, moved)
         reached = reached + moved * inhibition.T[unit[:, 0]]
     return shrink(reached)
-
-
-def imitated(right: Tensor, students: list[Tensor]) -> Tensor:
-    """Half the squared distance of each student's code from the one that is right, mean over samples, summed over students."""
-    return sum((0.5 * (right.detach() - each).flatten(1).square().sum(1).mean() for each in students), torch.zeros(()))
-
-
-def batches(count: int, size: int, steps: int) -> Iterator[Tensor]:
-    """The rows of each step: all are seen once before one is seen again."""
-    order = torch.empty(0, dtype=torch.int64)
-    for _ in range(steps):
-        while len(order) < size:
-            order = torch.cat([order, torch.randperm(count)])
-        yield order[:size]
-        order = order[size:]
-
-
-def least_squares(matrix: Tensor, gradient: Tensor, gram: Tensor) -> Tensor:
-    """The matrix W at the minimum of an energy whose gradient is W G - P, from that; what no input uses stays as it is."""
-    scale = gram.diagonal().sqrt()
-    scale = torch.where(scale > 0, scale, 1)
-    values, vectors = torch.linalg.eigh(gram / scale / scale[:, None])
-    used = values > torch.finfo(matrix.dtype).eps * len(gram) * values[-1]
-    inverse = torch.where(used, 1 / torch.where(used, values, 1), 0)
-    change: Tensor = ((gradient.double() / scale) @ vectors * inverse) @ vectors.T / scale
-    return matrix - change.to(matrix.dtype)
-
-
-def directions(gram: Tensor, count: int) -> Tensor:
-    """The leading eigenvectors of a second moment, one a row, the largest entry of each positive."""
-    rows: Tensor = torch.linalg.eigh(gram)[1][:, -count:].flip(1).T
-    largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
-    return rows * torch.where(largest < 0, -1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,12 @@ from factorgraph.compile.problems import varies
 from factorgraph.compile.procedures import CERTAIN, Inference
 from factorgraph.graph.model import Constant, Graph, Id
 from factorgraph.leaving import blocks, reference
+from factorgraph.leaving.maps import drawn
 from factorgraph.leaving.names import plain
 from factorgraph.leaving.written import Written, indented, refused
 
-SOLVERS = ("ista", "fista", "coordinate_descent", "lbfgs", "exact", "enumerate")
-NEAREST = "name a solver that is: ista, fista, coordinate_descent, lbfgs, exact; or infer by method: amortized or unrolled"
+SOLVERS = ("ista", "fista", "coordinate_descent", "admm", "half_quadratic", "lbfgs", "exact", "enumerate")
+NEAREST = "name a solver that is: ista, fista, coordinate_descent, admm, lbfgs, exact; or infer by method: amortized or unrolled"
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,11 @@ class Search:
     inference: Inference
     solver: str
     owner: str
+    names: Mapping[Id, str]  # of what the smooth part reads beside z
 
-    def solved(self, start: str, beside: str) -> list[str]:
-        """Statements that find z. ``beside``: what the smooth part reads beside it."""
+    def solved(self, start: str) -> list[str]:
+        """Statements that find z."""
+        beside = ", ".join(dict.fromkeys(self.names.values()))
         plan, take, more = self.inference.plan, self.written.sources.take, f", {beside}" if beside else ""
         options: Any = self.inference.method  # those of argmin
         lines = [f"start = {start}"]
@@ -48,18 +52,26 @@ class Search:
                 lines.append(f"bound = {take(reference.eigenvalue_bound)}(hessian).clamp_min(1e-6)")
             gradient, value = "z @ hessian + linear", "(z * (gradient(z) + linear)).sum(1) / 2 + constant"
         else:
-            lines.append(f"bound = {self._bound()}")
+            lines += [f"bound = {self._bound()}"] if self.steps_whole else []
             gradient, value = f"{take(reference.slope)}(smooth, z{more})", f"smooth(z{more})"
-        lines += [_function("gradient", "z", f"return {gradient}"), self._shrinkage()]
+        lines += [_function("gradient", "z", f"return {gradient}"), self.shrinkage() if self.steps_whole else ""]
+        name = ""
         if self.solver == "coordinate_descent":
             inner = "hessian, linear, least"
             lines += self._least()
+        elif self.solver == "admm":
+            name, inner, before = halves(self)
+            lines += before
+        elif self.solver == "half_quadratic":
+            each: Any = self.inference.solver
+            inner = f"gradient, settle, ({each.first!r}, {each.factor!r}, {each.last!r}, {each.turns})"
+            lines.append(self.shrinkage("settle", "price", "v: Tensor, price"))
         else:
             inner = "descend, shrink"
             lines.append(_function("descend", "z", "return z - gradient(z) / bound"))
         lines.append(_function("certificate", "z", f"return {self._certificate(value)}"))
         restart = getattr(self.inference.solver, "restart", True)
-        name = take(getattr(reference, self.solver if restart else f"{self.solver}_without_restart"))
+        name = name or take(getattr(reference, self.solver if restart else f"{self.solver}_without_restart"))
         return [*lines, f"z = {name}(start, {inner}, certificate, {options.steps}, {options.tolerance!r})"]
 
     @property
@@ -77,7 +89,7 @@ class Search:
     @property
     def steps_whole(self) -> bool:
         """Whether a step of all units is made, to move or to judge: else no bound and no shrinkage are asked for."""
-        return self.solver != "coordinate_descent" or not self.has_gap
+        return self.solver not in ("coordinate_descent", "admm", "half_quadratic") or not self.has_gap
 
     def _certificate(self, value: str) -> str:
         take = self.written.sources.take
@@ -87,15 +99,14 @@ class Search:
         gap = take(reference.duality_gap_nonnegative if self.rest.nonnegative else reference.duality_gap)
         return f"{gap}(z, gradient(z), {value}, {blocks.runs(self.rest.l1, self.inference.block, 'z.new_full')})"
 
-    def _shrinkage(self) -> str:
+    def shrinkage(self, name: str = "shrink", inverse: str = "bound", arguments: str = "v") -> str:
         """What the rest makes of a point after a step of length 1 / bound."""
         rest = self.rest
-        v, bound = torch.rand(self.written.batch, sum(self.inference.block.sizes)), torch.rand(())
         if rest is None:
-            return _function("shrink", "v", "return v")
-        if not self.steps_whole:
-            return ""
-        return _function("shrink", "v", self.written.record({"v": v, "bound": bound}, "len(v)", lambda: rest.prox(v, 1 / bound)))
+            return _function(name, arguments, "return v")
+        v, bound = torch.rand(self.written.batch, sum(self.inference.block.sizes)), torch.rand(())
+        body = self.written.record({"v": v, inverse: bound}, "len(v)", lambda: rest.prox(v, 1 / bound))
+        return _function(name, arguments, body)
 
     def _least(self) -> list[str]:
         """Where each unit costs least by itself, from where its square alone would."""
@@ -133,18 +144,18 @@ def argmin(written: Written, graph: Graph, inference: Inference) -> tuple[tuple[
         lines.append("precise = copy.deepcopy(self).double()  # in single precision rounding would hide what is left to gain")
         lines.append(f"usual = {next(iter(inputs.values()))}.dtype")
         lines += [f"{name} = {name}.double()" for name in inputs.values()]
-    search = Search(written, graph, inference, solver, "precise" if precise else "self")
-    statements, found = written.values(graph, still, inputs, search.owner)
+    owner = "precise" if precise else "self"
+    statements, found = written.values(graph, still, inputs, owner)
     lines += statements
     names = dict(found)
     for key, text in found.items():
         if not text.isidentifier():
             names[key] = written.local(graph.values[key])
             lines.append(f"{names[key]} = {text}")
-    more, begin = blocks.start(written, graph, inference, takes, search.owner)
+    more, begin = blocks.start(written, graph, inference, takes, owner)
     lines += [each for each in more if each not in lines]
-    lines.append(blocks.smooth(written, graph, inference.block, names, search.owner))
-    lines += search.solved(begin, ", ".join(dict.fromkeys(names.values())))
+    lines.append(blocks.smooth(written, graph, inference.block, names, owner))
+    lines += Search(written, graph, inference, solver, owner, names).solved(begin)
     return takes, blocks.returned(inference.block, lines, ".to(usual)" if precise else "")
 
 
@@ -155,7 +166,7 @@ def _check(inference: Inference, solver: str) -> None:
     told = {
         f"is searched by {solver}": solver not in SOLVERS or getattr(inference.solver, "order", "greedy") != "greedy",
         "has a Hessian that is not formed once for all samples": plan.kernel == "grams"
-        or (plan.kernel != "gram" and solver not in ("ista", "fista", "lbfgs")),
+        or (plan.kernel != "gram" and solver not in ("ista", "fista", "lbfgs", "admm", "half_quadratic")),
         "has a bound of its curvature that it begins with": solver == "lbfgs" and (bounded or plan.kernel == "gram"),
         "has no bound of its curvature": plan.kernel != "gram" and not bounded and solver != "lbfgs",
         "tries values of several variables, or of binary ones": solver == "enumerate"
@@ -173,6 +184,17 @@ def _check(inference: Inference, solver: str) -> None:
             raise refused(f'"{plan.id}" {what}: that is not written as plain torch', blocks.path_of(inference), NEAREST)
 
 
+def halves(search: Search) -> tuple[str, str, list[str]]:
+    """ADMM: its function, what that takes behind the start, and statements before."""
+    take, settle = search.written.sources.take, search.shrinkage("settle", "price")
+    price = take(reference.price_of_distance)
+    if search.inference.plan.kernel == "gram":
+        before = [f"price = {price}(hessian.diagonal())", settle]
+        return take(reference.admm), "hessian, linear, price, settle", before
+    lines, inner = drawn(search)
+    return take(reference.admm_of_maps), f"{inner}, price, settle", [*lines, settle]
+
+
 def _function(name: str, argument: str, body: str) -> str:
-    """A function of one tensor inside a method."""
+    """A function of one tensor, or of more, inside a method."""
     return f"\ndef {name}({argument}: Tensor) -> Tensor:\n{indented(body)}\n"

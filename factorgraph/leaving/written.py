@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -84,6 +85,12 @@ class Written:
             told = f"{_batched(shapes)} -> {_batched([last.shape])}"
             self.methods[name] = self.method(name, arguments, "Tensor", told, text, comment(self.spec, node.written.path))
         return name
+
+    def adjoint(self, graph: Graph, value: Application) -> str:
+        """The name of the method that leads back from an application, which is affine, to what it is applied to."""
+        (key,) = value.arguments
+        back = replace(value, method="transpose", arguments=(value.id,), shape=graph.values[key].shape)
+        return self.application(graph, [back])
 
     def _recorded(self, graph: Graph, chain: Sequence[Application], shapes: Mapping[str, Shape]) -> str:
         values = {name: torch.rand(self.batch, *shape) for name, shape in shapes.items()}

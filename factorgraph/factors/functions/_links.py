@@ -36,6 +36,5 @@ def _distances(turn: int, few: int, count: int) -> list[int]:
 def link_mask(outputs: int, inputs: int, each: int, like: Tensor) -> Tensor:
     """(outputs, inputs): 1 where two maps are linked, 0 elsewhere. Each map of the larger side has ``each`` links."""
     many, few = max(outputs, inputs), min(outputs, inputs)
-    mask = torch.zeros(many, few, dtype=like.dtype)
-    mask[torch.arange(many)[:, None], torch.tensor(links(many, few, each))] = 1
-    return (mask if outputs >= inputs else mask.T).to(like.device)
+    mask = torch.nn.functional.one_hot(torch.tensor(links(many, few, each)), few).sum(1).to(like)
+    return mask if outputs >= inputs else mask.T
