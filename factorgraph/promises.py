@@ -71,6 +71,37 @@ class Normalised(ABC):  # noqa: B024  a promise without a method
     """Is minus the logarithm of a density of its first argument, the others given: exp(-E) adds up to 1."""
 
 
+class Estimated(ABC):
+    """The parameters for which the sum of its energies over weighted rows is least are known in closed form."""
+
+    @abstractmethod
+    def statistics(self, *arguments: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """All that the estimate asks of rows, in double precision: sums, so that those of several batches are added.
+
+        ``arguments`` (rows, *shape) each, without parameters; ``weight`` (rows,), at least 0.
+        """
+
+    @abstractmethod
+    def estimate(self, sums: Mapping[str, Tensor], parameters: Parameters, explained: Tensor | float = 0.0) -> dict[str, Tensor]:
+        """The parameters of least energy. What no row told is as it was; of sums that are no numbers, none.
+
+        ``explained``: of one that is :class:`Dispersed`, (*choices, units, units), what a function that moved meanwhile took off
+        the sums of products of the difference's units.
+        """
+
+
+class Dispersed(Estimated):
+    """A Gaussian's energy, whose parameters are its precision, or one for each choice of a last argument that is a choice.
+
+    It is half the squared length of a difference, in what the precision makes a length: a mean that is free for each choice is
+    best at the same place whatever the precisions are.
+    """
+
+    @abstractmethod
+    def difference(self, *arguments: Tensor) -> Tensor:
+        """The first argument, or what it is more than the second, (rows, units)."""
+
+
 class Affine(Cornerless):
     """A function ``A x + b``: it has an adjoint, and its norm a bound."""
 

@@ -36,7 +36,7 @@ FAMILIES = {
 _PROMISES = (
     *("Dense", "Placed", "Convolving", "Selection", "Affine", "Grouping"),
     *("Linear", "Square", "Quadratic", "Smooth", "Cornerless", "Differentiable"),
-    *("Proximal", "Absolute", "Normalised"),
+    *("Proximal", "Absolute", "Normalised", "Dispersed", "Estimated"),
 )
 _broken: dict[str, str] = {}
 

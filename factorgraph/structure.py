@@ -20,6 +20,8 @@ from factorgraph.promises import (
     Cornerless as Cornerless,
     Dense as Dense,
     Differentiable as Differentiable,
+    Dispersed as Dispersed,
+    Estimated as Estimated,
     Grouping as Grouping,
     Linear as Linear,
     Normalised as Normalised,

@@ -3,23 +3,27 @@
 Behind a square, the energy is quadratic in the parameters of a linear function or a convolution whose inputs stand still: their
 minimum is one solution of linear equations, and that of one column, the others given, one division. Where a linear function with
 orthonormal rows is followed by its own transpose, the rows are the leading directions of its inputs.
+
+The parameters of some factors, as precisions and shares, are sums over data, too. Where codes are summed out, all are sums over
+their posterior: that is expectation-maximisation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
 from factorgraph.compile.dependence import origin
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import loss_factors, owner_of, phases
-from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan
+from factorgraph.compile.plan import Closed, ClosedTerm, Estimate, PhasePlan
+from factorgraph.compile.planner import Named
 from factorgraph.errors import Issue, Path, SpecError, issue
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.blocks import Phase, Player
-from factorgraph.structure import Dense, Placed, Selection, Square
+from factorgraph.structure import Dense, Dispersed, Estimated, Placed, Selection, Square
 
 DESCEND = "descend instead, optimizer: adam"
 LARGEST = 4 * 2**30  # bytes of sums
@@ -39,12 +43,13 @@ def plan_closed_forms(base: Graph, graphs: Mapping[str, Graph], planned: tuple[P
     for plan in planned:
         name, phase = by_key[plan.phase]
         side = phase.sides()[plan.player]
-        closed: tuple[Closed, ...] = ()
         if side.optimizer is not None and side.optimizer.closed and plan.parameters:
             asked = _Asked(graphs.get(plan.phase, base), plan, name, phase, side)
             wrong += asked.misfits()
-            closed = asked.solved(wrong)
-        found.append(replace(plan, closed=closed))
+            estimates, closed = asked.solved(wrong)
+            found.append(replace(plan, closed=closed, estimates=estimates))
+        else:
+            found.append(plan)
     if wrong:
         raise SpecError(list({(each.code, each.path, each.message): each for each in wrong}.values()))
     return tuple(found)
@@ -71,6 +76,12 @@ class _Asked:
         owners = {owner_of(each) for each in self.plan.parameters}
         functions = self.graph.functions.items()
         return tuple(key for key, node in functions if f"functions.{key}" in owners and isinstance(node.leaf, Placed))
+
+    @property
+    def estimated(self) -> frozenset[str]:
+        """Ids of the factors whose own parameters are trained."""
+        owners = (owner_of(each).split(".", 1) for each in self.plan.parameters)
+        return frozenset(key for block, key in owners if block == "factors")
 
     @property
     def by(self) -> str:
@@ -125,6 +136,13 @@ class _Asked:
 
     def _unsolvable(self, owner: str) -> str:
         block, key = owner.split(".", 1)
+        if block == "factors" and not self.by_column:
+            factor = self.graph.factors[key].leaf
+            return (
+                ""
+                if factor.keeps(Estimated, frozenset())
+                else f"it is {factor.type}, whose parameters have no estimate in closed form"
+            )
         if block != "functions":
             return f"only {SOLVABLE} has a minimum in closed form"
         leaf = self.graph.functions[key].leaf
@@ -143,19 +161,43 @@ class _Asked:
             seen = named[key].factors if getattr(named[key].method, "gradient", "stop") != "stop" else ()
             read |= self.graph.leading_to(each for factor in seen for each in self.graph.factors[factor].arguments)
             if named[key].method.sums:
-                what = f'"{key}" counts all codes of a sample, and {self.by} sums over one code of each'
-                yield issue("FG434", what, ("inference", named[key].name), fix=f"infer one by method: argmin, or {DESCEND}")
+                yield from self._summed(named[key])
             for node in dict.fromkeys(each.function for each in self._trained(read)):
                 what = f'the codes of "{key}" are made by {node}, and move with it: its minimum has no closed form'
                 yield issue("FG434", what, ("inference", named[key].name), fix=f"train it in a phase of its own, or {DESCEND}")
 
-    def solved(self, wrong: list[Issue]) -> tuple[Closed, ...]:
-        """How each function is solved; what stands in the way is added to ``wrong``."""
+    def _summed(self, named: Named) -> Iterator[Issue]:
+        """What keeps sums over the posterior of a procedure from telling where the loss is least."""
+        path = ("inference", named.name)
+        if self.by_column:
+            what = f'"{named.id}" counts all codes of a sample, and {self.by} sums over one code of each'
+            yield issue("FG434", what, path, fix="infer one by method: argmin, or optimizer: closed_form")
+            return
+        summed = self._touching(named, named.factors)
+        for term in self.side.loss.values():
+            seen = self._touching(named, loss_factors(self.graph, self.phase, term))
+            if seen and seen != summed:
+                apart = ", ".join(sorted(seen ^ summed))
+                what = f'"{named.id}" and the loss do not see the same factors ({apart}): how likely codes are changes the loss'
+                yield issue("FG434", what, path, fix=f"let both see the same factors, or {DESCEND}")
+
+    def _touching(self, named: Named, factors: Iterable[str]) -> set[str]:
+        block, known = frozenset(each.id for each in named.block), self.graph.factors
+        return {key for key in factors if known[key].weight and self.graph.leading_to(known[key].arguments) & block}
+
+    def solved(self, wrong: list[Issue]) -> tuple[tuple[Estimate, ...], tuple[Closed, ...]]:
+        """How each factor and each function is solved; what stands in the way is added to ``wrong``."""
         terms: dict[str, list[ClosedTerm]] = {each: [] for each in self.functions}
+        estimates: list[Estimate] = []
         for key, weight in self._weights().items():
             factor = self.graph.factors[key]
             applied = tuple(self._trained(self.graph.leading_to(factor.arguments)))
             among = tuple(dict.fromkeys(each.function for each in applied))
+            if key in self.estimated and weight > 0 and len(among) < 2:
+                estimates.append(Estimate(key, weight, self._told(factor), *among))
+            elif key in self.estimated and weight < 0 and not among:
+                what = f'factor "{key}" has no least energy in its own parameters: its weight is {weight:g}'
+                wrong.append(issue("FG431", what, ("factors", factor.name), fix=DESCEND))
             if weight == 0 or not among:
                 continue
             if len(among) > 1:
@@ -169,7 +211,19 @@ class _Asked:
                 wrong.append(issue("FG431", what, ("factors", factor.name), fix=DESCEND))
             else:
                 terms[among[0]].append(found)
-        return tuple(self._closed(key, tuple(each)) for key, each in terms.items() if each)
+        for key, each in terms.items():
+            if len(each) > 1 and (alone := next((one.factor for one in each if self._is_metric(one.factor)), "")):
+                others = " and ".join(f'"{one.factor}"' for one in each if one.factor != alone)
+                what = f'factor "{alone}" measures {key} by its precision, and {others} otherwise: what is best for both together'
+                path = ("factors", self.graph.factors[alone].name)
+                wrong.append(issue("FG432", f"{what} has no closed form", path, fix=DESCEND))
+        return tuple(estimates), tuple(self._closed(key, tuple(each)) for key, each in terms.items() if each)
+
+    def _is_metric(self, key: str) -> bool:
+        """Whether a factor's lengths count as they are, whatever its precision: it is set with them, or is no single number."""
+        factor = self.graph.factors[key]
+        every = frozenset(range(len(factor.arguments)))
+        return factor.leaf.keeps(Dispersed, every) and (key in self.estimated or not factor.leaf.keeps(Square, every))
 
     def _weights(self) -> dict[str, float]:
         """What multiplies each factor in the sum of the losses."""
@@ -181,11 +235,14 @@ class _Asked:
 
     def _term(self, factor: FactorNode, weight: float, applied: tuple[Application, ...]) -> ClosedTerm | str:
         """How a factor weighs in its only function's equations, or why it has no place there."""
-        graph, first = self.graph, applied[0]
-        if not isinstance(factor.leaf, Square) or not factor.leaf.keeps(Square, frozenset(range(len(factor.arguments)))):
+        graph, first, metric = self.graph, applied[0], self._is_metric(factor.id)
+        every = frozenset(range(len(factor.arguments)))
+        if not metric and not (isinstance(factor.leaf, Square) and factor.leaf.keeps(Square, every)):
             return f"it is {factor.leaf.type}"
         if weight < 0:
             return f"its weight is {weight:g}"
+        if metric and (why := self._immeasurable(factor, first)):
+            return why
         if _is_orthonormal(graph, first.function):
             around = {origin(graph, each) for each in factor.arguments}
             if len(applied) == 2 and _returns(graph, applied) and around == {origin(graph, first.arguments[0]), applied[1].id}:
@@ -193,18 +250,36 @@ class _Asked:
             return "with orthonormal rows it must compare a value with f.transpose(f(value)), without a bias"
         if len(applied) > 1 or first.method != "forward":
             return "it is applied more than once" if len(applied) > 1 else "it reads the transpose"
-        ways = [each for argument in factor.arguments if (each := _ways(graph, argument, first.id)) is not None]
+        compared = [each for place, each in enumerate(factor.arguments) if factor.leaf.domain(place) == "real"]
+        ways = [each for argument in compared if (each := _ways(graph, argument, first.id)) is not None]
         by_place = graph.functions[first.function].leaf.by_map or not any(selections for each in ways for selections in each)
-        if len(ways) < len(factor.arguments) or not by_place:
+        if len(ways) < len(compared) or not by_place:
             return "between them stands more than sums and numbers"
         net = [(selections, number) for selections, number in _added(ways[0], *ways[1:], by=-1).items() if number]
         if len(net) != 1:
             return "it is cropped in more than one way" if net else "it stands on both sides"
         ((selections, number),) = net
-        return ClosedTerm(factor.id, first.arguments[0], weight * number**2, selections)
+        return ClosedTerm(factor.id, first.arguments[0], weight * number**2, number, selections)
+
+    def _immeasurable(self, factor: FactorNode, applied: Application) -> str:
+        """Why a function is not best where lengths are least, whatever a factor's precision; empty where it is."""
+        graph, leaf = self.graph, self.graph.functions[applied.function].leaf
+        choices = [each for place, each in enumerate(factor.arguments) if factor.leaf.domain(place) != "real"]
+        sizes = {prod(graph.values[each].shape) for each in factor.arguments if each not in choices}
+        if not isinstance(leaf, Dense) or _is_orthonormal(graph, applied.function):
+            return "beside a precision only a matrix that is free has a minimum in closed form"
+        if max(sizes) != prod(graph.values[applied.id].shape):
+            return "between them stands more than sums and numbers"
+        for each in choices:
+            source = graph.values[origin(graph, each)]
+            if not isinstance(source, Variable) or source.domain != "one_hot":
+                return f"{each} is not known to be one_hot"
+            if origin(graph, each) != origin(graph, applied.arguments[0]):
+                return f"each choice of {each} has a precision of its own, and it is applied to {applied.arguments[0]}"
+        return ""
 
     def _closed(self, key: str, terms: tuple[ClosedTerm, ...]) -> Closed:
-        graph = self.graph
+        graph, metric = self.graph, any(self._is_metric(each.factor) for each in terms)
         inputs = ", ".join(dict.fromkeys(each.input for each in terms))
         if self.by_column:
             kept = "" if self._norms(key) == FREE else ", each onto its norm"
@@ -213,9 +288,25 @@ class _Asked:
             return Closed(key, "directions", terms, f"PCA: rows are the leading directions of {inputs}")
         sources = [graph.values[origin(graph, each.input)] for each in terms]
         means = all(isinstance(each, Variable) and each.domain == "one_hot" for each in sources)
+        summed = self._posterior(each.input for each in terms)
+        reason = f"least squares on {inputs}{summed}"
         if means and "bias" not in graph.functions[key].parameters:
-            return Closed(key, "least_squares", terms, f"K-means: columns are the means of what the units of {inputs} stand for")
-        return Closed(key, "least_squares", terms, f"least squares on {inputs}")
+            columns = f"columns are the means of what the units of {inputs} stand for{summed}"
+            reason = columns if summed else f"K-means: {columns}"
+        return Closed(key, "least_squares", terms, reason, metric)
+
+    def _told(self, factor: FactorNode) -> str:
+        """What the parameters of a factor are set to."""
+        of = ", ".join(dict.fromkeys(factor.arguments))
+        which = "covariances" if factor.leaf.keeps(Dispersed, frozenset()) else "shares"
+        return f"{which}, by sums over {of}{self._posterior(factor.arguments)}"
+
+    def _posterior(self, values: Iterable[Id]) -> str:
+        """Of which codes all count, in words; empty where one of each does."""
+        leading, named = self.graph.leading_to(values), named_procedures(self.graph)
+        sums = (each.id for key in self.plan.procedures if named[key].method.sums for each in named[key].block)
+        found = ", ".join(each for each in sums if each in leading)
+        return f", all {found} as likely as they are: expectation-maximisation" if found else ""
 
     def _norms(self, key: str) -> tuple[float, float | None] | None:
         leaf = self.graph.functions[key].leaf

@@ -143,6 +143,10 @@ def _phase(graph: Graph, plan: Plan, key: str, name: str, phase: Phase, lacked: 
             if any(touched_by(graph, each.factor, lacked) for each in closed.terms):
                 what = f'its optimizer solves "{closed.function}" from whole rows, and {LACKS} what its factors read'
                 yield issue("FG543", what, path, fix="another optimizer, or give every row all variables")
+        for estimate in side_plan.estimates if side_plan.phase == key else ():
+            if touched_by(graph, estimate.factor, lacked):
+                what = f'its optimizer sets "{estimate.factor}" from whole rows, and {LACKS} what it reads'
+                yield issue("FG543", what, path, fix="another optimizer, or give every row all variables")
 
 
 def _apart(graph: Graph, factors: Iterable[str], lacked: Collection[str]) -> Iterator[str]:

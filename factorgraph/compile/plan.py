@@ -81,6 +81,7 @@ class ClosedTerm:
     factor: str
     input: str  # id of a value
     weight: float  # times the factor's curvature
+    number: float = 1.0  # what multiplies the function in what the factor compares
     selections: tuple[str, ...] = ()  # ids of values: what a selection leaves of the function's result, from the factor inwards
 
 
@@ -92,6 +93,17 @@ class Closed:
     kind: Literal["least_squares", "directions", "columns"]
     terms: tuple[ClosedTerm, ...]
     reason: str
+    metric: bool = False  # its one factor measures lengths by a precision, whichever that is: they count as they are
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A factor whose parameters a phase sets to those of least energy at the end of a pass."""
+
+    factor: str
+    weight: float
+    reason: str
+    function: str = ""  # one that is solved at the same time and makes what the factor compares
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,12 @@ class PhasePlan:
     procedures: tuple[str, ...]
     losses: tuple[str, ...]
     closed: tuple[Closed, ...] = ()  # of an optimizer that goes by sums over data
+    estimates: tuple[Estimate, ...] = ()  # the same
 
     @property
     def whole(self) -> bool:
         """Whether it moves at the end of a pass through the data, and not before."""
-        return any(each.kind != "columns" for each in self.closed)
+        return bool(self.estimates) or any(each.kind != "columns" for each in self.closed)
 
 
 @dataclass(frozen=True)
@@ -147,8 +160,9 @@ def _procedure(data: Mapping[str, Any]) -> ProcedurePlan:
 
 
 def _phase(data: Mapping[str, Any]) -> PhasePlan:
-    rest = {key: _tupled(value) for key, value in data.items() if key != "closed"}
-    return PhasePlan(**rest, closed=tuple(_closed(each) for each in data.get("closed", ())))
+    rest = {key: _tupled(value) for key, value in data.items() if key not in ("closed", "estimates")}
+    closed = tuple(_closed(each) for each in data.get("closed", ()))
+    return PhasePlan(**rest, closed=closed, estimates=tuple(Estimate(**each) for each in data.get("estimates", ())))
 
 
 def _closed(data: Mapping[str, Any]) -> Closed:

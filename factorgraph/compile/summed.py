@@ -140,6 +140,23 @@ class Summed:
         for piece in self._pieces():
             yield piece.values[:, real], self._posterior(piece)[0]
 
+    def points(self) -> Iterator[tuple[dict[Id, Tensor], Tensor]]:
+        """The posterior as weighted values of the block's variables, (rows * n, *shape) each, row by row, and (rows * n,).
+
+        A mean over them is that under the posterior wherever it is asked of what the factors are in the block: linear in units of
+        few values that are summed in closed form, quadratic in a Gaussian's, whose points lie along the root of its covariance.
+        """
+        for piece in self._pieces():
+            tried, closed = piece.values.repeat(self.rows, 1), piece.mean
+            weight = self._posterior(piece).reshape(-1)
+            if piece.root is not None:
+                units = closed.shape[1]
+                moves = units**0.5 * self._moves(piece.root).to(closed.dtype)
+                closed = (closed[:, None] + torch.cat([moves, -moves], 1)).reshape(-1, units)
+                tried = tried.repeat_interleave(2 * units, 0)
+                weight = weight.repeat_interleave(2 * units) / (2 * units)
+            yield {**_split(self.sum.tried, tried), **_split(self.sum.closed, closed)}, weight
+
     def expected(self, keys: Collection[str]) -> dict[str, Tensor]:
         """The mean of factors' weighted energies under the posterior, (rows,) each."""
         found = dict.fromkeys(keys, self.like.new_zeros(self.rows))
@@ -234,15 +251,19 @@ class Summed:
 
         By second differences along the columns of the covariance's root, for each of the roots.
         """
-        units = root.shape[-1]
-        one = torch.eye(units, dtype=root.dtype, device=root.device).expand_as(root)
-        moves = torch.linalg.solve_triangular(root.mT, one, upper=True).mT / self.sum.beta**0.5
+        units, moves = root.shape[-1], self._moves(root)
         points = torch.cat([moves, -moves, torch.zeros_like(moves[:, :1])], 1)  # (roots, 2 units + 1, units)
         many = points.shape[1]
         closed = points.reshape(-1, units).to(self.like.dtype)
         shares = self._shares(keys, tried.repeat_interleave(many, 0), closed, still, times * many)
         folded = {key: each.reshape(-1, many) for key, each in shares.items()}
         return {key: (each[:, :-1].sum(1) - 2 * units * each[:, -1]) / 2 for key, each in folded.items()}
+
+    def _moves(self, root: Tensor) -> Tensor:
+        """(roots, units, units): rows whose squares add up to the covariance, for each Hessian's root."""
+        one = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device).expand_as(root)
+        moves: Tensor = torch.linalg.solve_triangular(root.mT, one, upper=True).mT / self.sum.beta**0.5
+        return moves
 
     # --- energies --------------------------------------------------------------------------------------------------------------
 
@@ -260,9 +281,7 @@ class Summed:
         shares = self._shares(self.sum.factors, values.repeat(self.rows, 1), closed, still, len(values))
         return sum(shares.values(), self.like.new_zeros(self.rows * len(values)))
 
-    def _shares(
-        self, keys: Collection[str], tried: Tensor, closed: Tensor, still: Assignment, times: int
-    ) -> dict[str, Tensor]:
+    def _shares(self, keys: Collection[str], tried: Tensor, closed: Tensor, still: Assignment, times: int) -> dict[str, Tensor]:
         """Weighted energies of some factors, (n,); ``tried`` and ``closed`` (n, units), each row of ``still`` so many times."""
         beside = {key: each.repeat_interleave(times, 0) if each.dim() else each for key, each in still.items()}
         block = {**_split(self.sum.tried, tried), **_split(self.sum.closed, closed)}

@@ -52,7 +52,8 @@ class Categorical(FactorForm):
 
     .. math:: E(z) = -z' \log \operatorname{softmax}(c)
 
-    Promises: linear in z. Normalised: exp(-E) of the one-hot z adds up to 1.
+    Promises: linear in z. Normalised: exp(-E) of the one-hot z adds up to 1. Estimated: the shares are those of what was chosen;
+              of what never was, next to none.
     Needs:    z one-hot, or a distribution over the choices.
     Shapes:   z (batch, *shape) -> energy (batch,). All units together are the choices; logits c (*shape) are
               learned, from equal odds.
@@ -153,6 +154,7 @@ class Gaussian(FactorForm):
 
     Promises: quadratic and convex in a and b while ``by``, known to be a choice, stands still: another Hessian for each sample;
               a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
+              Estimated: the covariance is that of the differences, its eigenvalues at least the floor.
     Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
               the number of choices before each. All start at a precision of 1, before the floor.
     Units:    nats; L in the inverse square of the arguments' unit.

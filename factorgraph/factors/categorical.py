@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from factorgraph.factors._sums import per_example
+from factorgraph.factors._sums import flat, per_example
 from factorgraph.lazy import torch
 from factorgraph.spec.expressions import Expression
-from factorgraph.structure import Factor, Glyph, Linear, Normalised, Parameter, Parameters, Shape
+from factorgraph.structure import Estimated, Factor, Glyph, Linear, Normalised, Parameter, Parameters, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Categorical(Factor, Linear, Normalised):
+class Categorical(Factor, Linear, Normalised, Estimated):
     r"""Says how likely each choice is before anything is seen: its share among all samples is learned.
 
     .. math:: E(z) = -z' \log \operatorname{softmax}(c)
 
-    Promises: linear in z. Normalised: exp(-E) of the one-hot z adds up to 1.
+    Promises: linear in z. Normalised: exp(-E) of the one-hot z adds up to 1. Estimated: the shares are those of what was chosen;
+              of what never was, next to none.
     Needs:    z one-hot, or a distribution over the choices.
     Shapes:   z (batch, *shape) -> energy (batch,). All units together are the choices; logits c (*shape) are
               learned, from equal odds.
@@ -49,3 +51,13 @@ class Categorical(Factor, Linear, Normalised):
 
     def curvature(self, parameters: Parameters) -> float:
         return 0.0
+
+    def statistics(self, *arguments: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        (z,) = arguments
+        return {"chosen": (weight.double() @ flat(z).double()).reshape(z.shape[1:])}
+
+    def estimate(self, sums: Mapping[str, Tensor], parameters: Parameters, explained: Tensor | float = 0.0) -> dict[str, Tensor]:
+        before, chosen = parameters["logits"], sums["chosen"]
+        least = torch.finfo(before.dtype).tiny  # whose logarithm is a number
+        shares = chosen / chosen.sum().clamp_min(least)
+        return {"logits": torch.where(chosen.sum() == 0, before, shares.clamp_min(least).log().to(before.dtype))}

@@ -15,6 +15,8 @@ from factorgraph.spec.constants import NonNegative
 from factorgraph.spec.expressions import Expression
 from factorgraph.structure import (
     Differentiable,
+    Dispersed,
+    Estimated,
     Factor,
     Glyph,
     Normalised,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Gaussian(Factor, Square, Normalised):
+class Gaussian(Factor, Square, Normalised, Dispersed):
     r"""Says that one value is another plus Gaussian noise, or Gaussian noise itself, whose precision may be learned.
 
     .. math:: E(a, b) = \tfrac12 (a - b)' L (a - b) - \tfrac12 \log \det L + \tfrac{n}{2} \log 2 \pi
@@ -45,6 +47,7 @@ class Gaussian(Factor, Square, Normalised):
 
     Promises: quadratic and convex in a and b while ``by``, known to be a choice, stands still: another Hessian for each sample;
               a square where the precision is unit, or scalar without ``by``. Differentiable in all. Normalised in a.
+              Estimated: the covariance is that of the differences, its eigenvalues at least the floor.
     Shapes:   a, b (batch, *shape) -> energy (batch,), n units. log_precision () or (n); factor (n, n); by (batch, *choices) puts
               the number of choices before each. All start at a precision of 1, before the floor.
     Units:    nats; L in the inverse square of the arguments' unit.
@@ -89,6 +92,8 @@ class Gaussian(Factor, Square, Normalised):
     def keeps(self, promise: Promise, moving: frozenset[int]) -> bool:
         if promise is Square:
             return self.by is None and self.precision in ("unit", "scalar")
+        if promise in (Estimated, Dispersed):
+            return self.precision != "unit"
         return promise is Normalised or issubclass(Quadratic if self.is_convex(moving) else Differentiable, promise)
 
     def is_convex(self, moving: frozenset[int]) -> bool:
@@ -120,12 +125,15 @@ class Gaussian(Factor, Square, Normalised):
 
     def energy(self, *arguments: Any) -> Tensor:
         values, parameters = (arguments, {}) if self.precision == "unit" else (arguments[:-1], arguments[-1])
-        difference = flat(values[0] if self.between is None else values[0] - values[1])
+        difference = self.difference(*values)
         square, log_det = self._terms(difference, parameters)
         energy: Tensor = (square - log_det + difference.shape[1] * math.log(2 * math.pi)) / 2
         if self.by is None:
             return energy
         return (energy * flat(values[-1])).sum(1)
+
+    def difference(self, *arguments: Tensor) -> Tensor:
+        return flat(arguments[0] if self.between is None else arguments[0] - arguments[1])
 
     def _terms(self, difference: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
         """d' L d, (batch,) or (batch, choices), and log det L, () or (choices,)."""
@@ -171,3 +179,42 @@ class Gaussian(Factor, Square, Normalised):
         one = torch.eye(triangle.shape[-1], dtype=triangle.dtype, device=triangle.device).expand_as(triangle)
         whitener = torch.linalg.solve_triangular(triangle, one, upper=False)
         return torch.stack([norm_bound(each) for each in whitener]).amax().square()
+
+    # --- estimate --------------------------------------------------------------------------------------------------------------
+
+    def statistics(self, *arguments: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """``rows`` (*choices,), by weight; ``squares`` (*choices, n), of a full precision ``products`` (*choices, n, n)."""
+        each = self.difference(*arguments).double()
+        chosen = weight.double()[:, None] * (1 if self.by is None else flat(arguments[-1]).double())  # (rows, choices or 1)
+        if self.precision == "full":
+            found = {"rows": chosen.sum(0), "products": torch.einsum("rk,ri,rj->kij", chosen, each, each)}
+        else:
+            found = {"rows": chosen.sum(0), "squares": chosen.mT @ each.square()}
+        return found if self.by is not None else {key: total[0] for key, total in found.items()}
+
+    def estimate(self, sums: Mapping[str, Tensor], parameters: Parameters, explained: Tensor | float = 0.0) -> dict[str, Tensor]:
+        rows = sums["rows"].clamp_min(torch.finfo(torch.float64).tiny)
+        if self.precision == "full":
+            before = parameters["factor"]
+            found = self._factor((sums["products"] - explained) / rows[..., None, None], torch.finfo(before.dtype))
+            return {"factor": torch.where(sums["rows"][..., None, None] == 0, before, found.to(before.dtype))}
+        before = parameters["log_precision"]
+        squares = sums["squares"] - (explained if isinstance(explained, float) else explained.diagonal(dim1=-2, dim2=-1))
+        variances, told = squares / rows[..., None], sums["rows"][..., None]
+        if self.precision == "scalar":
+            variances, told = variances.mean(-1), sums["rows"]
+        free = -self._above_floor(variances, variances, torch.finfo(before.dtype)).log()
+        return {"log_precision": torch.where(told == 0, before, free.to(before.dtype))}
+
+    def _factor(self, covariance: Tensor, kind: torch.finfo) -> Tensor:
+        """(..., n, n): the parameter whose covariance this is, but for the floor: the nearest in likelihood above it."""
+        finite = covariance.isfinite().all()
+        values, vectors = torch.linalg.eigh(torch.where(finite, covariance, 0))  # LAPACK refuses what is no number
+        free = self._above_floor(values, values.amax(-1, keepdim=True), kind)
+        triangle, _ = torch.linalg.cholesky_ex((vectors * free[..., None, :]) @ vectors.mT)
+        logarithms = triangle.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+        return torch.where(finite, triangle.tril(-1) + logarithms, torch.nan)
+
+    def _above_floor(self, variances: Tensor, largest: Tensor, kind: torch.finfo) -> Tensor:
+        """What parameters add to the floor; never 0, whose logarithm is no number."""
+        return torch.maximum(variances - self.floor, kind.eps * largest.clamp_min(self.floor)).clamp_min(kind.tiny)

@@ -76,6 +76,7 @@ class Learning:
             "players, which take turns": phase.players,
             "labelled rows of each batch": phase.labelled is not None,
             "workers": phase.workers,
+            "factors whose parameters it sets at once": any(each.estimates for each in stretch.plans),
         }
         for what, is_there in reasons.items():
             if is_there:

@@ -33,6 +33,7 @@ def explained(graph: Graph, plan: Plan) -> str:
             f"  trains  {', '.join(phase.parameters) or 'nothing'}",
         ]
         lines += [f"  solves  {each.function:18} {each.reason}" for each in phase.closed]
+        lines += [f"  solves  {each.factor:18} {each.reason}" for each in phase.estimates]
         sides = [each for each in plan.phases if each.phase == phase.phase]
         if phase is sides[-1]:
             plans = plan.changed.get(phase.phase, plan.procedures)

@@ -14,18 +14,18 @@ from torch.optim import Optimizer
 from factorgraph import compile as compiler
 from factorgraph.compile.freed import remove
 from factorgraph.compile.kept import Resting, resting
-from factorgraph.compile.lacking import counted, wanted_by
+from factorgraph.compile.lacking import wanted_by
 from factorgraph.compile.model import Model
 from factorgraph.compile.phases import declared, loss_factors, owner_of, phases, sequence
-from factorgraph.compile.plan import Closed, ClosedTerm, PhasePlan, ProcedurePlan
+from factorgraph.compile.plan import Closed, PhasePlan, ProcedurePlan
 from factorgraph.compile.program import Program
 from factorgraph.data.dataset import Share
 from factorgraph.data.order import epoch_of, steps_of
 from factorgraph.errors import DataError, issue
-from factorgraph.graph.model import Application, Graph
 from factorgraph.graph.resolve import resolve
-from factorgraph.run.state import optimizer_from_named, optimizer_to_named
-from factorgraph.structure import Placed, Selection, Square
+from factorgraph.run.state import SEPARATOR, optimizer_from_named, optimizer_to_named
+from factorgraph.structure import Placed
+from factorgraph.training.closed import Estimates, Moved, inputs, slope
 from factorgraph.training.curved import curvatures
 from factorgraph.training.objective import Batch, View
 from factorgraph.training.watch import measures
@@ -103,13 +103,16 @@ class ClosedSide(Side):
 
     optimizer: Sums | None
 
+    def __init__(self, plan: PhasePlan, player: Player, view: View, phase: Phase):
+        super().__init__(plan, player, view, phase)
+        self.estimates = Estimates(plan.estimates, view)
+
     def _groups(self) -> list[dict[str, Any]]:
-        groups = []
-        for each in self.plan.closed:
-            addresses = (f"functions.{each.function}.{name}" for name in ("matrix", "bias"))
-            named = [self.names[address] for address in addresses if address in self.names]
-            groups.append({"params": named, **self._options(each)})
-        return groups
+        return [{"params": self._of(each.function), **self._options(each)} for each in self.plan.closed]
+
+    def _of(self, function: str) -> list[Tensor]:
+        addresses = (f"functions.{function}.{name}" for name in ("matrix", "bias"))
+        return [self.names[address] for address in addresses if address in self.names]
 
     def _options(self, closed: Closed) -> dict[str, Any]:
         if closed.kind != "columns":
@@ -119,19 +122,52 @@ class ClosedSide(Side):
         return {"norms": leaf.column_norms()}
 
     def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
-        if self.optimizer is None:
-            return
         for parameter, gradient in zip(self.names.values(), gradients, strict=True):
             parameter.grad = gradient
-        for group, closed in zip(self.optimizer.param_groups, self.plan.closed, strict=True):
-            self.optimizer.gather(group, _inputs(batch, closed), batch.size)
-        if at.is_last or not self.plan.whole:
+        groups = [] if self.optimizer is None else self.optimizer.param_groups
+        with torch.no_grad():
+            for group, closed in zip(groups, self.plan.closed, strict=True):
+                assert self.optimizer is not None, "its groups are these"
+                if closed.metric:
+                    slope(batch, closed, group["params"])
+                self.optimizer.gather(group, inputs(batch, closed), batch.size)
+            self.estimates.gather(batch)
+            if at.is_last or not self.plan.whole:
+                self._step()
+        for parameter in self.names.values():
+            parameter.grad = None
+
+    def _step(self) -> None:
+        """Functions first: what they explain is no part of what is left to factors."""
+        moved: dict[str, Moved] = {}
+        if self.optimizer is not None:
+            joined, wanted = self.optimizer.joined, {each.function for each in self.plan.estimates}
+            solved = [*zip(self.optimizer.param_groups, self.plan.closed, strict=True)]
+            used = [(group, each.function) for group, each in solved if each.function in wanted]
+            before = [(joined(group["params"]), self.optimizer.sums(group)[0].clone()) for group, _ in used]
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+            for (group, function), (old, gram) in zip(used, before, strict=True):
+                moved[function] = joined(group["params"]) - old, gram
+        self.estimates.set(moved)
 
     def forget(self, address: str, columns: list[int]) -> None:
         if self.optimizer is not None and address in self.names:
             self.optimizer.forget(self.names[address], columns)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, about = super().state()
+        told = {f"{self._prefix(key)}{name}": each for key, own in self.estimates.sums.items() for name, each in own.items()}
+        return {**tensors, **told}, {**about, "estimates": list(self.estimates.sums)}
+
+    def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        super().restore(tensors, about)
+        for key in about.get("estimates", ()):
+            start, device = self._prefix(key), self.estimates.device
+            own = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
+            self.estimates.sums[key] = {name: each.to(device, copy=True) for name, each in own.items()}
+
+    def _prefix(self, factor: str) -> str:
+        return f"{self.plan.player}:factors.{factor}{SEPARATOR}"
 
 
 class CurvedSide(Side):
@@ -148,40 +184,6 @@ class CurvedSide(Side):
             draws = 1 if self.optimizer.has_begun else FIRST_DRAWS
             self.optimizer.gather(curvatures(batch, seen, list(self.names.values()), draws))
         super().learn(gradients, batch, at)
-
-
-def _inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
-    """What a function reads at all of its places, (rows, units) each, and how much the energy is curved there, (rows,)."""
-    graph, tensors = batch.view.graph, batch.view.model.tensors()
-    with torch.no_grad():
-        known = batch.values(tuple(dict.fromkeys(each.input for each in closed.terms)), batch.inferred())
-    found = []
-    ones = next(iter(known.values())).new_ones(batch.size)
-    every = {each.factor: ones for each in closed.terms}
-    rows = counted(graph, every, batch.present, learning=True)  # where some lack a variable, others count
-    for each in closed.terms:
-        leaf = graph.factors[each.factor].leaf
-        assert isinstance(leaf, Square), "the planner solves only behind squares"
-        curvature = leaf.curvature(tensors.get(f"factors.{each.factor}", {}))
-        function = graph.functions[closed.function].leaf
-        assert isinstance(function, Placed), "the planner solves for such functions alone"
-        seen = function.read(known[each.input].detach(), tensors[f"functions.{closed.function}"])
-        if each.selections:
-            seen = seen[:, _selected(graph, each, seen.shape[1]).to(seen.device)]
-        weight = rows[each.factor] * (each.weight * curvature)
-        found.append((seen.flatten(0, 1), weight.repeat_interleave(seen.shape[1])))
-    return found
-
-
-def _selected(graph: Graph, term: ClosedTerm, places: int) -> Tensor:
-    """Which places of a function a term's selections leave. It is found on the processor, where nothing waits for its number."""
-    kept = torch.ones(1, *graph.values[term.selections[0]].shape)
-    for key in term.selections:
-        value = graph.values[key]
-        selection = graph.functions[value.function].leaf if isinstance(value, Application) else None
-        assert isinstance(selection, Selection), "the planner lets selections pass alone"
-        kept = selection.transpose(kept, {}, graph.values[value.arguments[0]].shape)
-    return kept.reshape(-1, places)[0].nonzero()[:, 0]  # all maps of a result are selected alike
 
 
 @dataclass(frozen=True)
@@ -293,7 +295,7 @@ class Stretch:
 
 def _kind(plan: PhasePlan, player: Player) -> type[Side]:
     curved = player.optimizer is not None and player.optimizer.curved
-    return ClosedSide if plan.closed else CurvedSide if curved else Side
+    return ClosedSide if plan.closed or plan.estimates else CurvedSide if curved else Side
 
 
 def stretches(model: Model, rows: int, data: Dataset | None = None) -> list[Stretch]:

@@ -270,12 +270,29 @@ def test_what_is_tied_is_summed_by_one_procedure() -> None:
     assert code == "FG455" and "of: [C, X]" in said
 
 
-def test_columns_are_not_solved_where_all_codes_count() -> None:
+def test_columns_are_not_moved_at_each_step_where_all_codes_count() -> None:
     text = MIXTURE.replace("BETA", "1").replace("precision: diagonal, by: C, floor: 0.1", "precision: unit") + (
-        "learning: {fit: {loss: energy, steps: 1, optimizer: closed_form, train: means}}\n"
+        "learning: {fit: {loss: energy, steps: 1, optimizer: online_dictionary, train: means}}\n"
         "data: {source: curve, bind: {Y: point}}\n"
     )
     assert [code for code, _ in refusals(text)] == ["FG434"]
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_weighted_points_have_the_means_of_the_posterior(beta: float) -> None:
+    """Of what is linear in binary units, and of what is quadratic in a Gaussian's: its shares are those of the energy."""
+    for text, procedure, given in ((MACHINE, "closed", bits(5)), (MACHINE, "tried", bits(5)), (MIXTURE, "both", None)):
+        model = made(text, beta)
+        y = torch.randn(7, 2, dtype=torch.float64) if given is None else given
+        shares, seen = model.infer(procedure, Y=y).shares, model.inferences[procedure](({"Y": y}), model.tensors()).summed
+        assert seen is not None
+        found: dict[str, Tensor] = {}
+        for block, weight in seen.points():
+            rows = y.repeat_interleave(len(weight) // len(y), 0)
+            for key, each in model.program.shares(seen.sum.touched, {"Y": rows, **block}, model.tensors()).items():
+                found[key] = found.get(key, torch.zeros(len(y))) + (each * weight).reshape(len(y), -1).sum(1)
+        for key, each in found.items():
+            torch.testing.assert_close(each, shares[key], rtol=0, atol=1e-10)
 
 
 def test_a_plan_that_was_stored_is_followed_and_another_is_not() -> None:

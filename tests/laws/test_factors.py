@@ -16,6 +16,8 @@ from factorgraph.spec.expressions import Expression
 from factorgraph.structure import (
     Absolute,
     Differentiable,
+    Dispersed,
+    Estimated,
     Factor,
     Linear,
     Normalised,
@@ -28,8 +30,9 @@ from factorgraph.structure import (
 
 FACTORS = registry.leaves("factors")
 SHAPE, SMALL = (4, 3, 5), (2, 3)
-PROMISES = (Differentiable, Smooth, Quadratic, Square, Linear, Proximal, Absolute, Normalised)
+PROMISES = (Differentiable, Smooth, Quadratic, Square, Linear, Proximal, Absolute, Normalised, Estimated, Dispersed)
 IMPLIED = {Smooth: Differentiable, Quadratic: Smooth, Square: Quadratic, Linear: Quadratic, Absolute: Proximal}
+IMPLIED |= {Dispersed: Estimated}
 
 
 # --- what is tried -------------------------------------------------------------------------------------------------------------
@@ -406,6 +409,39 @@ def points(domain: str, units: int) -> tuple[torch.Tensor, float]:
         return torch.eye(units, dtype=torch.float64), 1.0
     axis = torch.arange(2.0).double() if domain == "binary" else torch.arange(-80.0, 81).double() / 5
     return torch.cartesian_prod(*[axis] * units).reshape(-1, units), 1.0 if domain == "binary" else 0.2**units
+
+
+# --- estimates -----------------------------------------------------------------------------------------------------------------
+
+ESTIMATED = [factor for factor in CASES if factor.keeps(Estimated, frozenset())]
+
+
+def weighted(factor: Factor, with_: dict[str, torch.Tensor], given: list[torch.Tensor], weight: torch.Tensor) -> float:
+    return (energy(factor, given, with_).double() @ weight).item()
+
+
+@pytest.mark.parametrize("factor", ESTIMATED, ids=title)
+@pytest.mark.parametrize("size", [1.0, 0.2])  # of what is compared: with 0.2 there are variances below the floor of 0.37
+def test_estimates_are_the_best_parameters(factor, size):
+    given = [a if factor.domain(k) == "one_hot" else size * a for k, a in enumerate(arguments(factor, 40, SMALL, seed=5))]
+    weight = torch.rand(40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    before = learned(factor, shape_for(factor, SMALL))
+    halves = [factor.statistics(*(a[part] for a in given), weight=weight[part]) for part in (slice(0, 17), slice(17, 40))]
+    found = factor.estimate({key: halves[0][key] + halves[1][key] for key in halves[0]}, before)
+    best, source = weighted(factor, found, given, weight), torch.Generator().manual_seed(2)
+    assert best < weighted(factor, before, given, weight)
+    for step in (1e-3, 1e-1):
+        for _ in range(30):
+            near = {key: a + step * torch.randn(a.shape, generator=source, dtype=a.dtype) for key, a in found.items()}
+            assert weighted(factor, near, given, weight) >= best - 1e-5 * abs(best)
+
+
+@pytest.mark.parametrize("factor", ESTIMATED, ids=title)
+def test_what_no_row_told_stays_as_it_was(factor):
+    given, before = arguments(factor, 4, SMALL), learned(factor, shape_for(factor, SMALL))
+    found = factor.estimate(factor.statistics(*given, weight=torch.zeros(4)), before)
+    for key, each_ in before.items():
+        torch.testing.assert_close(found[key], each_, rtol=0, atol=0)
 
 
 # --- proximal maps -------------------------------------------------------------------------------------------------------------

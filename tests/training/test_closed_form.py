@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
 
 from factorgraph import compile as compiler
 from factorgraph.cli.explain_ import _plan as explained
@@ -49,6 +50,28 @@ variables: {Y: {kind: observed, shape: [4]}, Z: W(Y)}
 functions: {W: {type: linear, units: 2, bias: false, orthonormal: rows}}
 factors: {reconstruction: {type: squared_distance, between: [Y, W.transpose(Z)]}}
 learning: {fit: {optimizer: closed_form, epochs: 1, batch_size: 50}}
+data: {source: arrays, file: rows.npz, bind: {Y: Y}}
+"""
+MIXTURE = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [4]}, Z: {kind: latent, shape: [3], domain: one_hot}}
+functions: {means: {type: linear, bias: false, init: data}}
+factors:
+  component: {type: gaussian, between: [Y, means(Z)], precision: full, by: Z, floor: 1e-6}
+  share: {type: categorical, of: Z}
+inference: {responsibility: {method: marginal, of: Z}}
+learning: {fit: {optimizer: closed_form, epochs: 3, batch_size: 50}}
+data: {source: arrays, file: rows.npz, bind: {Y: Y}}
+"""
+HIDDEN = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [4]}, Z: {kind: latent, shape: [2]}}
+functions: {loading: linear}
+factors:
+  noise: {type: gaussian, between: [2 * Y, 0.5 * loading(Z)], precision: diagonal, weight: 0.37}
+  prior: {type: gaussian, of: Z, weight: 0.37}
+inference: {all: {method: marginal, of: Z, beta: 2.5}}
+learning: {fit: {optimizer: closed_form, epochs: 2, batch_size: 50}}
 data: {source: arrays, file: rows.npz, bind: {Y: Y}}
 """
 REGRESSION = """
@@ -165,6 +188,70 @@ def test_with_real_codes_it_alternates_between_codes_and_matrix(tmp_path: Path) 
         matrix, bias = found[:, :2], found[:, 2]
     np.testing.assert_allclose(parameter(run, "functions.decoder.matrix"), matrix, atol=1e-4)
     np.testing.assert_allclose(parameter(run, "functions.decoder.bias"), bias, atol=1e-4)
+
+
+# --- expectation-maximisation --------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_is_scikit_learn_s_from_the_same_start_and_goes_on_within_a_pass(tmp_path: Path) -> None:
+    run = fitted(tmp_path, MIXTURE, Y=CLOUDS)
+    start = parameter(run, "functions.means.matrix", "start").T
+    same = {"weights_init": np.ones(3) / 3, "means_init": start, "precisions_init": np.stack([np.eye(4) / (1 + 1e-6)] * 3)}
+    known = GaussianMixture(3, reg_covar=0, tol=0, max_iter=3, **same)
+    with pytest.warns(match="converge"):
+        known.fit(CLOUDS.astype(np.float64))
+    factor = parameter(run, "factors.component.factor")
+    root = np.tril(factor, -1) + np.exp(factor.diagonal(0, 1, 2))[:, :, None] * np.eye(4)
+    np.testing.assert_allclose(parameter(run, "functions.means.matrix").T, known.means_, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(root @ root.transpose(0, 2, 1) + 1e-6 * np.eye(4), known.covariances_, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.exp(parameter(run, "factors.share.logits")), known.weights_, rtol=1e-4)
+    assert -run.metrics[-1]["energy"] == pytest.approx(known.score(CLOUDS), rel=1e-4)
+    with pytest.raises(StoppedError):
+        train(run.spec, tmp_path / "cut", stop_after=7, data=[tmp_path])
+    again = resume(tmp_path / "cut", data=[tmp_path])
+    for key in ("functions.means.matrix", "factors.component.factor", "factors.share.logits"):
+        assert (parameter(again, key) == parameter(run, key)).all()
+
+
+def test_factor_analysis_is_rubin_and_thayer_s(tmp_path: Path) -> None:
+    """The posterior at a temperature of its own, weights and numbers around what is learned: all of it cancels or counts."""
+    run = fitted(tmp_path, HIDDEN, Y=CLOUDS)
+    loading, mean = (parameter(run, f"functions.loading.{name}", "start") for name in ("matrix", "bias"))
+    variances, rows, strength = np.ones(4), 2 * CLOUDS.astype(np.float64), 2.5 * 0.37
+    for _ in range(2):
+        spread = np.linalg.inv(strength * (np.eye(2) + 0.25 * loading.T / variances @ loading))
+        codes = strength * (rows - 0.5 * mean) / variances @ (0.5 * loading) @ spread
+        read = np.c_[codes, np.ones(203)]
+        squares = read.T @ read + 203 * np.block([[spread, np.zeros((2, 1))], [np.zeros((1, 3))]])
+        whole = np.linalg.solve(squares, read.T @ rows).T
+        variances = ((rows**2).sum(0) - (whole * (rows.T @ read)).sum(1)) / 203
+        loading, mean = 2 * whole[:, :2], 2 * whole[:, 2]
+    np.testing.assert_allclose(parameter(run, "functions.loading.matrix"), loading, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parameter(run, "functions.loading.bias"), mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.exp(-parameter(run, "factors.noise.log_precision")), variances, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"factors.component.between": ["Y", "means(Y)"], "functions.means.init": 1}, "FG431", ("choice of Z", "applied to Y")),
+        ({"factors.component.between": ["Y", "tanh(means(Z))"]}, "FG431", ("component", "sums and numbers")),
+        ({"factors.component.weight": -1}, "FG431", ("its weight is -1",)),
+        ({"factors.share.weight": -1}, "FG431", ("share", "its weight is -1")),
+        ({"functions.means.orthonormal": "rows", "functions.means.init": 1, "variables.Z.shape": [4]}, "FG431", ("is free",)),
+        ("more: {type: squared_distance, between: [Y, means(Z)]}", "FG432", ("component", "more", "means")),
+        ("tilt: {type: bias, of: Y}", "FG430", ("factors.tilt", "bias", "no estimate")),
+        ({"inference.responsibility.without": ["share"]}, "FG434", ("responsibility", "share")),
+        ({"learning.fit.optimizer": "online_dictionary", "learning.fit.train": "means"}, "FG434", ("responsibility",)),
+    ],
+)
+def test_a_mixture_that_has_no_closed_form_is_refused(changes: Any, code: str, words: tuple[str, ...]) -> None:
+    """``changes``: addresses, or a factor more."""
+    more, text = (changes, {}) if isinstance(changes, str) else ("", changes)
+    with pytest.raises(SpecError) as caught:
+        compiler.plan(loads(MIXTURE.replace("inference:", f"  {more}\ninference:")).with_changes(text, "test"))
+    said = str(caught.value)
+    assert code in said and all(word in said for word in words), said
 
 
 # --- PCA -----------------------------------------------------------------------------------------------------------------------
@@ -295,10 +382,15 @@ def test_a_plan_with_a_closed_form_is_read_back_as_it_was() -> None:
     plan = compiler.plan(loads(CLUSTERS))
     assert from_json(json.loads(plan.to_json())) == plan
     assert plan.phases[0].closed[0].terms[0].weight == 0.37
+    mixed = compiler.plan(loads(MIXTURE))
+    assert from_json(json.loads(mixed.to_json())) == mixed
+    assert [(each.factor, each.function) for each in mixed.phases[0].estimates] == [("component", "means"), ("share", "")]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(CLUSTERS, "K-means"), (FACTORISED, "least squares on Z"), (DIRECTIONS, "PCA")], ids=["1", "2", "3"]
+    ("text", "words"),
+    [(CLUSTERS, "K-means"), (FACTORISED, "least squares on Z"), (DIRECTIONS, "PCA"), (MIXTURE, "expectation-maximisation")],
+    ids=["1", "2", "3", "4"],
 )
 def test_explain_says_what_is_solved(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(text)

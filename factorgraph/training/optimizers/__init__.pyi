@@ -153,11 +153,16 @@ class ClosedForm(OptimizerForm):
     ``|Y - f'(f(Y))|^2``, they become the leading eigenvectors of the second moment of Y, the largest entry of each positive: PCA
     of centred data.
 
+    Where codes are summed out, ``method: marginal``, the sums are over the posterior: expectation-maximisation. Precisions of a
+    ``gaussian`` and shares of a ``categorical`` are set beside the matrices, by covariances of what is compared and by how often
+    each choice is made: mixtures of Gaussians, factor analysis.
+
     Within a pass nothing changes. A pass ends with its last row, and its last batch may be smaller; a phase that ends before ends
     with the minimum over what it saw. There is no learning rate, and no schedule.
 
     Errors:   FG430 to FG435: the minimum has no closed form, or an option would change nothing.
-    Source:   Lloyd, IEEE Trans. Information Theory 28, 1982; Pearson, Philosophical Magazine 2, 1901.
+    Source:   Lloyd, IEEE Trans. Information Theory 28, 1982; Pearson, Philosophical Magazine 2, 1901; Dempster, Laird & Rubin,
+              J. Royal Statistical Society B 39(1), 1977; Rubin & Thayer, Psychometrika 47(1), 1982.
     """
 
     def __init__(self) -> None: ...
