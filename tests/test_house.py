@@ -41,7 +41,7 @@ MAY_USE = {
     "compile": {*BASICS, *LEAVES, "kernels", "registry", "spec", "graph", "data"},
     "lint": {*BASICS, *LEAVES, "registry", "spec", "graph", "compile"},
     "run": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile"},
-    "training": {*BASICS, *LEAVES, "registry", "spec", "graph", "data", "compile", "lint", "run"},
+    "training": {*BASICS, *LEAVES, "kernels", "registry", "spec", "graph", "data", "compile", "lint", "run"},
     "report": {*BASICS, "registry", "spec", "graph", "compile", "lint", "run"},
     "leaving": {*BASICS, *LEAVES, "spec", "graph", "compile", "training", "run"},
     "cli": {*BASICS, "registry", "spec", "graph", "data", "compile", "lint", "run", "training", "report", "leaving"},

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
+from factorgraph.kernels import columns as kernel
 from factorgraph.training.optimizers._sums import Sums
 
-FREE = (0.0, None)
+Norms = tuple[float, float | None]  # the least, and the largest if there is one
+
+FREE: Norms = (0.0, None)
 TINY = torch.finfo(torch.float64).tiny
 
 
@@ -39,30 +42,49 @@ class Columns(Sums):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Move every column once. A sum that is no number makes parameters that are none: the loop will tell."""
         for group in self.param_groups:
-            (gram, products), moved = self.sums(group), self.joined(group["params"])
-            for block, bound, norms in _blocks(group, gram):
-                gradient = moved @ gram[block].T - products[:, block]
-                moved[:, block] = _within(moved[:, block] - gradient / bound, *norms)
+            (gram, products), matrix = self.sums(group), self.joined(group["params"])
+            blocks, bounds = _blocks(group), _bounds(group, gram)
+            moved = _swept(matrix, gram, products, blocks, bounds) if len(blocks) == len(gram) else None
+            if moved is None:
+                moved = _in_turn(matrix, gram, products, blocks, bounds)
             for parameter, part in zip(group["params"], self.parted(group, moved), strict=True):
                 parameter.copy_(part)
 
 
-def _blocks(group: dict[str, Any], gram: Tensor) -> list[tuple[slice, Tensor, tuple[float, float | None]]]:
-    """The columns, and the bias as one that is free: where each stands, a bound of the energy's curvature there, its norms.
-
-    Where nothing was seen, the gradient is 0 and so is the step.
-    """
+def _blocks(group: dict[str, Any]) -> list[tuple[slice, Norms]]:
+    """Where each column stands, and the norms that it may have; the bias is one that is free."""
     matrix, *bias = group["params"]
     columns, places = matrix.shape[1], matrix[0, 0].numel()
     ends = [each * places for each in range(columns + 1)]
     found = [(slice(begin, end), group["norms"]) for begin, end in pairwise(ends)]
-    if places == 1:
-        bounds = gram.diagonal()
-    else:
-        parted = gram[: ends[-1], : ends[-1]].reshape(columns, places, columns, places)
-        bounds = torch.cat([eigenvalue_bound(parted.diagonal(dim1=0, dim2=2).permute(2, 0, 1)), gram.diagonal()[ends[-1] :]])
-    found += [(slice(ends[-1], ends[-1] + 1), FREE)] * len(bias)
-    return [(block, bound, norms) for (block, norms), bound in zip(found, bounds.clamp_min(TINY), strict=True)]
+    return found + [(slice(ends[-1], ends[-1] + 1), FREE)] * len(bias)
+
+
+def _bounds(group: dict[str, Any], gram: Tensor) -> Tensor:
+    """(blocks,): of the energy's curvature along each block. Where nothing was seen, the gradient is 0 and so is the step."""
+    matrix = group["params"][0]
+    columns, places = matrix.shape[1], matrix[0, 0].numel()
+    bounds, size = gram.diagonal(), columns * places
+    if places > 1:
+        parted = gram[:size, :size].reshape(columns, places, columns, places)
+        bounds = torch.cat([eigenvalue_bound(parted.diagonal(dim1=0, dim2=2).permute(2, 0, 1)), bounds[size:]])
+    return bounds.clamp_min(TINY)
+
+
+def _swept(
+    matrix: Tensor, gram: Tensor, products: Tensor, blocks: Sequence[tuple[slice, Norms]], bounds: Tensor
+) -> Tensor | None:
+    """As :func:`_in_turn` where each block is one column, by the compiled kernel; ``None`` where that does not serve."""
+    least, largest = zip(*((least, torch.inf if largest is None else largest) for _, (least, largest) in blocks), strict=True)
+    return kernel.sweep(matrix, gram, products, bounds, gram.new_tensor(least), gram.new_tensor(largest))
+
+
+def _in_turn(matrix: Tensor, gram: Tensor, products: Tensor, blocks: Sequence[tuple[slice, Norms]], bounds: Tensor) -> Tensor:
+    """The matrix (outputs, units), in place, after each block of its columns has moved once."""
+    for (block, norms), bound in zip(blocks, bounds, strict=True):
+        gradient = matrix @ gram[block].T - products[:, block]
+        matrix[:, block] = _within(matrix[:, block] - gradient / bound, *norms)
+    return matrix
 
 
 def _within(column: Tensor, least: float, largest: float | None) -> Tensor:
