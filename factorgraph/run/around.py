@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from factorgraph.compile.phases import loss_factors, phases
+from factorgraph.compile.shaping import agree
 from factorgraph.compile.slope import moved_by_data, squared_slope
 from factorgraph.errors import RunError, issue
 from factorgraph.lazy import np, torch
+from factorgraph.losses._loss import LossLeaf
 from factorgraph.run.batches import as_tensor
 from factorgraph.run.sourced import from_source
+from factorgraph.spec.references import standing_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +105,30 @@ class Around:
             text = f"{value!r} has {found[:1].numel()} numbers a sample, and takes the place of {points[:1].numel()}"
             raise RunError(issue("FG635", text, fix=f"ask for a value of the shape of {variable.name}"))
         return found.reshape(points.shape)
+
+    def judged(self, phase: str) -> list[tuple[LossLeaf, Tensor, Tensor]]:
+        """The losses of a phase that tell data from what stands in for them, with the energies of each held-out sample and of
+        one made for it, both as the loss sees them: (rows,) each, at each slot of the stand-in."""
+        graph, solved, found = self.graph, self.solved(None), []
+        named = {key: declared for key, _, declared in phases(graph.spec)}
+        for declared in (named[key] for key in standing_for(phase, named)):
+            for term in (each for side in declared.sides().values() for each in side.loss.values()):
+                loss = term.loss
+                assert isinstance(loss, LossLeaf), "the losses' folder holds losses"
+                if "stand_in" not in loss.needs() or loss.moves_stand_ins:
+                    continue
+                factors = loss_factors(graph, declared, term)
+                slots = [each for name in loss.stand_ins() for each in graph.slots_of(name)]
+                made = {str(each.stands_for): self.evaluated(each.id, solved).numpy() for each in slots}
+                replaced = {graph.variables[key].name for key in made}
+                beside = {key: each for key, each in self.given.items() if key not in replaced}
+                fake = self.inferred(None, {**beside, **made})
+                for each in slots:
+                    seen = [key for key in solved.shares if key not in graph.factors]  # the entropy of what was summed out
+                    seen += [key for key in factors if key in solved.shares and agree(graph.factors[key].slots, each.slots)]
+                    real, other = (sum((one.shares[key] for key in seen), torch.zeros(1)) for one in (solved, fake))
+                    found.append((loss, real, other))
+        return found
 
     def slopes(self, value: str) -> Tensor:
         """The squared norm of the derivative of a value by what is observed, at each row of the split: (rows,)."""

@@ -133,3 +133,51 @@ def test_off_the_data_of_two_variables_nothing_is_known() -> None:
         with pytest.raises(RunError) as caught:
             measure(name, on, *arguments)
         assert caught.value.issues[0].code == "FG634" and "Y, X" in caught.value.issues[0].message
+
+
+GAME = """
+factorgraph: 1
+variables:
+  Y:    {kind: observed, shape: [2]}
+  N:    {kind: noise, shape: [2], distribution: uniform}
+  fake: {is: generator(N), stands_for: Y}
+functions: {critic: {type: linear, units: 1}, generator: {type: linear, units: 2}}
+factors: {realism: {type: value, of: critic(Y)}}
+learning:
+  game:
+    steps: 1
+    players:
+      critic:    {train: [critic], loss: {type: adversarial, fake: fake, FORM}}
+      generator: {train: [generator], loss: {type: fool, fake: fake, form: hinge}}
+  alone: {loss: energy, train: critic, steps: 1}
+data: {source: curve, shape: parabola, box: 1.2, gap: 0.1, count: 20, test: 400, bind: {Y: point}}
+"""
+
+
+def game(form: str = "form: logistic") -> Measured:
+    """The critic takes what lies left of 0.3 for data; the generator makes points between -0.4 and 0.6 there."""
+    spec = loads(GAME.replace("FORM", form))
+    model = compiler.build(spec)
+    values = {"critic.matrix": [[1, 0]], "critic.bias": [-0.3]}
+    values |= {"generator.matrix": [[0.5, 0], [0, 1]], "generator.bias": [0.1, 0]}
+    with torch.no_grad():
+        for key, each in values.items():
+            model.get_parameter(f"functions.{key}").copy_(torch.tensor(each))
+    return Measured(model, load_data(spec, model.graph.sample_shapes, ()))
+
+
+def test_discrimination_is_the_share_of_right_answers() -> None:
+    on = game()
+    data, made = (on.given["Y"][:, 0] < 0.3).mean(), (on.value("fake")[:, 0] > 0.3).double().mean().item()
+    assert made == pytest.approx(0.3, abs=0.07) and data > 0.55  # of what is uniform, and of a curve of which more lies there
+    assert measure("discrimination", on, "game") == pytest.approx((data + made) / 2)
+    with torch.no_grad():
+        on.model.get_parameter("functions.critic.matrix").zero_()
+        on.model.get_parameter("functions.critic.bias").zero_()
+    assert measure("discrimination", Measured(on.model, on.dataset), "game") == 0.5  # it says nothing
+
+
+def test_discrimination_is_asked_of_a_critic_with_a_boundary() -> None:
+    for on, phase, words in ((game(), "alone", "no loss that tells"), (game("form: hinge, margin: 0.37"), "game", "margin")):
+        with pytest.raises(RunError, match=f"FG635.*{words}"):
+            measure("discrimination", on, phase)
