@@ -119,6 +119,7 @@ def test_shipped_specs_are_clean(name: str) -> None:
 
 UNIT = {"functions.decoder.unit_norm": "columns"}
 GENERATOR, LINEAR = "learning.game.players.generator", {"functions.generator.last": "identity"}
+CRITIC, GAUSSIAN = "learning.game.players.critic", {"factors.reconstruction.type": "gaussian"}  # log(2 pi) is its least, 1.838
 MOST_LIKELY = {"learning.fit.inference": "mode", "functions.loading": {"type": "linear"}}
 CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("sparse_coding", {"functions.decoder": FREE}, "FGW260", UNIT),
@@ -138,6 +139,8 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("still", {}, "FGW270", {"factors.reconstruction.between": ["Y", "encoder.transpose(H)"]}),
     ("band", {}, "FGW271", {"functions.generator.last": "identity"}),
     ("band", {**LINEAR, "learning.game.players.critic.loss.form": "hinge"}, "FGW272", {f"{GENERATOR}.loss.form": "hinge"}),
+    ("energy_based_gan", GAUSSIAN, "FGW274", {"factors.reconstruction.type": "squared_distance"}),
+    ("energy_based_gan", {**GAUSSIAN, "factors.reconstruction.weight": 0.1}, "FGW274", {f"{CRITIC}.loss.margin": 0.19}),
     ("psd", {"factors.prediction.weight": 0, "learning.warm": {"loss": "energy"}}, "FGW265", {"factors.prediction.weight": 1}),
 ]
 
