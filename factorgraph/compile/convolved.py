@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin
 from factorgraph.compile.plan import Term
+from factorgraph.compile.squares import curvature
 from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Operation
 from factorgraph.inference.convolved import Convolved
 from factorgraph.lazy import torch
@@ -129,11 +130,11 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
     others = [each.id for each in drawn.others]
     zero = start.new_zeros(())
     blank = zero.expand_as(start)
-    curvature = zero + drawn.way.scale**2 * _weight(block, drawn.factor, tensors)
+    curved = zero + drawn.way.scale**2 * curvature(block, drawn.factor, tensors)
     constant = block.smooth_of(still, tensors, others)(blank)
     if not block.squares:  # else there is no number beside them, and none from rounding either
         paid = block.smooth_of(still, tensors, [drawn.factor.id])(blank)
-        constant = constant + paid - curvature / 2 * lacking.flatten(1).square().sum(1)
+        constant = constant + paid - curved / 2 * lacking.flatten(1).square().sum(1)
     rows, columns = graph.values[drawn.way.picture.arguments[0]].shape[-2:]
     return Convolved(
         kernels=kernels,
@@ -141,8 +142,8 @@ def convolved_form(block: Block, start: Tensor, still: Assignment, tensors: Tens
         shape=(kernels.shape[1], rows, columns),
         mask=_behind(graph, drawn, torch.ones_like(lacking[:1]), tensors).reshape(1, *sides),
         target=_behind(graph, drawn, lacking, tensors).reshape(len(start), *sides),
-        curvature=curvature,
-        own=zero + sum(_weight(block, each, tensors) for each in own),
+        curvature=curved,
+        own=zero + sum(curvature(block, each, tensors) for each in own),
         linear=block.slope_at_zero(others, start, still, tensors),
         constant=constant.detach(),
     )
@@ -188,9 +189,3 @@ def _behind(graph: Graph, drawn: Drawn, x: Tensor, tensors: Tensors) -> Tensor:
         given = graph.values[each.arguments[0]].shape
         x = leaf.transpose(x, tensors.get(f"functions.{each.function}", {}), given).reshape(len(x), *given)
     return x.detach()
-
-
-def _weight(block: Block, factor: FactorNode, tensors: Tensors) -> Tensor | float:
-    """The curvature of a square."""
-    assert isinstance(factor.leaf, Square), "what is told apart has one curvature"
-    return block.program.weight(factor.id, tensors) * factor.leaf.curvature(tensors.get(f"factors.{factor.id}", {}))

@@ -59,6 +59,11 @@ def origin(graph: Graph, key: Id) -> Id:
     return value.id
 
 
+def varies(graph: Graph, key: Id) -> bool:
+    """Whether a value changes from sample to sample."""
+    return any(isinstance(graph.values[each], Variable) for each in graph.ancestors(key))
+
+
 def _of(value: Value, in_block: bool, known: Mapping[Id, Dependence], graph: Graph) -> Dependence:
     if in_block:
         return Dependence(Kind.ITSELF)

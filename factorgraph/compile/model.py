@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping
 from copy import copy
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,7 @@ from factorgraph.compile.noise import draw
 from factorgraph.compile.phases import declared
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.procedures import Found, Inference, Procedure, worst
-from factorgraph.compile.program import MissingError, Program, Tensors
+from factorgraph.compile.program import MissingError, Program, Tensors, shaped
 from factorgraph.compile.solution import Solution
 from factorgraph.compile.summed import Summed
 from factorgraph.compile.summed import shares as free_shares
@@ -76,11 +77,11 @@ class Model(nn.Module):
         self.inferences = dict(inferences)
         for top in ("functions", "factors", "inference", "learning"):
             self._modules[top] = Node()
-        self.owners = tuple(start)
         self.taken: set[str] = set()  # owners of solvers' matrices that are parameters of their own; others follow the solver
         for owner, tensors in start.items():
             for name, value in tensors.items():
                 self._node(owner).put(name, value, declared(graph, f"{owner}.{name}").kept)
+        self.nodes = {owner: self._node(owner) for owner in start}
         self.register_load_state_dict_post_hook(lambda model, _: model.recall())  # type: ignore[no-untyped-call]  # torch's
         self.recall()
 
@@ -100,7 +101,7 @@ class Model(nn.Module):
 
     def tensors(self) -> Tensors:
         """Parameters by owner and local name."""
-        return {owner: self._node(owner).tensors() for owner in self.owners}
+        return {owner: node.tensors() for owner, node in self.nodes.items()}
 
     def in_use(self) -> Tensors:
         """The same without the matrices that follow their solver."""
@@ -216,7 +217,7 @@ class Model(nn.Module):
             variables=variables,
             energy=energy,
             shares=shares,
-            status=torch.where(torch.isfinite(energy), status, NOT_FINITE),
+            status=status.masked_fill((energy - energy) != 0, NOT_FINITE),  # it is 0 unless the energy is not finite
             steps=ended.steps if ended.steps is not None else torch.zeros(size, dtype=torch.int64, device=like.device),
             certificate=ended.certificate if ended.certificate is not None else like.new_full((size,), float("nan")),
         )
@@ -373,7 +374,7 @@ class Model(nn.Module):
                     variable.written.path,
                 )
             )
-        return tensor.reshape(tensor.shape[0], *variable.shape)
+        return shaped(tensor, (tensor.shape[0], *variable.shape))
 
     def _not_given(self, missing: MissingError) -> RunError:
         key = missing.args[0]
@@ -390,10 +391,7 @@ class Model(nn.Module):
 
 def _total(shares: Mapping[str, Tensor], given: Mapping[Id, Tensor]) -> Tensor:
     like = next(iter(given.values()))
-    total = like.new_zeros(len(like))
-    for share in shares.values():
-        total = total + share
-    return total
+    return reduce(torch.add, shares.values()) if shares else like.new_zeros(len(like))
 
 
 def _listed(shape: list[Any]) -> str:

@@ -8,9 +8,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from factorgraph import registry
-from factorgraph.compile.dependence import Dependence, Kind, moving_in
+from factorgraph.compile.dependence import Dependence, Kind, moving_in, varies
 from factorgraph.compile.plan import Term
-from factorgraph.compile.problems import Block, Share, gradient_of, still_ids, varies
+from factorgraph.compile.problems import Block, Share, gradient_of, still_ids
 from factorgraph.compile.program import Assignment, Tensors
 from factorgraph.compile.terms import grouped, variable_of
 from factorgraph.errors import SpecError, issue

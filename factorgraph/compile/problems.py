@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 from factorgraph import registry
 from factorgraph.compile.convolved import convolved_form
-from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in
+from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in, varies
+from factorgraph.compile.held import Held, owners_of
+from factorgraph.compile.norms import Norms
 from factorgraph.compile.parts import Parts
 from factorgraph.compile.plan import ProcedurePlan, Term
 from factorgraph.compile.program import Assignment, Program, Tensors
+from factorgraph.compile.squares import Compared, Squares, compared_in
 from factorgraph.compile.terms import grouped, sums_squares, variable_of
 from factorgraph.factors._groups import shrink_groups
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
-from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operation, Variable
+from factorgraph.graph.model import FactorNode, Graph, Id, Variable
 from factorgraph.inference import domains
 from factorgraph.inference.convolved import Convolved
 from factorgraph.inference.problem import Choices, Problem, Quadratic, Rest
+from factorgraph.inference.rows import resting
 from factorgraph.lazy import torch
-from factorgraph.structure import Affine, Function, Grouping, Linear, Proximal, Shape, Smooth, Solver
+from factorgraph.structure import Function, Grouping, Linear, Proximal, Smooth, Solver
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +47,7 @@ class Block:
         self.smooth = tuple(term.factor for term in plan.terms if term.part != "rest")  # where values are tried, all is welcome
         self.rest = tuple(term for term in plan.terms if term.part == "rest")
         self.parts = tuple((solver_of(each), Block(program, each)) for each in plan.parts)
+        self.held: Held[Shared] = Held()
 
     def __deepcopy__(self, memo: object) -> Block:
         return self
@@ -78,13 +83,13 @@ class Block:
 
     def problem(self, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> Problem:
         """The minimisation over the block for these tensors. Nothing in it carries gradients to parameters."""
-        still = {key: each.detach() for key, each in self.beside(start, given, tensors, learning).items()}
+        still = {key: resting(each) for key, each in self.beside(start, given, tensors, learning).items()}
         return self.posed(start, still, tensors, self.shared(start, still, tensors))
 
     def beside(self, start: Tensor, given: Assignment, tensors: Tensors, learning: Learning | None = None) -> dict[Id, Tensor]:
         """What the energy reads beside the block, (batch, *shape) each or (), with gradients to all that it is made of."""
         others = {key: each for key, each in given.items() if key not in self.plan.block}
-        like = {**others, "": start.detach()}  # the batch's size and type, also where nothing else is read
+        like = {**others, "": resting(start)}  # the batch's size and type, also where nothing else is read
         known = self.program.values(self.still, like, tensors, learning)
         return {key: self.batched(known[key], start) for key in self.still}
 
@@ -92,16 +97,30 @@ class Block:
         return value.expand(start.shape[0], *value.shape[1:]) if value.dim() and value.shape[0] != start.shape[0] else value
 
     def project(self, values: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
-        """Each variable of the block at the nearest values that its domain allows."""
-        return {each.id: domains.project(each.domain, values[each.id]) for each in self.variables}
+        """Each variable of the block that is there at the nearest values that its domain allows."""
+        return {each.id: domains.project(each.domain, values[each.id]) for each in self.variables if each.id in values}
 
     def shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
-        """What of the problem no sample changes."""
+        """What of the problem no sample changes: what was made of the same parameters is taken again."""
+        if self.made_of is None:
+            return self._shared(start, still, tensors)
+        read = [each for owner in self.made_of for each in tensors.get(owner, {}).values()]
+        return self.held.of(start, read, lambda: self._shared(start, still, tensors))
+
+    def _shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
         hessian = self.shared_hessian(start, still, tensors) if self.plan.gram else None
         bound = None  # no step of a compiled search has a fixed length
         if self.plan.kernel != "compiled":
             bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
-        return Shared(hessian, bound, Parts(self, start, still, tensors) if self.parts else None)
+        with torch.no_grad():
+            at_zero = Squares(self, still, tensors).at_zero(start) if self.compared and self.plan.gram else {}
+            rest = self.rest_of(start, still, tensors) if self.made_of is not None else None
+        return Shared(hessian, bound, Parts(self, start, still, tensors) if self.parts else None, at_zero, rest)
+
+    @cached_property
+    def made_of(self) -> tuple[str, ...] | None:
+        """Owners of the parameters that tell all of what no sample changes; ``None`` where more tells, or it costs little."""
+        return owners_of(self) if self.plan.gram else None
 
     def posed(self, start: Tensor, still: Assignment, tensors: Tensors, shared: Shared) -> Problem:
         """The problem for what stands still beside the block, (batch, *shape) each or ()."""
@@ -109,7 +128,11 @@ class Block:
         if hessian is None:
             kernels = convolved_form(self, start, still, tensors) if self.plan.kernel in ("fourier", "slices") else None
             return self._problem(start, still, tensors, shared, None, kernels)
-        value, slope = value_and_slope(self.smooth_of(still, tensors), torch.zeros_like(start))
+        if self.compared and shared.hessian is not None:
+            with torch.no_grad():
+                value, slope = Squares(self, still, tensors).linear(start, shared.at_zero)
+        else:
+            value, slope = value_and_slope(self.smooth_of(still, tensors), torch.zeros_like(start))
         return self._problem(start, still, tensors, shared, Quadratic(hessian, slope, value), None)
 
     def _problem(
@@ -133,7 +156,7 @@ class Block:
             smooth=smooth if form is None else form.value,
             gradient=gradient_of(smooth) if form is None else form.gradient,
             bound=shared.bound,
-            rest=self.rest_of(start, still, tensors),
+            rest=shared.rest or self.rest_of(start, still, tensors),
             quadratic=quadratic,
             convolved=convolved,
             squares=self.squares,
@@ -150,6 +173,11 @@ class Block:
         factors = [self.program.graph.factors[term.factor] for term in terms]
         squares = all(sums_squares(each, moving_in(each, self.dependences)) for each in factors)
         return squares and self.plan.convex and all(term.quadratic for term in terms)
+
+    @cached_property
+    def compared(self) -> tuple[Compared, ...]:
+        """The smooth terms, where all of them are squares whose adjoints are known."""
+        return compared_in(self)
 
     def smooth_of(
         self, still: Assignment, tensors: Tensors, factors: Collection[str] | None = None
@@ -177,6 +205,9 @@ class Block:
 
         No sample changes it, so that what depends on samples may be zero.
         """
+        if self.compared and not through:
+            with torch.no_grad():
+                return Squares(self, still, tensors).hessian(start)
         units = sum(self.sizes)
         graph = self.program.graph
         blank = {key: each.new_zeros(units, *each.shape[1:]) if varies(graph, key) else each for key, each in still.items()}
@@ -299,6 +330,8 @@ class Shared:
     hessian: Tensor | None
     bound: Tensor | None
     parts: Parts | None
+    at_zero: Assignment  # what maps of squares give for a block of zeros, (1, *shape) each
+    rest: Rest | None  # where it reads nothing that a sample changes
 
 
 @dataclass(frozen=True)
@@ -330,41 +363,6 @@ class Share:
         return leaf.prox(v, threshold, *self.before, *self.after)
 
 
-class Norms:
-    """Bounds of the norms of affine maps from a block to values, composed along the graph."""
-
-    def __init__(self, graph: Graph, block: frozenset[Id], tensors: Tensors, like: Tensor):
-        self.graph, self.block, self.tensors = graph, block, tensors
-        self.zero, self.one = like.new_zeros(()), like.new_ones(())
-
-    def of(self, key: Id) -> Tensor:
-        value = self.graph.values[key]
-        if key in self.block:
-            return self.one
-        if not self.graph.depends(key, self.block):
-            return self.zero
-        if isinstance(value, Application):
-            node = self.graph.functions[value.function]
-            assert isinstance(node.leaf, Affine), "the planner bounds only what is affine"
-            bound = node.leaf.norm_bound(self.tensors.get(f"functions.{node.id}", {}), self._given(value))
-            return bound * self.of(value.arguments[0])
-        if isinstance(value, Operation) and value.operator == "*":
-            still = next(each for each in value.arguments if not self.graph.depends(each, self.block))
-            moving = next(each for each in value.arguments if each != still)
-            return self._number(still) * self.of(moving)
-        parts = [self.of(each) for each in value.arguments]
-        total = sum(parts, self.zero)
-        return total / len(parts) if isinstance(value, Operation) and value.operator == "mean" else total
-
-    def _given(self, value: Application) -> Shape:
-        """What the function reads, seen forward."""
-        return value.shape if value.method == "transpose" else self.graph.values[value.arguments[0]].shape
-
-    def _number(self, key: Id) -> Tensor:
-        """The magnitude of an expression of numbers alone."""
-        return Program(self.graph).values((key,), {"": self.one}, self.tensors)[key].abs()
-
-
 def solver_of(plan: ProcedurePlan) -> Solver:
     """The solver that a plan names, with its options."""
     assert plan.solver is not None, "what is searched has a solver"
@@ -379,11 +377,6 @@ def still_ids(graph: Graph, known: Mapping[Id, Dependence], factors: Collection[
     read = {each for key in counted if known[key].kind is not Kind.CONSTANT for each in graph.values[key].arguments}
     read |= {each for name in factors for each in graph.factors[name].arguments}
     return tuple(key for key in graph.values if key in read and known[key].kind is Kind.CONSTANT)
-
-
-def varies(graph: Graph, key: Id) -> bool:
-    """Whether a value changes from sample to sample."""
-    return any(isinstance(graph.values[each], Variable) for each in graph.ancestors(key))
 
 
 def gradient_of(function: Callable[[Tensor], Tensor], through: bool = False) -> Callable[[Tensor], Tensor]:

@@ -19,10 +19,11 @@ from factorgraph.compile.problems import Block, solver_of
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.compile.summed import Sum, Summed
 from factorgraph.graph.model import Id
+from factorgraph.inference import domains
 from factorgraph.inference.loop import solve
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.methods._method import Method
-from factorgraph.inference.rows import readable
+from factorgraph.inference.rows import readable, resting
 from factorgraph.inference.solvers._kinds import Iterative, Recordable, Summing
 from factorgraph.inference.solvers._unrolled import Unrollable
 from factorgraph.lazy import torch
@@ -56,6 +57,8 @@ class Found:
 def worst(found: Iterable[Found]) -> Found:
     """How several searches ended, taken together: by row the worst status, the most steps, the largest certificate."""
     searched = [each for each in found if each.status is not None]
+    if len(searched) == 1:
+        return replace(searched[0], values={}, summed=None)
     ends: dict[str, Any] = {}
     for name in ("status", "steps", "certificate") if searched else ():
         ends[name] = torch.stack([getattr(each, name) for each in searched]).amax(0)
@@ -144,7 +147,7 @@ class Procedure:
         block, solver = self.inference.block, self.inference.solver
         assert solver is not None, "the planner gives a solver to every procedure that searches"
         with torch.no_grad():
-            start, given, tensors = self._start().detach(), self.given, self.tensors
+            start, given, tensors = resting(self._start()), self.given, self.tensors
             usual = start.dtype
             if 0 < tolerance < CERTAIN * torch.finfo(usual).eps:
                 start, given = start.double(), _in_double(given)
@@ -215,10 +218,9 @@ class Procedure:
     def _start(self) -> Tensor:
         like = next(iter(self.given.values()))
         block = self.inference.block
-        zero = like.new_zeros(())  # what it is projected into has memory of its own
-        zeros = {each.id: zero.expand(like.shape[0], *each.shape) for each in block.variables}
-        found = {**self._previous(like), **self._read(self.inference.reads.get("start", {}))}
-        return block.join(block.project({**zeros, **found}))
+        found = block.project({**self._previous(like), **self._read(self.inference.reads.get("start", {}))})
+        others = (each for each in block.variables if each.id not in found)
+        return block.join({**found, **{each.id: domains.at_zero(each.domain, like, each.shape) for each in others}})
 
     def _previous(self, like: Tensor) -> dict[Id, Tensor]:
         """What was found for the same rows when learning last saw them, where the search starts there."""

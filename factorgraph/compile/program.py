@@ -66,14 +66,18 @@ class Program:
         if factor.matrix is not None:
             of_matrix: Tensor = factor.leaf.energy(tensors[f"functions.{factor.matrix}"]["matrix"])
             return of_matrix.expand(len(next(iter(known.values()))))
-        shape = max((self.graph.values[each].shape for each in factor.arguments), key=len)
-        like = next(iter(known.values()))
-        arguments: list[object] = [_units(_spread(known[each], (), like), shape) for each in factor.arguments]
+        arguments: list[object] = [*self.arguments(factor, known)]
         if factor.parameters:
             arguments.append(tensors[f"factors.{factor.id}"])
         if len(arguments) == 1 and isinstance(factor.leaf, Proximal) and factor.leaf.separable and not torch.is_grad_enabled():
             return _in_pieces(lambda part: self.by_row(factor, (part,)), arguments[0])
         return self.by_row(factor, arguments)
+
+    def arguments(self, factor: FactorNode, known: Mapping[Id, Tensor]) -> list[Tensor]:
+        """What a factor compares, (batch, *shape) each, or (batch, 1, ...) for a number beside units."""
+        shape = max((self.graph.values[each].shape for each in factor.arguments), key=len)
+        like = next(iter(known.values()))
+        return [units(_spread(known[each], (), like), shape) for each in factor.arguments]
 
     def by_row(self, factor: FactorNode, arguments: Sequence[object]) -> Tensor:
         """What a factor makes of its arguments, (batch,). Raises :class:`RunError` FG679 where it is of another shape, that would
@@ -130,7 +134,7 @@ class Program:
         parts = [known[each] for each in value.arguments]
         if isinstance(value, Application):
             return self._applied(value, tuple(_spread(each, (), like) for each in parts), tensors, learning)
-        return _combined(value, parts if value.operator == "join" else [_units(each, value.shape) for each in parts])
+        return _combined(value, parts if value.operator == "join" else [units(each, value.shape) for each in parts])
 
     def _applied(self, value: Application, parts: tuple[Tensor, ...], tensors: Tensors, learning: Learning | None) -> Tensor:
         node = self.graph.functions[value.function]
@@ -144,7 +148,7 @@ class Program:
             result = learning.applied(value, node, parts, parameters, self.graph)
         else:
             result = getattr(leaf, value.method)(*parts, parameters)
-        return result.reshape(parts[0].shape[0], *value.shape)
+        return shaped(result, (parts[0].shape[0], *value.shape))
 
 
 def _spread(value: Tensor, shape: Shape, like: Tensor) -> Tensor:
@@ -152,9 +156,14 @@ def _spread(value: Tensor, shape: Shape, like: Tensor) -> Tensor:
     return value.expand(like.shape[0], *shape) if value.dim() == 0 and like.dim() else value
 
 
-def _units(value: Tensor, shape: Shape) -> Tensor:
+def units(value: Tensor, shape: Shape) -> Tensor:
     """A number of every row, as what a function makes of a number, among values of a shape: it stands for equal units."""
-    return value.reshape(-1, *[1] * len(shape)) if value.dim() == 1 else value
+    return value.reshape(-1, *[1] * len(shape)) if value.dim() == 1 and shape else value
+
+
+def shaped(value: Tensor, shape: Shape) -> Tensor:
+    """In a shape; where it has it, no operator is spent."""
+    return value if value.shape == shape else value.reshape(shape)
 
 
 def _in_pieces(energy: Callable[[Tensor], Tensor], x: Any) -> Tensor:

@@ -324,5 +324,5 @@ def shares(
         entropy = rest if entropy is None else entropy + rest
         plain |= {key: found[key] for key in own}
     like = next(iter(known.values()))
-    ordered = {key: plain[key].expand(size).to(like.dtype) for key in keys}
+    ordered = {key: (each if len(each := plain[key]) == size else each.expand(size)).to(like.dtype) for key in keys}
     return ordered if entropy is None else {**ordered, ENTROPY: entropy.expand(size).to(like.dtype)}

@@ -166,7 +166,12 @@ class Graph:
 
     def of_kind(self, kind: str) -> tuple[Variable, ...]:
         """Variables of one kind: observed, latent, noise, derived."""
-        return tuple(each for each in self.variables.values() if each.kind == kind)
+        return self._kinds.get(kind, ())
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[Variable, ...]]:
+        every = self.variables.values()
+        return {kind: tuple(each for each in every if each.kind == kind) for kind in {each.kind for each in every}}
 
     def slots_of(self, name: str) -> tuple[Variable, ...]:
         """Every slot of the variable that the spec calls ``name``."""

@@ -14,14 +14,23 @@ from factorgraph.whole import whole
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from factorgraph.structure import Shape
+
 FINITE = ("binary", "one_hot")
 CONTINUOUS = ("real", "nonnegative", "simplex")  # the narrowest last
+_HOLD_ZERO = ("real", "nonnegative", "binary")
 
 
 def project(domain: str, x: Tensor) -> Tensor:
     """(batch, *shape): the nearest values of a domain, in memory of its own; what is no number stays none."""
     nearest = _NEAREST[domain](x)
     return nearest if domain in CONTINUOUS else torch.where(x.isnan(), x, nearest)
+
+
+def at_zero(domain: str, like: Tensor, shape: Shape) -> Tensor:
+    """(batch, *shape): the value of a domain that is nearest to zeros, for as many rows as ``like`` has, in memory of its own."""
+    zeros = like.new_zeros(like.shape[0], *shape)
+    return zeros if domain in _HOLD_ZERO else project(domain, zeros)
 
 
 @whole

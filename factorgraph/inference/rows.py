@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def flat(x: Tensor) -> Tensor:
     """(batch, *shape) -> (batch, units); *shape* may be ()."""
-    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+    return x if x.dim() == 2 else x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def resting(x: Tensor) -> Tensor:
+    """The same without a gradient; where it has none, no operator is spent."""
+    return x.detach() if x.requires_grad else x
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
