@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factorgraph.compile import phase_specs
+from factorgraph.compile.beside import with_procedures
 from factorgraph.compile.kept import factors_in, read_in, resting
 from factorgraph.compile.phases import phases, read_by
 from factorgraph.graph.drawing import Drawing, Node, Strip, draw
@@ -27,7 +28,7 @@ def strip_of(graph: Graph, plan: Plan, open: Sequence[str] = ()) -> Strip:
     for number, (key, _, phase) in enumerate(phases(graph.spec)):
         sides = [each for each in plan.phases if each.phase == key]
         found.append(_drawing(graphs.get(key, graph), plan, f"p{number}_", key, phase, sides, open))
-    return Strip(graph.spec.title or graph.spec.name, tuple(found))
+    return Strip(graph.spec.title or graph.spec.name, tuple(found), wide=not draw(graph, open=open).across)
 
 
 def _drawing(
@@ -39,7 +40,7 @@ def _drawing(
     factors = factors_in(graph, running, phase)
     inferred = (each for one in running for each in one.block)
     values = graph.leading_to([*read_in(graph, running, phase), *inferred, *_read_by_losses(graph, key, phase)])
-    base = draw(graph, open=open)
+    base = with_procedures(graph, draw(graph, open=open))
     columns = tuple(tuple(prefix + each for each in column) for column in base.columns)
     nodes = tuple(replace(each, id=prefix + each.id, state=_state(graph, each, trained, factors, values)) for each in base.nodes)
     edges = tuple(replace(each, tail=prefix + each.tail, head=prefix + each.head) for each in base.edges)

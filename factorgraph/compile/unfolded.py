@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from factorgraph.compile.beside import Beside
 from factorgraph.compile.dependence import dependences
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.network import group_shapes, inputs, shrinks_units
@@ -13,16 +14,16 @@ from factorgraph.compile.plan import Plan
 from factorgraph.compile.planner import Named
 from factorgraph.compile.problems import solver_of
 from factorgraph.errors import SpecError, issue
-from factorgraph.graph.drawing import Drawing, Edge, Node, draw, words
+from factorgraph.graph.drawing import Drawing, draw, words
 from factorgraph.graph.drawing.direction import is_across, is_free_of_loops, ranked
 from factorgraph.graph.drawing.parts import before
-from factorgraph.graph.drawing.picture import Kind
 from factorgraph.graph.drawing.text import subscript
-from factorgraph.graph.model import Application, Graph, Id
+from factorgraph.graph.model import Graph
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.solvers._unrolled import Unrollable
 
-MOST = 8  # steps that are all drawn; of more the first two and the last
+MOST, MOST_LONG = 8, 5  # steps that are all drawn, and of those that each choose a unit; of more the first two and the last
+ONE = "a step"  # what stands at the frame around the shapes that one step of a loop is
 DOTS = "⋯"
 
 
@@ -40,12 +41,13 @@ def network_of(graph: Graph, plan: Plan, procedure: str, unfold: bool, open: Seq
     return _Network(graph, plan, named[procedure], draw(graph, open=[*open, *around])).drawing(unfold)
 
 
-class _Network:
+class _Network(Beside):
     """The shapes of one procedure beside those of the graph. What it adds is named by its part and its step."""
 
     def __init__(self, graph: Graph, plan: Plan, named: Named, base: Drawing):
         assert isinstance(named.method, Layered), "asked only of what has steps"
-        self.graph, self.named, self.base, self.method = graph, named, base, named.method
+        super().__init__(graph, base)
+        self.named, self.method = named, named.method
         own = plan.procedures[named.id]
         solver = solver_of(own)
         assert isinstance(solver, Unrollable), "the planner gives such a method a solver that has layers"
@@ -60,11 +62,9 @@ class _Network:
         self.domains = [words.DOMAINS[each] for each in dict.fromkeys(bounded)]
         self.units = own.units
         self.count = named.method.steps + solver.finishes  # of shrinkages
-        self.drawn = tuple(range(1, self.count + 1)) if self.count <= MOST else (1, 2, self.count)
+        most = MOST_LONG if solver.chooses() else MOST
+        self.drawn = tuple(range(1, self.count + 1)) if self.count <= most else (1, 2, self.count)
         self.starts = tuple(reads(graph, named).get("start", {}).values())
-        self.nodes: dict[str, Node] = dict(base.by_id)
-        self.edges = list(base.edges)
-        self.shown = {node.of: node.id for node in base.nodes if node.of}
         self.family = max((node.family for node in base.nodes if node.family is not None), default=-1) + 1
         self.block = [self.shown[each] for each in own.block]
 
@@ -89,41 +89,43 @@ class _Network:
     # --- as a loop, and step by step -------------------------------------------------------------------------------------------
 
     def _loop(self, drive: str) -> None:
-        code = self.block
+        code, kept = self.block, self.nodes.keys() | set()
         back = [self._operator(self.solver.leaps, "leap", 0)] if self.solver.leaps else []
         inhibition = self._box("inhibition", 0, self._about("inhibition", f"{self.units}×{self.units}"))
         total = self._operator("+", "sum", 0)
-        self._flow([drive] if drive else [], total)
-        self._flow([*code], (back or [inhibition])[0], backward=True)
+        self.flow([drive] if drive else [], total)
+        self.flow([*code], (back or [inhibition])[0], backward=True)
         if back:
-            self._flow(back, inhibition, backward=True)
-        self._flow([inhibition], total, backward=True)
-        self._flow(self._start(), inhibition)
+            self.flow(back, inhibition, backward=True)
+        self.flow([inhibition], total, backward=True)
+        self.flow(self._start(), inhibition)
         last = self._shrunk(total, 0)
         if self.solver.chooses():
             chosen = self._operator(self.solver.chooses(), "choice", 0)
-            self._flow([last], chosen)
-            self._flow([*code], chosen, backward=True)
+            self.flow([last], chosen)
+            self.flow([*code], chosen, backward=True)
             last = chosen
         for each in code:
-            self._flow([last], each)
+            self.flow([last], each)
+        within = ".".join(filter(None, [before(self.named.block[0].name), ONE]))
+        self.nodes |= {key: replace(each, part=within) for key, each in self.nodes.items() if key not in kept}
 
     def _steps(self, drives: Sequence[str]) -> None:
         codes = [self._start()]  # what each step begins with: nothing is zero
         for place, step in enumerate(self.drawn):
             if place and step != self.drawn[place - 1] + 1:
-                gap = self._add("constant", "gap", step, (f"{DOTS} {self.drawn[place - 1] + 1} to {step - 1} {DOTS}",))
-                self._flow([*codes[-1], *filter(None, drives[:1])] if len(drives) == 1 else codes[-1], gap)
+                gap = self.add("constant", "gap", step, (f"{DOTS} {self.drawn[place - 1] + 1} to {step - 1} {DOTS}",))
+                self.flow([*codes[-1], *filter(None, drives[:1])] if len(drives) == 1 else codes[-1], gap)
                 codes = [[gap], [gap]]
             reached = self._reach(drives[place if len(drives) > 1 else 0], codes, step)
             last = self._shrunk(reached, step)
             if self.solver.chooses() and step <= self.method.steps:
                 chosen = self._operator(self.solver.chooses(), "choice", step)
-                self._flow([last, *codes[-1]], chosen)
+                self.flow([last, *codes[-1]], chosen)
                 last = chosen
             code = self._code(step)
             for each in code:
-                self._flow([last], each)
+                self.flow([last], each)
             codes.append(code)
 
     def _reach(self, drive: str, codes: Sequence[Sequence[str]], step: int) -> str:
@@ -133,14 +135,14 @@ class _Network:
             return drive
         if self.solver.leaps and len(codes) > 2:
             leap = self._operator(self.solver.leaps, "leap", step)
-            self._flow([*codes[-2], *before], leap)
+            self.flow([*codes[-2], *before], leap)
             before = [leap]
         inhibition = self._box("inhibition", step, self._about("inhibition", f"{self.units}×{self.units}"))
-        self._flow(before, inhibition)
+        self.flow(before, inhibition)
         if not drive:
             return inhibition
         total = self._operator("+", "sum", step)
-        self._flow([drive, inhibition], total)
+        self.flow([drive, inhibition], total)
         return total
 
     # --- parts -----------------------------------------------------------------------------------------------------------------
@@ -152,18 +154,18 @@ class _Network:
         steps = self.drawn if unfold and self._is_apart("filter") else (0,)
         size = f"{self.units}×{sum(prod(self.graph.values[each].shape) for each in self.inputs)}"
         boxes = [self._box("filter", step, self._about("filter", size)) for step in steps]
-        sources = [end for each in self.inputs for end in self._ends(each)]
+        sources = [end for each in self.inputs for end in self.ends(each)]
         for box in boxes:
-            self._flow(sources, box)
+            self.flow(sources, box)
         return boxes
 
     def _start(self) -> list[str]:
         """Where the first step begins, as the domain allows; nothing where that is zero."""
-        ends = list(dict.fromkeys(end for each in self.starts for end in self._ends(each)))
+        ends = list(dict.fromkeys(end for each in self.starts for end in self.ends(each)))
         if not ends or not self.domains:
             return ends
         allowed = self._box(self.domains[0], 0, "", learns=False)
-        self._flow(ends, allowed)
+        self.flow(ends, allowed)
         return [allowed]
 
     def _shrunk(self, reached: str, step: int) -> str:
@@ -177,7 +179,7 @@ class _Network:
             box = self._box("shrink", step, below, owner="threshold")
         else:
             box = self._box(domains, step, "", learns=False)
-        self._flow([reached], box)
+        self.flow([reached], box)
         return box
 
     def _code(self, step: int) -> list[str]:
@@ -186,7 +188,7 @@ class _Network:
             return self.block
         name = ", ".join(words.variable_name(each) for each in self.named.block)
         shape = words.size(self.named.block[0].shape) if len(self.named.block) == 1 else str(self.units)
-        return [self._add("derived", "code", step, (f"{name} ({step})", shape))]
+        return [self.add("derived", "code", step, (f"{name} ({step})", shape))]
 
     def _about(self, matrix: str, size: str) -> str:
         own = self.method.free.get(matrix)  # type: ignore[call-overload]
@@ -203,48 +205,7 @@ class _Network:
         apart = self._is_apart(owner)
         families = {"filter": 0, "inhibition": 1, "threshold": 2}
         family = self.family + families[owner] if learns and step and not apart else None
-        return self._add("function", name, step, (subscript(name, step) if apart and step else name, below), family)
+        return self.add("function", name, step, (subscript(name, step) if apart and step else name, below), family)
 
     def _operator(self, text: str, name: str, step: int) -> str:
-        return self._add("operator", name, step, (text,))
-
-    def _add(self, kind: Kind, name: str, step: int, lines: tuple[str, ...], family: int | None = None) -> str:
-        key = f"network_{name.replace(' ', '_')}_{step}"
-        key = key if key.isascii() and key.replace("_", "").isalnum() else f"network_domain_{step}"
-        self.nodes[key] = Node(key, kind, tuple(each for each in lines if each), family)
-        return key
-
-    def _flow(self, sources: Iterable[str], target: str, backward: bool = False) -> None:
-        for source in dict.fromkeys(sources):
-            self.edges.append(Edge(source, target, arrow=True, backward=backward))
-
-    def _ends(self, key: Id) -> list[str]:
-        """The shape of a value; one that is not drawn gets one, with lines from the values that it is made of."""
-        if key in self.shown:
-            return [self.shown[key]]
-        before = self.graph.values[key]
-        if isinstance(before, Application) and words.is_chained(self.graph, before) and before.arguments[0] in self.shown:
-            return self._ends(before.arguments[0])
-        kind, lines, sources = self._as_drawn(key)
-        node = self._add(kind, "value", len(self.shown), lines)
-        self.shown[key] = node
-        self._flow(dict.fromkeys(sources), node)
-        return [node]
-
-    def _as_drawn(self, key: Id) -> tuple[Kind, tuple[str, ...], list[str]]:
-        """How a value is drawn that only the procedure reads: a function as its box, anything else written out."""
-        value = self.graph.values[key]
-        if not isinstance(value, Application) or value.output is not None:
-            return "operator", (words.text(self.graph, key),), list(self._roots(key))
-        first, function = words.inner(self.graph, value), self.graph.functions[value.function]
-        leaves = [each.leaf.type for each in self.graph.functions.values() if words.owner(each) == words.owner(function)]
-        sources = [end for each in first.arguments for end in self._ends(each)]
-        return "function", (words.applied_name(function, first.method), ", ".join(leaves)), sources
-
-    def _roots(self, key: Id) -> Iterator[str]:
-        """The drawn shapes that a value is made of."""
-        for each in self.graph.values[key].arguments:
-            if each in self.shown:
-                yield self.shown[each]
-            else:
-                yield from self._roots(each)
+        return self.add("operator", name, step, (text,))

@@ -114,6 +114,8 @@ def test_of_many_steps_the_first_two_and_the_last_are_drawn():
     names = [node.lines[0] for node in drawing.nodes]
     assert names.count("shrink") == 3 and "⋯ 3 to 29 ⋯" in names and "Z (2)" in names and "Z (3)" not in names
     assert drawing.notes == ("network: 30 steps of ista, from zero",)
+    chosen = drawn(SPEC.replace("ista, steps: 4", "coordinate_descent, steps: 5"))  # with the last shrinkage these are six
+    assert [node.lines[0] for node in chosen.nodes].count("shrink") == 3
 
 
 def test_as_a_loop_every_part_stands_there_once():
@@ -122,6 +124,7 @@ def test_as_a_loop_every_part_stands_there_once():
     loop = {("Y", "filter"), ("filter", "+"), ("Z", "inhibition"), ("inhibition", "+"), ("+", "shrink"), ("shrink", "Z")}
     assert arrows == loop | {("Z", "decoder")}
     assert len(drawing.nodes) == len(draw(resolve(loads(SPEC))).nodes) + 4
+    assert {node.lines[0] for node in drawing.nodes if node.part == "a step"} == {"inhibition", "+", "shrink"}
 
 
 def test_shapes_say_what_is_learned_and_what_is_shared():

@@ -122,7 +122,7 @@ class _Builder:
         """A shape; in a fragment that is drawn closed, the fragment's."""
         closed = self._closed(part)
         if closed:
-            kind, key, lines, part, family = "fragment", closed, (within(closed, before(closed)),), before(closed), None
+            kind, key, lines, part, family = "fragment", closed, self._contents(closed), before(closed), None
             if (box := self.boxes.get(closed)) is not None:
                 return box
         name = self._free(kind, key)
@@ -130,6 +130,16 @@ class _Builder:
         if closed:
             self.boxes[closed] = name
         return name
+
+    def _contents(self, part: str) -> tuple[str, ...]:
+        """The name of a fragment that is drawn closed, and below it what it infers, and how many terms of the energy it holds."""
+        inside = f"{part}."
+        latent, factors = self.graph.of_kind("latent"), self.graph.factors.values()
+        inferred = [within(words.variable_name(each), part) for each in latent if each.name.startswith(inside)]
+        terms = [each for each in factors if each.name.startswith(inside)]
+        marks = [f"○ {', '.join(inferred)}"] if inferred else []
+        marks += [f"■ {len(terms)} term{'s' if len(terms) > 1 else ''}"] if terms else []
+        return within(part, before(part)), *marks
 
     def _closed(self, part: str) -> str:
         """The outermost fragment around something that is drawn closed; empty where there is none."""

@@ -15,6 +15,7 @@ from factorgraph.graph.drawing.palette import (
     INK,
     LINES,
     OBSERVED,
+    PALE,
     REMOVED,
     TRAINED,
     UNSHARED,
@@ -48,7 +49,7 @@ _LEGEND = {
     "derived": "thin ○ computed",
     "function": "▭ function",
     "factor": "■ factor, adds to the energy",
-    "fragment": "▣ fragment, closed",
+    "fragment": "▣ fragment, closed: ○ what it infers, ■ its terms",
 }
 WRITTEN_OUT = {"shape": "box", "style": "filled,rounded", "margin": "0.09,0.04"}  # an operation of more than a sign
 _STATES = {  # how a shape differs by what a phase, or the other of two graphs, does with it: never by its colour alone
@@ -75,6 +76,7 @@ _KEYS = {
     "removed": "orange, dashed line: removed, only in the first",
     "changed": "yellow, dotted line: changed",
 }
+LARGER = 1.6  # the words above the drawings of a strip, beside those in it, where it is so wide that it is made small
 AIR = 4  # points between a square and its formula, whose letters reach below the line
 
 
@@ -87,22 +89,25 @@ def dot(drawing: Drawing) -> str:
 
 def strip(drawn: Strip) -> str:
     """The DOT text of several drawings, each in a frame with its title and its notes."""
-    graph = _empty("LR", Drawing(drawn.title, tuple(node for each in drawn.drawings for node in each.nodes), ()))
+    nodes = tuple(node for each in drawn.drawings for node in each.nodes)
+    larger = LARGER if drawn.wide else 1
+    graph = _empty("LR", Drawing(drawn.title, nodes, ()), larger)
     for drawing in reversed(drawn.drawings):  # the first one declared is laid out lowest
         with graph.subgraph(name=f"cluster_{drawing.prefix}") as inner:
-            inner.attr(label=_framed(drawing), labelloc="t", labeljust="l", fontsize=str(NAME), color=GREY, margin="14")
+            inner.attr(label=_framed(drawing, larger), labelloc="t", labeljust="l", color=GREY, margin="14")
+            inner.attr(fontsize=f"{larger * NAME:g}")
             _drawn(inner, drawing)
     return str(graph.source)
 
 
-def _empty(direction: str, drawing: Drawing) -> graphviz.Digraph:
-    """A graph with nothing in it but the heading of a drawing."""
+def _empty(direction: str, drawing: Drawing, larger: float = 1) -> graphviz.Digraph:
+    """A graph with nothing in it but the heading of a drawing. ``larger``: how much larger its words are than those of shapes."""
     import graphviz
 
     graph = graphviz.Digraph("factorgraph")
     graph.attr(rankdir=direction, nodesep="0.35", ranksep="0.5", pad="0.2", outputorder="edgesfirst")
     graph.attr(fontname=FONT, fontcolor=INK)
-    graph.attr(label=_heading(drawing), labelloc="t", labeljust="c", fontsize=str(SMALL))
+    graph.attr(label=_heading(drawing, larger), labelloc="t", labeljust="c", fontsize=f"{larger * SMALL:g}")
     graph.attr("node", fontname=FONT, fontcolor=INK, color=INK, fontsize=str(NAME), margin="0.08,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=INK, penwidth="1.1", arrowsize="0.75")
     return graph
@@ -139,6 +144,8 @@ def _shapes(graph: graphviz.Digraph, drawing: Drawing, part: str) -> None:
 def _styled(look: Mapping[str, str], node: Node) -> dict[str, str]:
     """A shape's look with what its state makes of it."""
     found = {**look, **_STATES[node.state]}
+    if (node.kind, node.state) == ("observed", "unused"):
+        found["fillcolor"] = PALE
     line = {"removed": ",dashed", "changed": ",dotted"}.get(node.state, "")
     return {**found, "style": found.get("style", "filled") + line}
 
@@ -244,7 +251,7 @@ def _edge(graph: graphviz.Digraph, drawing: Drawing, edge: Edge, both: bool = Fa
     graph.edge(tail, head, dir="none", **look)
 
 
-def _heading(drawing: Drawing) -> str:
+def _heading(drawing: Drawing, larger: float) -> str:
     """The title, the key to the shapes that occur, and the notes."""
     kinds = {node.kind for node in drawing.nodes}
     entries = [entry for kind, entry in _LEGEND.items() if kind in kinds]
@@ -253,14 +260,16 @@ def _heading(drawing: Drawing) -> str:
     states = {node.state for node in drawing.nodes}
     entries += [entry for state, entry in _KEYS.items() if state in states]
     key = [f'<font color="{GREY}">{line}</font>' for line in _in_rows(entries)]
-    title = [f'<font point-size="{TITLE}"><b>{markup(line)}</b></font>' for line in wrapped(drawing.title, TITLE_WIDTH)]
+    size = f"{larger * TITLE:g}"
+    title = [f'<font point-size="{size}"><b>{markup(line)}</b></font>' for line in wrapped(drawing.title, TITLE_WIDTH)]
     notes = [f'<font color="{GREY}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, NOTE_WIDTH)]
     return "<" + "<br/>".join([*title, f'<font point-size="{SMALL // 2}"> </font>', *key, *notes, " "]) + ">"
 
 
-def _framed(drawing: Drawing) -> str:
+def _framed(drawing: Drawing, larger: float) -> str:
     """The title and the notes of one drawing of a strip, each line from the left."""
-    notes = [f'<font point-size="{SMALL}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, TITLE_WIDTH)]
+    size, width = f"{larger * SMALL:g}", NOTE_WIDTH if larger > 1 else TITLE_WIDTH
+    notes = [f'<font point-size="{size}">{markup(line)}</font>' for note in drawing.notes for line in wrapped(note, width)]
     air = f'<font point-size="{AIR}"> </font>'  # letters of the title reach below its line
     return "<" + "".join(f'{line}<br align="left"/>' for line in [f"<b>{markup(drawing.title)}</b>", air, *notes]) + ">"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INK, GREY, OBSERVED, FRAME = "#1a1a1a", "#595959", "#cfcfcf", "#f2f2f2"
+PALE = "#ededed"  # what is observed where a phase does not use it
 FAINT, TRAINED = "#b8b8b8", "#8ed9bd"  # what a phase does not use, and what it trains
 
 ADDED, REMOVED, CHANGED = "#8ed9bd", "#f6c48f", "#f4eca0"  # what one of two graphs has alone, and what differs
@@ -27,8 +28,9 @@ class Look:
 
 
 UNSHARED = Look("white", "thin")
-# Okabe & Ito's colours, lightened until black text is readable on them. Borders repeat after four, colours after seven.
-FILLS = ("#9fd3f0", "#f6c48f", "#8ed9bd", "#f4eca0", "#d39bbf", "#8fa8d8", "#e58f6c")
+# Okabe & Ito's colours, lightened until black text is readable on them, and in the place of their green, which is what learns, a
+# brown. Borders repeat after four, colours after seven.
+FILLS = ("#9fd3f0", "#f6c48f", "#cbb9a4", "#f4eca0", "#d39bbf", "#8fa8d8", "#e58f6c")
 BORDERS = ("solid", "dashed", "double", "dotted")
 FAMILIES = tuple(Look(FILLS[n % len(FILLS)], BORDERS[n % len(BORDERS)]) for n in range(len(FILLS) * len(BORDERS)))
 

@@ -69,7 +69,11 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Strip:
-    """Several drawings in one picture, one below the other, each with its own ``prefix``: a graph in its phases."""
+    """Several drawings in one picture, one below the other, each with its own ``prefix``: a graph in its phases.
+
+    ``wide``: a picture of its own would be wider than a slide, so that this one is made small.
+    """
 
     title: str
     drawings: tuple[Drawing, ...]
+    wide: bool = False

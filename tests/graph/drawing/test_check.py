@@ -14,7 +14,7 @@ from factorgraph.graph.drawing import check, draw
 from factorgraph.graph.drawing.check import Box, read
 from factorgraph.graph.drawing.dot import dot
 from factorgraph.graph.drawing.layout import render
-from factorgraph.graph.drawing.palette import BORDERS, FAMILIES, FILLS, INK, OBSERVED, luminance
+from factorgraph.graph.drawing.palette import BORDERS, FAMILIES, FILLS, INK, OBSERVED, TRAINED, luminance
 from factorgraph.graph.drawing.picture import Node
 
 
@@ -103,6 +103,7 @@ def test_shapes_and_families_differ_in_grey():
     assert luminance(OBSERVED) - luminance(INK) > 0.5
     assert min(luminance(fill) for fill in FILLS) - luminance(INK) > 0.45, "black text is readable on every fill"
     assert len(set(FAMILIES)) == len(FILLS) * len(BORDERS)
+    assert TRAINED not in FILLS, "what is shared does not look as if it learned"
     for one, other in combinations(FAMILIES[:7], 2):
         assert one.border != other.border or abs(luminance(one.fill) - luminance(other.fill)) > 0.08
 

@@ -77,6 +77,11 @@ def test_every_choice_can_be_shown(graph: Graph, names: tuple[str, ...]) -> None
     assert check(draw(graph, open=names)) == []
 
 
+def test_a_closed_fragment_says_what_is_inferred_in_it_and_how_many_terms_it_has() -> None:
+    (first, second) = (node.lines for node in draw(resolve(load("psd_hierarchy"))).nodes if node.kind == "fragment")
+    assert (first, second) == (("first", "○ Z", "■ 3 terms"), ("second", "○ Z", "■ 3 terms"))
+
+
 def test_texts_have_the_frames(graph: Graph) -> None:
     drawing = draw(graph, open=["pair.low"])
     assert 'subgraph cluster_pair {' in dot(drawing)

@@ -15,6 +15,7 @@ from factorgraph.graph.drawing.check import read
 from factorgraph.graph.drawing.dot import strip as text_of
 from factorgraph.graph.drawing.files import rendered
 from factorgraph.graph.drawing.layout import render
+from factorgraph.graph.drawing.palette import FAINT, PALE
 from factorgraph.graph.resolve import resolve
 from factorgraph.spec.load import load, loads
 
@@ -66,6 +67,33 @@ def test_what_a_loss_puts_in_the_place_of_data_is_used_and_what_makes_it_is_trai
     (game,) = strip(load("gan")).drawings
     assert named(game, "trained") == {"critic", "generator"}
     assert {"N", "fake", "realism"}.isdisjoint(named(game, "unused")) and "doubt" in named(game, "unused")
+
+
+STUDENT = """
+factorgraph: 1
+variables: {X: {kind: observed, shape: [16]}, Z: {kind: latent, shape: [7]}}
+functions: {decoder: {type: linear, bias: false}, quick: {type: linear, activation: tanh}}
+factors: {near: {type: squared_distance, between: [X, decoder(Z)]}, sparsity: {type: l1, of: Z}}
+inference: {optimal: {method: argmin, of: Z}, fast: {method: amortized, of: Z, by: quick(X)}}
+learning:
+  layer:   {loss: energy, train: [decoder], inference: optimal, steps: 5}
+  student: {loss: {type: imitation, teacher: optimal, student: fast}, steps: 5}
+"""
+
+
+def test_what_only_a_procedure_reads_is_drawn_in_the_phases() -> None:
+    layer, student = strip(loads(STUDENT)).drawings
+    assert named(student, "trained") == {"quick"} and "quick" in named(layer, "unused")
+    (box,) = (node.id for node in student.nodes if node.lines == ("quick", "linear, tanh"))
+    touched = [each for each in student.edges if box in (each.tail, each.head)]
+    lines = [(student.by_id[each.tail].of, student.by_id[each.head].of) for each in touched]
+    assert [lines[0][0], lines[1][1]] == ["X", "Z"] and len(lines) == 2
+
+
+def test_what_is_observed_stays_grey_where_a_phase_does_not_use_it() -> None:
+    text = text_of(strip(loads(SPEC)))
+    label = next(line for line in text.splitlines() if "p0_observed_label " in line)
+    assert PALE in label and FAINT in label and "fillcolor=white" not in label
 
 
 def test_it_is_one_picture_whose_drawings_do_not_mix(tmp_path: Path) -> None:
