@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,8 +31,26 @@ def read(path: Path, at: errors.Path = (), only: Collection[str] | None = None) 
     if path.suffix.lower() not in ENDINGS:
         why = f"{path} is not a file of arrays"
         raise DataError(issue("FG523", why, at, allowed=", ".join(sorted(ENDINGS)), fix="save it with numpy.save or numpy.savez"))
-    try:
+    with _reading(path, at):
         return _npy(path, at) if path.suffix.lower() == ".npy" else _npz(path, at, only)
+
+
+def in_pieces(path: Path, rows: int) -> Iterator[Array]:
+    """An .npy of any size, so many rows at a time, each piece read when its turn comes; of no rows one piece. DataError FG515."""
+    with _reading(path, ()), path.open("rb") as stream:
+        shape, kind = _head(stream)
+    _check_kind(path, THE_ONE, kind, ())
+    for first in range(0, max(1, *shape[:1]), rows):
+        with _reading(path, ()):  # mapped anew: what was read of a map that stays counts as memory
+            mapped = np.lib.format.open_memmap(path, mode="r") if 0 not in shape else np.empty(shape, kind)
+            piece = np.array(mapped[first : first + rows] if shape else mapped)
+        yield piece
+
+
+@contextmanager
+def _reading(path: Path, at: errors.Path) -> Iterator[None]:
+    try:
+        yield
     except BROKEN as why:
         raise DataError(issue("FG515", f"{path} cannot be read: {reason(why)}", at, fix="save it anew with numpy.save")) from None
 
@@ -83,23 +102,30 @@ def _head(stream: BinaryIO | Any) -> tuple[tuple[int, ...], Any]:
 
 
 def _check(path: Path, name: str, shape: tuple[int, ...], kind: Any, at: errors.Path) -> None:
+    _check_kind(path, name, kind, at)
+    check_size(shape[0] if shape else 1, tuple(shape[1:]), f"rows of {name}", at, bytes_each=max(kind.itemsize, 4))
+
+
+def _check_kind(path: Path, name: str, kind: Any, at: errors.Path) -> None:
     if kind.hasobject:
         why = f"{name} in {path} holds Python objects; reading such files can run code, so it is not done"
         raise DataError(issue("FG515", why, at, fix="save it as numbers: numpy.save(file, array.astype('float32'))"))
     if kind.kind not in NUMBERS:
         why = f"{name} in {path} holds {kind}, not numbers"
         raise DataError(issue("FG515", why, at, allowed="real numbers, whole numbers, truth values", fix="convert it"))
-    check_size(shape[0] if shape else 1, tuple(shape[1:]), f"rows of {name}", at, bytes_each=max(kind.itemsize, 4))
 
 
-def check_finite(name: str, x: Array, at: errors.Path) -> None:
-    """Raise DataError FG507, naming the first row, unless every value is a number that float32 can hold."""
+def check_finite(name: str, x: Array, at: errors.Path, first: int = 0) -> None:
+    """Raise DataError FG507, naming the first row, unless every value is a number that float32 can hold.
+
+    ``first``: the number of the first row, where others were looked at before.
+    """
     if x.dtype.kind != "f":
         return
     for start in range(0, len(x), ROWS_AT_ONCE):
         piece = x[start : start + ROWS_AT_ONCE]
         wrong = np.argwhere(~(np.abs(piece) <= np.finfo(np.float32).max))  # NaN compares as false
         if len(wrong):
-            row, value = start + int(wrong[0, 0]), piece[tuple(wrong[0])]
+            row, value = first + start + int(wrong[0, 0]), piece[tuple(wrong[0])]
             why = f"field {name}, row {row} (counted from 0), holds {value}: learning from it would spoil every parameter"
             raise DataError(issue("FG507", why, at, fix="remove such rows, or put numbers in their place"))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from factorgraph.data.model import Array, Kept
 
 
-
 @dataclass(frozen=True)
 class Picture:
     """One picture of the input and the corners (patches, 2) at which it was cut, top and left; ``file``: its size as it came."""
@@ -105,6 +104,15 @@ def read_input(path: Path, preparation: Preparation, stride: int | None = None) 
         return _from_arrays(path, preparation)
     files, geometry = _named_pictures(path, preparation)
     return _from_pictures(files, preparation, geometry, geometry.size if stride is None else stride)
+
+
+def input_in_pieces(path: Path, preparation: Preparation, rows: int) -> Iterator[Input]:
+    """As :func:`read_input`; an .npy comes so many rows at a time, so that memory holds a part of it, all else at once."""
+    if path.suffix.lower() != ".npy" or not path.is_file():
+        yield read_input(path, preparation)
+        return
+    for number, piece in enumerate(arrays.in_pieces(path, rows)):
+        yield _prepared(_named({arrays.THE_ONE: piece}, preparation, path), preparation, path, number * rows)
 
 
 def _named_pictures(path: Path, preparation: Preparation) -> tuple[list[tuple[str, Path]], Geometry]:
@@ -247,11 +255,11 @@ def _from_arrays(path: Path, preparation: Preparation) -> Input:
     return _prepared(_named(arrays.read(path), preparation, path), preparation, path)
 
 
-def _prepared(found: Mapping[str, Array], preparation: Preparation, path: Path) -> Input:
-    """Arrays by variable, as the model takes them."""
+def _prepared(found: Mapping[str, Array], preparation: Preparation, path: Path, first: int = 0) -> Input:
+    """Arrays by variable, as the model takes them; ``first``: the number of their first row."""
     variables, kept, raws = {}, {}, None
     for variable, values in found.items():
-        arrays.check_finite(variable, values, ())
+        arrays.check_finite(variable, values, (), first)
         chain = preparation.chain_of(variable)
         wanted, own = preparation.shapes[variable], tuple(values.shape[1:])
         if chain is None:

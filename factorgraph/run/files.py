@@ -15,7 +15,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from factorgraph.errors import RunError, issue
 
@@ -125,9 +125,7 @@ def temporary(folder: Path, name: str) -> Path:
 
 def atomic_write(path: Path, data: bytes, files: Files = FILES, kept: str = "the old file is as it was") -> None:
     """Give ``path`` these bytes or leave it as it was. Raises RunError FG604, FG605, FG610, or FG661 where it is no file."""
-    if path.exists() and not path.is_file():
-        what = f"{path} is {'a folder' if path.is_dir() else 'a device or a pipe'}, and is not replaced by a file"
-        raise RunError(issue("FG661", what, fix="name a file, or a path where there is nothing yet"))
+    _check_is_file(path)
     half = temporary(path.parent, path.name)
     with reporting(f"writing {path.name}", path.parent, len(data), kept):
         try:
@@ -137,6 +135,31 @@ def atomic_write(path: Path, data: bytes, files: Files = FILES, kept: str = "the
             discard(half)
             raise
         fsync_folder(path.parent, files)
+
+
+@contextlib.contextmanager
+def atomic_stream(path: Path, needed: int, files: Files = FILES) -> Iterator[BinaryIO]:
+    """As :func:`atomic_write`, of bytes that come one after the other, about ``needed`` of them."""
+    _check_is_file(path)
+    half = temporary(path.parent, path.name)
+    with reporting(f"writing {path.name}", path.parent, needed, "the old file is as it was"):
+        try:
+            with half.open("xb") as stream:
+                yield stream
+                stream.flush()
+                files.fsync(stream.fileno())
+            files.rename(half, path)
+        except BaseException:
+            discard(half)
+            raise
+        fsync_folder(path.parent, files)
+
+
+def _check_is_file(path: Path) -> None:
+    """Raises RunError FG661 where what is there is no file."""
+    if path.exists() and not path.is_file():
+        what = f"{path} is {'a folder' if path.is_dir() else 'a device or a pipe'}, and is not replaced by a file"
+        raise RunError(issue("FG661", what, fix="name a file, or a path where there is nothing yet"))
 
 
 def spare(path: Path, sources: Iterable[Path]) -> None:

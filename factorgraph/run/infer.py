@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.compile.lacking import touched_by
 from factorgraph.compile.later import predicted
 from factorgraph.data import images
-from factorgraph.data.inputs import Input, read_input
+from factorgraph.data.inputs import Input, input_in_pieces
 from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Application, Constant, Graph, Id, Variable
 from factorgraph.inference.problem import SENTENCES
 from factorgraph.lazy import np, torch
-from factorgraph.run.files import atomic_write
+from factorgraph.run.files import atomic_stream, atomic_write
+from factorgraph.run.growing import Growing
 from factorgraph.run.labels import predict, predictable
 from factorgraph.structure import Selection
 
@@ -35,32 +35,38 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
     each factor's share; there is no energy where every factor reads what the input lacks. A file .png is the
     reconstruction of one picture; anything else is a folder that gets both, a .png for each picture, and ``summary.json``.
     """
-    given = read_input(source, run.preparation)
-    if not given.rows:
-        raise DataError(issue("FG677", f"there is no sample in {source}"))
-    arrays = _inferred(run, given, procedure)
-    written = {**arrays, "files": np.array(given.files)} if given.files else arrays
-    made = reconstructions(run.model.graph)
-    only_arrays = output.suffix.lower() == ".npz"
-    shown = [name for name in made if name in given.variables] if given.pictures and not only_arrays else []  # not a label
-    pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in shown}
-    if only_arrays:
-        save_arrays(output, written)
-    elif output.suffix.lower() == ".png":
-        _save_only_picture(output, pictures, given)
-    elif output.suffix:
+    if output.suffix.lower() not in ("", ".npz", ".png"):
         raise DataError(issue("FG677", f"{output.name} has no ending that can be written", allowed=".npz, .png, or a folder"))
-    else:
-        output.mkdir(parents=True, exist_ok=True)
-        save_arrays(output / "inferred.npz", written)
-        for name, found in pictures.items():
-            for picture, image in zip(given.pictures, found, strict=True):
-                atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
-        atomic_write(output / "summary.json", json.dumps(_summary(run, given, arrays, procedure), indent=1).encode())
-    yield f"{given.rows} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
-    yield from labels_in_words(arrays, given)
+    with Growing(output) as arrays:
+        for given in input_in_pieces(source, run.preparation, ROWS_AT_ONCE):
+            for found in _inferred(run, given, procedure):
+                arrays.add(found)
+        if not arrays:
+            raise DataError(issue("FG677", f"there is no sample in {source}"))
+        _write(run, given, arrays, output, procedure)
+        yield f"{len(arrays['status'])} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
+        yield from labels_in_words(arrays, given)
     yield from (f"note: {each}" for each in given.notes)
     yield str(output)
+
+
+def _write(run: Run, given: Input, arrays: Growing, output: Path, procedure: str | None) -> None:
+    """``given``: all pictures, or the last piece of what is none."""
+    beside, ending = {"files": np.array(given.files)} if given.files else {}, output.suffix.lower()
+    if ending == ".npz":
+        arrays.save(output, beside)
+        return
+    shown = [name for name in reconstructions(run.model.graph) if name in given.variables]  # not a label
+    pictures = {name: given.assemble(name, arrays[f"reconstruction/{name}"]) for name in shown if given.pictures}
+    if ending == ".png":
+        _save_only_picture(output, pictures, given)
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    arrays.save(output / "inferred.npz", beside)
+    for name, found in pictures.items():
+        for picture, image in zip(given.pictures, found, strict=True):
+            atomic_write(output / f"{Path(picture.name).stem}-{name}.png", images.to_bytes(image))
+    atomic_write(output / "summary.json", json.dumps(_summary(run, given, arrays, procedure), indent=1).encode())
 
 
 def reconstructions(graph: Graph) -> dict[str, Id]:
@@ -92,13 +98,13 @@ def _unselected(graph: Graph, one: Id, other: Id) -> tuple[Id, Id]:
     return a.id, b.id
 
 
-def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarray]:
+def _inferred(run: Run, given: Input, procedure: str | None) -> Iterator[dict[str, ndarray]]:
+    """What is found for some rows after the others."""
     model, made = run.model, reconstructions(run.model.graph)
     later = {model.graph.variables[key].name for key in predicted(model.graph)}
     # rows without them were learned from, so that factors that touch them do not count
     lacking = run.lacked - given.variables.keys() - later
     seen = [key for key in model.graph.factors if not touched_by(model.graph, key, lacking)]
-    parts: dict[str, list[Any]] = {}
     for begin in range(0, given.rows, ROWS_AT_ONCE):
         values = {
             name: torch.from_numpy(np.ascontiguousarray(each[begin : begin + ROWS_AT_ONCE])).to(run.device)
@@ -123,16 +129,13 @@ def _inferred(run: Run, given: Input, procedure: str | None) -> dict[str, ndarra
             "steps": solution.steps,
             "certificate": solution.certificate,
         }
-        for key, each in found.items():
-            parts.setdefault(key, []).append(each.cpu().numpy())
-    return {key: np.concatenate(each) for key, each in parts.items()}
+        yield {key: each.cpu().numpy() for key, each in found.items()}
 
 
 def save_arrays(path: Path, arrays: Mapping[str, ndarray]) -> None:
-    buffer = BytesIO()
     named: dict[str, Any] = {key.replace("/", "."): each for key, each in arrays.items()}
-    np.savez_compressed(buffer, **named)
-    atomic_write(path, buffer.getvalue())
+    with atomic_stream(path, sum(each.nbytes for each in arrays.values())) as stream:
+        np.savez_compressed(stream, **named)
 
 
 def _save_only_picture(path: Path, pictures: Mapping[str, tuple[ndarray, ...]], given: Input) -> None:
@@ -147,13 +150,13 @@ def labels_in_words(arrays: Mapping[str, ndarray], given: Input) -> Iterator[str
     """What the labels that were not given are taken to be: of one sample, or how many of each."""
     for name, found in _predicted(arrays).items():
         counts = ", ".join(f"{int((found == each).sum())} x {each}" for each in np.unique(found))
-        yield f"{name}: {found[0]}" if given.rows == 1 else f"{name}: {counts}"
-        if given.rows > 1 and len(set(given.files)) == given.rows:  # not of windows of one picture
+        yield f"{name}: {found[0]}" if len(found) == 1 else f"{name}: {counts}"
+        if len(found) > 1 and len(set(given.files)) == len(found):  # not of windows of one picture
             yield from (f"  {file}: {each}" for file, each in zip(given.files, found, strict=True))
 
 
 def _predicted(arrays: Mapping[str, ndarray]) -> dict[str, ndarray]:
-    return {key.removeprefix("predicted/"): each for key, each in arrays.items() if key.startswith("predicted/")}
+    return {key.removeprefix("predicted/"): arrays[key] for key in arrays if key.startswith("predicted/")}
 
 
 def first_procedure(run: Run, procedure: str | None) -> str | None:
@@ -162,7 +165,7 @@ def first_procedure(run: Run, procedure: str | None) -> str | None:
 
 
 def _summary(run: Run, given: Input, arrays: Mapping[str, ndarray], procedure: str | None) -> dict[str, Any]:
-    shares = {key.removeprefix("share/"): float(each.mean()) for key, each in arrays.items() if key.startswith("share/")}
+    shares = {key.removeprefix("share/"): float(arrays[key].mean()) for key in arrays if key.startswith("share/")}
     return {
         "procedure": first_procedure(run, procedure),
         "samples": len(arrays["status"]),
