@@ -29,7 +29,7 @@ def resolve(spec: Spec) -> Graph:
     """The graph of a spec. Raises :class:`SpecError` with every mistake, each at its place."""
     with spec.document.locating():
         graph = _resolve(spec)
-    located = tuple(spec.document.locate(each) for each in graph.warnings)
+    located = tuple(spec.document.locate(each) for each in (*spec.warnings, *graph.warnings))
     return replace(graph, warnings=located)
 
 

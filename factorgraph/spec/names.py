@@ -324,8 +324,8 @@ class Checks:
         for player, side in phase.players.items():
             for number, each in enumerate(side.train or ()):
                 if each in owners:
-                    message = f'the players "{owners[each]}" and "{player}" both train "{each}"'
-                    yield Issue("FGW201", message, (*path, "players", player, "train", number), fix="train it in one of them")
+                    message = f'the players "{owners[each]}" and "{player}" both name "{each}" in train: one at most moves it'
+                    yield Issue("FGW201", message, (*path, "players", player, "train", number), fix="name it in one of them")
                 owners.setdefault(each, player)
 
     def losses(self, losses: Mapping[str, Any], written: Any, path: Path) -> Iterator[Issue]:

@@ -277,6 +277,21 @@ factors:
     assert all(each.place is not None for each in graph.warnings)
 
 
+def test_warnings_of_the_text_are_told_with_those_of_the_graph(graph_of: GraphOf) -> None:
+    (told,) = graph_of("""
+variables: {Y: {kind: observed, shape: [4]}, N: {kind: noise, shape: [4]}, fake: {is: made(N), stands_for: Y}}
+functions: {made: linear, seen: linear}
+factors: {real: {type: value, of: seen(Y)}}
+learning:
+  game:
+    steps: 3
+    players:
+      critic: {train: [seen], loss: {type: adversarial, fake: fake}}
+      maker: {train: [made, seen], loss: {type: fool, fake: fake}}
+""").warnings
+    assert told.code == "FGW201" and told.place is not None and told.place.text.endswith("seen], loss: {type: fool, fake: fake}}")
+
+
 def test_a_value_at_a_slot_can_be_asked_for_later(graph_of: GraphOf) -> None:
     before = graph_of("""
 indices: {t: 3}
