@@ -14,7 +14,7 @@ help:
 	@echo "make docs         build the documentation as a site, with its gallery, in build/site"
 	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
 	@echo "make claims       check what specs claim where something changed, for MINUTES (10); renews docs/claims.md"
-	@echo "make bench        sparse codes by a model and by peers at equal quality: ratios of CPU seconds"
+	@echo "make bench        sparse codes and dictionaries by models and by peers at equal quality: ratios of CPU seconds"
 	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
 	@echo "make clean        remove .venv and what tools left"
 
@@ -55,6 +55,7 @@ claims:
 bench:
 	@tools/environment.sh bench
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.lasso_codes
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.dictionary_learning
 
 reliability:
 	@tools/environment.sh dev

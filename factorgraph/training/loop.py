@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -111,6 +111,7 @@ class Trainer:
         self.codes = Codes()  # what the phase leaves as it is, of all training rows
         self.pending: list[tuple[dict[str, Any], Mapping[str, Tensor]]] = []  # rows of the log and their numbers, by name
         self.guard = Guard(folder, model)
+        self.owned = numbers_owned(model.graph)
         self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
         self.dependent = Dependent()
         self.began = self.saved = self.pictured = time.monotonic()
@@ -319,7 +320,7 @@ class Trainer:
         for row, numbers in pending:
             named = dict(zip(numbers, table, strict=False))  # each row takes its own numbers, and leaves the others
             self.guard.check(row, named, self.sides)
-            self.last_row = _full_row(row, named, self.model)
+            self.last_row = _full_row(row, named, self.model.graph, self.owned)
             self.folder.metrics.append(self.last_row)
 
     def _show(self, stretch: Stretch) -> None:
@@ -371,14 +372,15 @@ def graph_hash(graph: Graph) -> str:
     return hashlib.sha256("\n".join([*graph.values, *functions, *factors]).encode()).hexdigest()
 
 
-def _full_row(row: Mapping[str, Any], named: Mapping[str, float], model: Model) -> dict[str, Any]:
+def _full_row(row: Mapping[str, Any], named: Mapping[str, float], graph: Graph, owned: Sequence[str]) -> dict[str, Any]:
+    """A row of the log with its numbers. ``owned``: addresses of those that losses learn themselves."""
     searched = {name: named[key] for name, key in (("active", ACTIVE), ("unconverged", LATE)) if key in named}
-    weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in model.graph.tuned}
+    weights = {key: named[f"factors.{key}.{WEIGHT}"] for key in graph.tuned}
     tuned = {"weights": weights} if weights else {}
     about = f"learning.{row['phase']}."
-    own = {each.removeprefix(about): named[each] for each in numbers_owned(model.graph) if each.startswith(about)}
+    own = {each.removeprefix(about): named[each] for each in owned if each.startswith(about)}
     learned = {"learned": own} if own else {}
-    return {**row, "loss": named[LOSS], **_energy(shares_of(named, model.graph)), **searched, **tuned, **learned}
+    return {**row, "loss": named[LOSS], **_energy(shares_of(named, graph)), **searched, **tuned, **learned}
 
 
 def _energy(shares: Mapping[str, float]) -> dict[str, Any]:

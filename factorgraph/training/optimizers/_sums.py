@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ class Sums(torch.optim.Optimizer):
     The sums are float64 and live where other optimizers keep their moments: a checkpoint holds them by the parameter's name. G
     takes 8 bytes for each pair of units.
     """
+
+    exact: ClassVar[bool] = True  # a batch is summed in float64 too, as who solves with the sums needs it; else as it comes
 
     def __init__(self, groups: list[dict[str, Any]], defaults: dict[str, Any]):
         super().__init__(groups, defaults)
@@ -39,7 +41,8 @@ class Sums(torch.optim.Optimizer):
         gram = torch.zeros_like(self.state[matrix]["gram"])
         for x, weight in inputs:
             seen = torch.cat([x, x.new_ones(x.shape[0], 1)], 1) if bias else x
-            gram += (seen.double() * weight.double()[:, None]).T @ seen.double()
+            seen = seen.double() if self.exact else seen
+            gram += (seen * weight.to(seen)[:, None]).T @ seen
         self.state[matrix]["gram"] += gram
         for each, product in zip(group["params"], self.parted(group, self.joined(group["params"]) @ gram), strict=True):
             self.state[each]["products"] += product if each.grad is None else product - rows * each.grad.double()
