@@ -275,7 +275,7 @@ class Structure:
 
     def has(self) -> frozenset[str]:
         known = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
-        return frozenset(name for name in (*known, "gap", "divisible") if getattr(self, name))
+        return frozenset(name for name in (*known, "gap", "convolved", "divisible") if getattr(self, name))
 
 
 class Solver(Leaf, ABC):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factorgraph.inference.domains import CONTINUOUS
 
 FORMAT = 1
-Kernel = Literal["gram", "compiled", "grams", "gradient", "fourier", "slices", ""]
+Kernel = Literal["gram", "compiled", "grams", "gradient", "fourier", "slices", "compiled_slices", ""]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ class ProcedurePlan:
     def gram(self) -> bool:
         """Whether the Hessian, the same for all samples, is formed."""
         return self.kernel in ("gram", "compiled")
+
+    @property
+    def compiled(self) -> bool:
+        """Whether a compiled search takes all steps."""
+        return self.kernel in ("compiled", "compiled_slices")
+
+    @property
+    def convolved(self) -> bool:
+        """Whether the solver sees the kernels of a convolution."""
+        return self.kernel in ("fourier", "slices", "compiled_slices")
 
     @property
     def convex(self) -> bool:
@@ -212,4 +222,5 @@ KERNELS = {
     "gradient": "each step differentiates the energy",
     "fourier": "the convolution is a product of Fourier coefficients; its border is exact",
     "slices": "a move changes the gradient around it, by products of kernels with the one that moved",
+    "compiled_slices": "compiled code moves units of each sample by itself; a move changes the picture under its kernel",
 }

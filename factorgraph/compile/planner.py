@@ -36,6 +36,7 @@ NEEDS = {  # the words of Structure, as users read them
     "plain": "an energy without a non-smooth part",
     "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
     "gap": "squares alone, beside them a weight on the magnitude of each unit",
+    "convolved": "one square behind one convolution of stride 1, and no other behind a function",
     "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32
@@ -102,7 +103,7 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
 def _structure(graph: Graph, named: Named, terms: tuple[Term, ...], known: Mapping[Id, Dependence], undivided: str) -> Structure:
     """What is known of the whole problem, of which ``undivided`` tells why it has no parts."""
     found = structure_of(terms, named.block, sum(prod(each.shape) for each in named.block))
-    convolved = found.quadratic and drawn_in(graph, terms, known) is not None
+    convolved = found.quadratic and len(named.block) == 1 and drawn_in(graph, terms, known) is not None
     gap = found.convex and has_gap(graph, terms, named.block, known)
     return replace(found, undivided=undivided, convolved=convolved, gap=gap)
 
@@ -327,7 +328,7 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
         return ("gradient",)
     formed: tuple[Kernel, ...] = ("gram",) if structure.shared else ("grams",)
     if solver.compiled:
-        return (*formed, "compiled")
+        return ("slices", "compiled_slices") if solver.convolves else (*formed, "compiled")
     if "quadratic" not in solver.needs or solver.largest is None:
         seen: tuple[Kernel, ...] = ("fourier",) if structure.convolved else ()
         return ("gradient", *seen, *formed) if structure.shared else ("gradient",)

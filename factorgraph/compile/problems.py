@@ -110,7 +110,7 @@ class Block:
     def _shared(self, start: Tensor, still: Assignment, tensors: Tensors) -> Shared:
         hessian = self.shared_hessian(start, still, tensors) if self.plan.gram else None
         bound = None  # no step of a compiled search has a fixed length
-        if self.plan.kernel != "compiled":
+        if not self.plan.compiled:
             bound = self.bound(tensors, start) if hessian is None else eigenvalue_bound(hessian)
         with torch.no_grad():
             at_zero = Squares(self, still, tensors).at_zero(start) if self.compared and self.plan.gram else {}
@@ -126,7 +126,7 @@ class Block:
         """The problem for what stands still beside the block, (batch, *shape) each or ()."""
         hessian = self._own_hessians(start, still, tensors) if self.plan.kernel == "grams" else shared.hessian
         if hessian is None:
-            kernels = convolved_form(self, start, still, tensors) if self.plan.kernel in ("fourier", "slices") else None
+            kernels = convolved_form(self, start, still, tensors) if self.plan.convolved else None
             return self._problem(start, still, tensors, shared, None, kernels)
         if self.compared and shared.hessian is not None:
             with torch.no_grad():
@@ -160,7 +160,7 @@ class Block:
             quadratic=quadratic,
             convolved=convolved,
             squares=self.squares,
-            compiled=self.plan.kernel == "compiled",
+            compiled=self.plan.compiled,
             choices=self._choices(start, still),
             parts=() if shared.parts is None else shared.parts.of(still),
             take=take,

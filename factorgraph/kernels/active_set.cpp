@@ -3,17 +3,10 @@
 //
 // Units are rescaled so that H has a unit diagonal: with g = -(Hz + b) unit j is best at shrink(z_j + g_j, w_j), and the unit
 // that moves farthest is the one by which the energy falls at least. Vectors are those of GCC and Clang, for any machine.
-#include <algorithm>
-#include <atomic>
+#include "shared.h"
+
 #include <cmath>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 namespace {
 
@@ -38,34 +31,6 @@ template <> struct Lanes<double> {
   static constexpr Number SIGN = 0x7fffffffffffffff;
   static constexpr double GENTLE = 1e-6, SINGULAR = 1e-8;
 };
-
-// The sum, or the largest, of a vector's numbers: by halves, which are vectors as well.
-template <class E, int SIZE> struct Folded {
-  typedef E Whole __attribute__((vector_size(SIZE), may_alias));
-  typedef E Half __attribute__((vector_size(SIZE / 2), may_alias));
-  static void halves(Whole a, Half &low, Half &high) {  // by memory of their own, so that the vector stays in a register
-    alignas(SIZE) E all[SIZE / sizeof(E)];
-    *reinterpret_cast<Whole *>(all) = a;
-    low = *reinterpret_cast<Half *>(all);
-    high = *reinterpret_cast<Half *>(all + SIZE / sizeof(E) / 2);
-  }
-  static E sum(Whole a) { Half low, high; halves(a, low, high); return Folded<E, SIZE / 2>::sum(low + high); }
-  static E most(Whole a) { Half low, high; halves(a, low, high); return Folded<E, SIZE / 2>::most(low > high ? low : high); }
-};
-template <class E> struct Folded<E, 2 * sizeof(E)> {
-  typedef E Whole __attribute__((vector_size(2 * sizeof(E)), may_alias));
-  static E sum(Whole a) { return a[0] + a[1]; }
-  static E most(Whole a) { return a[0] > a[1] ? a[0] : a[1]; }
-};
-
-struct Free { void operator()(void *p) const { std::free(p); } };
-template <class T> using Memory = std::unique_ptr<T[], Free>;
-template <class T> Memory<T> zeros(int64_t count) {  // may be null
-  size_t bytes = (size_t(count) * sizeof(T) / BYTES + 1) * BYTES;
-  void *p = std::aligned_alloc(BYTES, bytes);
-  if (p) std::memset(p, 0, bytes);
-  return Memory<T>(static_cast<T *>(p));
-}
 
 template <class T> struct Task {  // what all rows share
   using I = typename Lanes<T>::I;

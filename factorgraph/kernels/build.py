@@ -19,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 SWITCH = "FACTORGRAPH_COMPILED"  # 0: nothing is compiled, and nothing that was is loaded
+SHARED = "shared.h"
 COMPILERS = ("g++", "clang++", "c++")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 PATIENCE = 120  # seconds for a compiler; it takes three
@@ -104,7 +105,10 @@ def _place(name: str, compiler: str) -> Path:
 
 @cache
 def _source(name: str) -> str:
-    return (resources.files("factorgraph") / "kernels" / f"{name}.cpp").read_text(encoding="utf-8")
+    """One text, of which all is in the name that it is kept under: what kernels share stands where it is included."""
+    folder = resources.files("factorgraph") / "kernels"
+    text = (folder / f"{name}.cpp").read_text(encoding="utf-8")
+    return text.replace(f'#include "{SHARED}"', (folder / SHARED).read_text(encoding="utf-8"))
 
 
 @cache

@@ -11,6 +11,7 @@ import torch
 
 from factorgraph import registry
 from factorgraph.inference import domains
+from factorgraph.inference.convolved import Convolved
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Part, Problem, Quadratic, Rest
 from factorgraph.inference.solvers._kinds import Minimising, Summing
@@ -59,7 +60,7 @@ def whole() -> list[Structure]:
             )  # fmt: skip
             found.append(one)
             if quadratic and shared and convex and rest == "proximal" and domain in ("real", "nonnegative"):
-                found.append(replace(one, gap=True))
+                found += [replace(one, gap=True), replace(one, gap=True, convolved=True)]
     return found
 
 
@@ -108,6 +109,13 @@ def test_a_gap_is_what_the_active_set_goes_by():
     assert accepting(replace(structure, size=1025)) == NAMED and accepting(replace(structure, gap=False)) == NAMED
 
 
+def test_behind_a_convolution_a_gap_is_what_the_working_set_goes_by():
+    structure = Structure(True, True, True, True, True, False, size=5000, gap=True, convolved=True)
+    assert accepting(structure) == ["working_set", *NAMED]
+    assert accepting(replace(structure, gap=False)) == NAMED
+    assert "working_set" not in accepting(replace(structure, convolved=False))
+
+
 def test_hessians_of_their_own_are_for_small_blocks():
     for size, first in ((128, "exact"), (129, "fista")):
         assert accepting(Structure(True, True, True, True, False, True, size=size, shared=False))[0] == first
@@ -126,7 +134,7 @@ def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():
-    words = Structure(True, True, True, True, True, True, gap=True, undivided="").has()
+    words = Structure(True, True, True, True, True, True, gap=True, convolved=True, undivided="").has()
     for cls in SOLVERS.values():
         assert cls.needs <= words and cls.uses <= words
 
@@ -328,6 +336,34 @@ def in_halves(problem: Problem, first: str = "fista", second: str = "ista") -> P
     return replace(problem, parts=parts, take=fewer)
 
 
+def behind_kernels(problem: Problem) -> Problem:
+    """The same problem of maps of one place: any matrix is a convolution by kernels of one number."""
+    form = problem.quadratic
+    values, vectors = torch.linalg.eigh(form.hessian)
+    roots = values.clamp_min(0).sqrt()[:, None] * vectors.mT
+    number, units, batch = form.hessian.new_ones(()), len(roots), len(form.linear)
+    convolved = Convolved(
+        kernels=roots[:, :, None, None],
+        cut=0,
+        shape=(units, 1, 1),
+        mask=number.expand(1, units, 1, 1),
+        target=form.linear.new_zeros(batch, units, 1, 1),
+        curvature=number,
+        own=0 * number,
+        linear=form.linear,
+        constant=form.constant,
+    )
+    take = problem.take
+    fewer = None if take is None else lambda rows: behind_kernels(take(rows))
+    return replace(problem, convolved=convolved, take=fewer)
+
+
+def seen(name: str, problem: Problem) -> Problem:
+    """As the solver is given it."""
+    problem = in_halves(problem) if SOLVERS[name].divides else problem
+    return behind_kernels(problem) if "convolved" in SOLVERS[name].needs else problem
+
+
 def problems_for(name: str):
     needs = SOLVERS[name].needs
     if SOLVERS[name].divides:
@@ -338,7 +374,7 @@ def problems_for(name: str):
     form = needs & {"quadratic"}
     if "real" not in SOLVERS[name].domains:
         return [given(domain) for domain in sorted(SOLVERS[name].domains)]
-    found = [lasso(*form)] if {"settled", "proximal"} & needs else []
+    found = [(seen(name, problem), known) for problem, known in [lasso(*form)]] if {"settled", "proximal"} & needs else []
     found += [] if "proximal" in needs else [ridge((6,)), ridge((2, 3)), ridge((1,))]
     return found + ([] if {"bounded", "quadratic"} & needs else [ridge((2, 3), bounded=False)])
 
@@ -364,7 +400,7 @@ DOMAINS += [(name, "nonnegative") for name, cls in SOLVERS.items() if cls.divide
 
 def given_for(name: str, domain: str):
     problem, known = given(domain, *SOLVERS[name].needs & {"quadratic"})
-    return (in_halves(problem) if SOLVERS[name].divides else problem), known
+    return seen(name, problem), known
 
 
 @pytest.mark.parametrize(("name", "domain"), DOMAINS)
@@ -425,8 +461,7 @@ def test_shapes_pass_without_values(name):
         else None,
         choices=domains.choices([("binary", units)], linear, units),
     )
-    problem = in_halves(problem) if SOLVERS[name].divides else problem
-    found = solve(SOLVERS[name](), problem, 25, 1e-4)
+    found = solve(SOLVERS[name](), seen(name, problem), 25, 1e-4)
     assert found.z.shape == (batch, units) and found.status.shape == (batch,)
 
 
@@ -436,7 +471,7 @@ def test_float32_is_enough(name):
     if "real" in SOLVERS[name].domains:
         of = ridge((2, 3), dtype=torch.float32) if "plain" in needs else lasso(*needs & {"quadratic"}, dtype=torch.float32)
         problem, known = of
-        problem = in_halves(problem) if SOLVERS[name].divides else problem
+        problem = seen(name, problem)
         found = solve(SOLVERS[name](), problem, 500, 1e-5)
         assert found.z.dtype == torch.float32
         if SOLVERS[name].approximates:

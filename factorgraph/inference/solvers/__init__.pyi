@@ -278,3 +278,28 @@ class Lbfgs(SolverForm):
     """
 
     def __init__(self) -> None: ...
+
+class WorkingSet(SolverForm):
+    r"""Moves the units behind a convolution, one of each neighbourhood, to where they cost least, and then others.
+
+    .. math:: z_k \leftarrow \operatorname{shrink}(z_k - g_k / h_{kk}, \; w_k / h_{kk}), \qquad
+              r \leftarrow m (r - (\bar z_k - z_k) \, d_k)
+
+    with r what is left of the picture where the mask m compares it, d_k the unit's kernel at its place, w the weights of
+    magnitudes and g_k = -c d_k.r + a z_k + b_k the gradient of the squares. A move reads and writes the picture under one
+    kernel, at the border exactly, too; nothing but the code is as large as the code. Units whose kernels do not meet may move
+    at once.
+
+    A step of the compiled kernel lists of each block of 2 x 2 places the unit that lowers the energy most, and sweeps five times
+    over the list, which units that are zero again leave; what is listed is found by a correlation of the whole picture, which
+    certifies the code as well. Pictures, or bands of one, are taken by as many threads as torch has, with the same bits for any
+    number. Where it does not serve, a step is five moves of every neighbourhood in torch, much slower than ``fista``. Both end at
+    the certificate of the tolerance, and not at the same bits.
+
+    Needs:    squares, all of which that read functions are one behind one convolution of stride 1 and selections of its result;
+              beside them a weight on the magnitude of each unit.
+    Shapes:   z (batch, maps, rows, columns), r (batch, colours, height, width).
+    Source:   Kavukcuoglu et al., NIPS 2010, algorithm 1; one unit of each neighbourhood: Moreau, Oudre & Vayatis, ICML 2018.
+    """
+
+    def __init__(self) -> None: ...
