@@ -65,7 +65,9 @@ def exported(model: Model, procedure: str | None) -> Exported:
     What is given in training only is not asked for.
     """
     if not model.inferences:
-        raise RunError(issue("FG690", "there is nothing to export: the spec has no procedure", fix=_nearest("Z")))
+        latent = next(iter(model.graph.of_kind("latent")), None)
+        fix = _nearest(latent.id) if latent is not None else "give it a latent variable, and a way to infer that"
+        raise RunError(issue("FG690", "there is nothing to export: the spec has no procedure", fix=fix))
     procedure = procedure or next(iter(model.inferences.values())).plan.name
     given = [key for key, each in model.graph.variables.items() if each.kind in ("observed", "noise")]
     names = model.sequence(procedure, given, needed=())

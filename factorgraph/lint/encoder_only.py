@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from factorgraph.errors import Issue, issue
 from factorgraph.graph.model import FunctionNode
@@ -15,9 +16,16 @@ def check(reading: Reading) -> Iterator[Issue]:
         return
     for node in unbounded_filters(reading):
         what = f"nothing is reconstructed: {node.spelled} lowers the energy of everything by shrinking to zero"
-        fields = reading.graph.spec.functions[node.spelled].cls.model_fields
-        fix = f"functions.{node.spelled}.unit_norm: rows" if "unit_norm" in fields else "bound the norms of what it learns"
-        yield issue("FGW264", what, ("functions", node.spelled), on="key", fix=fix)
+        yield issue("FGW264", what, ("functions", node.spelled), on="key", fix=_bounding(reading, node))
+
+
+def _bounding(reading: Reading, node: FunctionNode) -> str:
+    """A constraint that keeps filters apart: all of norm 1 could become the one that answers least. Or else another loss."""
+    fields = reading.graph.spec.functions[node.spelled].cls.model_fields
+    if "orthonormal" not in fields or "matrix" not in node.parameters:
+        return reading.other_loss
+    count, *reads = node.parameters["matrix"].shape
+    return f"functions.{node.spelled}.{'orthonormal' if count <= prod(reads) else 'unit_norm'}: rows"
 
 
 def unbounded_filters(reading: Reading) -> Iterator[FunctionNode]:

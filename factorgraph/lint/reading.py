@@ -29,6 +29,13 @@ class Reading:
         sides = (side for _, _, phase in phases(self.graph.spec) for side in phase.sides().values())
         return tuple(each.loss for side in sides for each in side.loss.values() if isinstance(each.loss, LossLeaf))
 
+    @property
+    def other_loss(self) -> str:
+        """A fix that names a loss which pushes energy up somewhere, for the first phase."""
+        name = next(name for _, name, _ in phases(self.graph.spec))
+        binary = all(each.domain == "binary" for each in self.graph.of_kind("observed"))
+        return f"learning.{name}.loss: {'ratio_matching' if binary else 'score_matching'}, or another that pushes up somewhere"
+
     @cached_property
     def lowered(self) -> tuple[FactorNode, ...]:
         """The factors that some loss of learning sees, those of weight 0 left out."""

@@ -9,6 +9,7 @@ from factorgraph.graph.model import Variable
 from factorgraph.lint.encoder_only import unbounded_filters
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import strategies
+from factorgraph.structure import Square
 
 
 def check(reading: Reading) -> Iterator[Issue]:
@@ -24,8 +25,15 @@ def check(reading: Reading) -> Iterator[Issue]:
             return
     what = "learning lowers the energy of the data, and nothing keeps it from being low everywhere"
     first = reading.codes[0].name if reading.codes else ""
-    fix = f"factors.sparsity: {{type: l1, of: {first}}}" if first else "let it pass through a value with fewer units"
+    fix = f"factors.sparsity: {{type: l1, of: {first}}}" if first else _without_code(reading)
     yield issue("FGW262", what, ("learning",), on="key", fix=fix)
+
+
+def _without_code(reading: Reading) -> str:
+    """What helps where nothing is inferred: a narrow place on the way back to the data, or where none leads there a loss."""
+    compared = [node for node in reading.lowered if reading.observed.intersection(node.arguments)]
+    is_way_back = any(isinstance(node.leaf, Square) and len(node.arguments) > 1 for node in compared)
+    return "let it pass through a value with fewer units" if is_way_back else reading.other_loss
 
 
 def _copied(reading: Reading, code: Variable) -> str | None:

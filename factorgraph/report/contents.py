@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factorgraph.errors import FactorgraphError
+from factorgraph.graph.differences import ABSENT, diff
 from factorgraph.graph.resolve import resolve
 from factorgraph.lint import explained
 from factorgraph.report.diagram import diagram, networks, phases
@@ -19,14 +20,10 @@ from factorgraph.report.series import curves, milestones, number
 from factorgraph.run.folder import EVALUATION, FINISHED
 from factorgraph.run.run import Run
 from factorgraph.spec.document import read
-from factorgraph.spec.parse import BLOCKS
-from factorgraph.spec.write import flow
 
 if TYPE_CHECKING:
     from factorgraph.graph.model import Graph
     from factorgraph.spec.document import Document
-
-MISSING = object()  # where an address has no value
 
 
 class Contents:
@@ -238,30 +235,20 @@ def _figures(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differences(runs: Sequence[Contents]) -> list[list[str]]:
-    """What the specs of several runs say differently: an address, then the value in each.
+    """What the specs of several runs mean differently, as ``factorgraph diff`` says it: an address, then the value in each.
 
-    An entry that one of them lacks is one row, as it is written; an option that one lacks is a row where it was written, and none
-    where it is only the default of a type that the others do not use. A claim that only some make is no row: it stands above.
+    The first is compared with each of the others. What nobody wrote is no row, the default of a type that the others do not use;
+    nor is a claim that only some make: it stands above.
     """
-    seeds = ["seed", *(str(each.about.get("seed")) for each in runs)]
-    rows = _apart([each.run.spec.document.values for each in runs], (), runs)
-    apart = [row for row in (seeds, *(row for row in rows if row[0] != "seed")) if len(set(row[1:])) > 1]
-    return [row for row in apart if "–" not in row or row[0].count(".") != 1 or not row[0].startswith("expect.")]
-
-
-def _written(value: Any) -> str:
-    return "–" if value is MISSING else value if isinstance(value, str) else flow(value)
-
-
-def _apart(values: Sequence[Any], path: tuple[str, ...], runs: Sequence[Contents]) -> list[list[str]]:
-    """The rows of an address and of those below it. ``values``: what each run has there, ``MISSING`` where nothing is."""
-    if not path or all(isinstance(each, Mapping) or (each is MISSING and len(path) == 1) for each in values):
-        maps = [{} if each is MISSING else each for each in values]
-        keys = dict.fromkeys(key for each in maps for key in each)
-        return [row for key in keys for row in _apart([each.get(key, MISSING) for each in maps], (*path, str(key)), runs)]
-    written = [each.written.get(path) if each.written.has(path) else MISSING for each in runs]
-    if MISSING in values:
-        if not (len(path) == 2 and path[0] in BLOCKS) and all(each is MISSING for each in written):
-            return []
-        values = [full if own is MISSING or full is MISSING else own for own, full in zip(written, values, strict=True)]
-    return [[".".join(path), *map(_written, values)]]
+    first, *others = (each.run.spec for each in runs)
+    try:
+        told = [{each.address: each for each in diff(first, other) if {*each.places} != {"default"}} for other in others]
+    except FactorgraphError as error:  # a leaf of another package that is not here any more
+        return [["not compared", *(error.issues[0].message for _ in runs)]]
+    rows = [["seed", *(str(each.about.get("seed")) for each in runs)]]
+    for address in dict.fromkeys(each for found in told for each in found if each != "seed"):
+        here = next(found[address].before for found in told if address in found)
+        values = [here, *(found[address].after if address in found else here for found in told)]
+        rows.append([address, *(each or ABSENT.shown for each in values)])
+    apart = [row for row in rows if len(set(row[1:])) > 1]
+    return [row for row in apart if ABSENT.shown not in row or row[0].count(".") != 1 or not row[0].startswith("expect.")]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from factorgraph.errors import FactorgraphError, RunError, issue
+from factorgraph.inference.problem import OUT_OF_STEPS
 from factorgraph.lazy import torch
 from factorgraph.registry import leaves
 from factorgraph.run.spelling import Slots, combinations, state_text, value_text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from factorgraph.spec.schema import Spec
 
 Outcome = Literal["holds", "fails", "reported", "not measured"]
+LEAST = 0.005  # of samples out of steps: fewer than that move no figure
 States = Callable[[str], "Measured"]  # "" after learning, "start", a phase, "wide", "filters[2].warm"
 
 
@@ -131,7 +133,7 @@ def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str)
         found += [each.values(claim) for each in judgings]
         values = _taken(claim, found, claim.take)
         outcome, why = _held_against(claim, values)
-        notes = [why]
+        notes = [why, _unsure([each.out_of_steps(claim) for each in judgings])]
         if len(judgings) < claim.seeds:
             notes.append(f"{_count(len(judgings))} of {claim.seeds}, the claim is about their {claim.take}")
         if outcome == "holds" and claim.control is not None:
@@ -145,6 +147,13 @@ def _verdict(name: str, claim: Claim, judgings: Sequence[_Judging], budget: str)
         why = f"it cannot be measured, a mistake of factorgraph itself: {type(error).__name__}: {error}"
         return made("not measured" if claim.report else "fails", why)
     return made(outcome, "; ".join(filter(None, notes)), values)
+
+
+def _unsure(found: Sequence[dict[str, float]]) -> str:
+    """Which searches of a claim ended before they were sure, in more than half a percent of the samples: of seeds the most."""
+    most = {name: max(each.get(name, 0.0) for each in found) for name in dict.fromkeys(name for each in found for name in each)}
+    told = [f"{share:.0%} of {name}" for name, share in most.items() if share > LEAST]
+    return f"out of steps, not sure to be at the minimum: {', '.join(told)}" if told else ""
 
 
 def _count(seeds: int) -> str:
@@ -226,6 +235,16 @@ class _Judging:
         root = claim.metric.root
         return tuple(self._number(root, claim, slots) for slots in combinations(root, self.spec.indices))
 
+    def out_of_steps(self, claim: Claim) -> dict[str, float]:
+        """By procedure the largest share of samples that ran out of steps, of the procedures that a measured claim is about."""
+        found: dict[str, float] = {}
+        for measure in claim.metric.measures():
+            for _, on, arguments in about(self.spec, self.states, measure):
+                for kind, name in zip(_leaf(measure.metric).arguments, arguments, strict=True):
+                    if kind == "procedure":
+                        found[name] = max(found.get(name, 0.0), _out_of_steps(on, name))
+        return found
+
     def under(self, control: str, claim: Claim) -> _Judging:
         """The same where what a claim says of the model, or of the one variant that all of it is about, is said of its control.
 
@@ -273,6 +292,14 @@ class _Judging:
             seen = on.seeing(only, without) if only or without else on
             self.known[key] = _figure(node.metric, node.arguments, seen, slots)
         return self.known[key]
+
+
+def _out_of_steps(on: Measured, procedure: str) -> float:
+    """The share of rows whose search ended before it was sure, of what was inferred by now; 0 where none is asked to be sure."""
+    if not any(getattr(on.model.inferences[each.id].method, "tolerance", 0) > 0 for each in on.plans(procedure)):
+        return 0.0
+    found = [each.status for each in on.by_now.values() if each.procedure == procedure]
+    return max((float((status == OUT_OF_STEPS).double().mean()) for status in found), default=0.0)
 
 
 def _combined(operator: str, left: float, right: float) -> float:

@@ -51,7 +51,7 @@ class Measured(Around):
             raise RunError(issue("FG633", f"there is no split called {split!r}", allowed="train, test"))
         self.model, self.dataset, self.split = model, dataset, split
         self.only, self.without = tuple(only), tuple(without)
-        self._solved: dict[tuple[object, ...], Solved] = {}
+        self.by_now: dict[tuple[object, ...], Solved] = {}  # all that was inferred, by what was asked
         self._background: dict[str, Solved] = {}
         if not self.rows:
             raise RunError(issue("FG633", f"the split {split!r} has no rows, nothing can be measured on it", ("data", "test")))
@@ -59,7 +59,7 @@ class Measured(Around):
     def seeing(self, only: Sequence[str], without: Sequence[str]) -> Measured:
         """The same model and data, with other factors counted; what was inferred is shared."""
         other = Measured(self.model, self.dataset, self.split, only, without)
-        other._solved, other._background = self._solved, self._background
+        other.by_now, other._background = self.by_now, self._background
         return other
 
     # --- the split ------------------------------------------------------------------------------------------------------------
@@ -112,9 +112,9 @@ class Measured(Around):
     def kept(self, name: str, given: Mapping[str, np.ndarray], *about: object, needed: Collection[str] | None = None) -> Solved:
         """What a procedure infers for the split as it is, or changed in a way that ``about`` tells apart. Inferred once."""
         key = (self.model.sequence(name or None, given, needed), *about)
-        if key not in self._solved:
-            self._solved[key] = self._rated(self.inferred(name, given, needed))
-        return replace(self._solved[key], procedure=name, latents=self.latents(name))
+        if key not in self.by_now:
+            self.by_now[key] = self._rated(self.inferred(name, given, needed))
+        return replace(self.by_now[key], procedure=name, latents=self.latents(name))
 
     def latents(self, procedure: str) -> tuple[str, ...]:
         """The latents that a procedure infers itself; all, of a model without procedures."""

@@ -134,7 +134,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("search", {}, "FGW262", SPARSE),
     ("copy", {}, "FGW263", SPARSE),
     ("copy", {}, "FGW263", {"functions.encoder.layers": "9fc-3fc"}),
-    ("filters", {}, "FGW264", {"functions.filters.unit_norm": "rows"}),
+    ("filters", {}, "FGW264", {"functions.filters.orthonormal": "rows"}),
     ("still", {}, "FGW270", {"functions.decoder.max_column_norm": 1}),
     ("still", {}, "FGW270", {"factors.reconstruction.between": ["Y", "encoder.transpose(H)"]}),
     ("band", {}, "FGW271", {"functions.generator.last": "identity"}),
@@ -261,6 +261,18 @@ def test_a_bottleneck_needs_no_name(layers: str, found: list[str]) -> None:
     )
     assert ways(loads(direct)) == found
     assert codes(loads(direct)) == ([] if found else ["FGW262"])
+
+
+@pytest.mark.parametrize(
+    ("factor", "code"), [("value, of: net(Y)", "FGW264"), ("inner_product, between: [Y, same(Y)]", "FGW262")]
+)
+def test_where_nothing_leads_back_to_the_data_the_fix_is_a_loss(factor: str, code: str) -> None:
+    functions = "{net: {type: network, layers: 9fc-fc, activation: softplus}, same: {type: linear, units: 6}}"
+    head, tail = FILTERS[: FILTERS.index("functions:")], FILTERS[FILTERS.index("learning:") :]
+    spec = loads(f"{head}functions: {functions}\nfactors: {{low: {{type: {factor}}}}}\n{tail}")
+    (found,) = linted(spec)
+    assert (found.code, found.fix) == (code, "learning.fit.loss: score_matching, or another that pushes up somewhere")
+    assert codes(spec.with_changes({"learning.fit.loss": "score_matching"}, "the fix")) == []
 
 
 def test_what_bounds_a_hierarchy_is_a_line_for_each_factor_of_a_latent_code():

@@ -256,8 +256,8 @@ def test_what_one_spec_has_is_a_row_and_defaults_of_its_types_are_none(run, tmp_
     third = train(loads(more, "three.yaml"), tmp_path / "three")
     assert judged(third) == ""
     rows = {row[0]: row[1:] for row in differences([Contents(run), Contents(third)])}
-    assert rows["functions.encoder.type"] == ["linear", "network"] and rows["functions.encoder.layers"] == ["–", "9fc"]
-    assert rows["factors.prior"] == ["–", "{type: student_t, of: Z}"] and rows["factors.sparsity"][1] == "–"
+    assert rows["functions.encoder.type"] == ["linear", "network"] and rows["functions.encoder.layers"] == ["–", '"9fc"']
+    assert rows["factors.prior"] == ["–", "{type: student_t, of: Z, degrees: 1.0}"] and rows["factors.sparsity"][1] == "–"
     assert "functions.encoder.unit_norm" not in rows and len(rows) <= 7
     text = page([run, third])
     assert Contents(run).energy != "–" and text.count(f">{Contents(third).energy}</td>") >= 2

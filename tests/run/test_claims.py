@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS
 from factorgraph.run import claims
 from factorgraph.run.claims import NotMeasuredError, exit_status, judge, table
 from factorgraph.run.measured import Measured
@@ -51,6 +52,9 @@ class Told:
 
     def seeing(self, only, without):
         return Told(self.state, only, without)
+
+    def plans(self, procedure):
+        return ()  # nothing searches
 
 
 @pytest.fixture
@@ -128,6 +132,19 @@ def test_only_and_without_reach_the_energies(told):
 def test_one_seed_is_said_to_be_one(told):
     found = verdict(told, metric="energy(fast)", at_least=1, seeds=3, take="best")
     assert found.why == "one seed of 3, the claim is about their best"
+
+
+@pytest.mark.parametrize("tolerance, said", [(1e-4, "out of steps, not sure to be at the minimum: 75% of optimal"), (0.0, "")])
+def test_a_claim_says_which_search_ran_out_of_steps(told, monkeypatch, tolerance, said):
+    status = torch.tensor([OUT_OF_STEPS, OUT_OF_STEPS, CONVERGED, OUT_OF_STEPS])
+    monkeypatch.setattr(Told, "plans", lambda self, procedure: [SimpleNamespace(id=procedure)])
+    method = SimpleNamespace(method=SimpleNamespace(tolerance=tolerance))
+    model = SimpleNamespace(inferences={"optimal": method, "fast": SimpleNamespace(method=None)})
+    monkeypatch.setattr(Told, "model", model, raising=False)
+    by_now = {0: SimpleNamespace(procedure="optimal", status=status), 1: SimpleNamespace(procedure="fast", status=status)}
+    monkeypatch.setattr(Told, "by_now", by_now, raising=False)
+    found = verdict(told, metric="energy(fast) / energy(optimal)", at_least=1)
+    assert (found.verdict, found.why) == ("holds", said)
 
 
 def scaled(factor):
