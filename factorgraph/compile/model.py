@@ -318,14 +318,13 @@ class Model(nn.Module):
 
     def with_noise(self, given: dict[Id, Tensor], generator: torch.Generator | None = None) -> dict[Id, Tensor]:
         """The same, with noise drawn for the noise variables that were not given: from the spec's seed, unless told otherwise."""
+        missing = [each for each in self.graph.of_kind("noise") if each.id not in given]
+        if not missing:
+            return given
         like = next(iter(given.values()))
         generator = generator or torch.Generator().manual_seed(self.spec.seed)
-        drawn = {
-            each.id: draw(each, like.shape[0], generator).to(dtype=like.dtype, device=like.device)
-            for each in self.graph.of_kind("noise")
-            if each.id not in given
-        }
-        return {**given, **drawn}
+        drawn = ((each.id, draw(each, like.shape[0], generator)) for each in missing)
+        return {**given, **{key: each.to(dtype=like.dtype, device=like.device) for key, each in drawn}}
 
     def visible(self, known: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The factors that can be evaluated: one that touches a variable predicted later is left out where that is not given."""

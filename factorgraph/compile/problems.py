@@ -255,9 +255,14 @@ class Block:
         domain = {each.id: each.domain for each in self.variables}
         for share, threshold in thresholds:
             if share.groups is None and domain[share.variable] != "simplex":  # there, what the planner lets stand is constant
-                parts[share.variable] = share.shrink(parts[share.variable], threshold)
+                value = parts[share.variable]
+                if share.magnitude and domain[share.variable] == "nonnegative":
+                    parts[share.variable] = torch.relu(value - threshold)  # shrunk and projected, to the bit, in two operators
+                else:
+                    parts[share.variable] = share.shrink(value, threshold)
+        shrunk = {share.variable for share, _ in thresholds if share.magnitude and share.groups is None}
         for key, kind in domain.items():
-            if kind != "real":
+            if kind != "real" and not (kind == "nonnegative" and key in shrunk):
                 parts[key] = domains.project(kind, parts[key])
         for share, threshold in thresholds:
             if share.groups is not None:

@@ -53,7 +53,8 @@ class Program:
 
     def share(self, key: str, known: Mapping[Id, Tensor], tensors: Tensors) -> Tensor:
         """A factor's weighted energy, (batch,), from the values of its arguments."""
-        return self.weight(key, tensors) * self.energy(key, known, tensors)
+        weight, energy = self.weight(key, tensors), self.energy(key, known, tensors)
+        return energy if isinstance(weight, float) and weight == 1 else weight * energy
 
     def weight(self, key: str, tensors: Tensors) -> Tensor | float:
         """What multiplies a factor: a number, or where it is tuned what it has come to, ()."""

@@ -96,7 +96,7 @@ class Squares:
 
     def linear(self, start: Tensor, at_zero: Assignment) -> tuple[Tensor, Tensor]:
         """The energy, (batch,), and its slope, (batch, units), at a block of zeros."""
-        batch, block = len(start), self.block
+        batch, block = start.shape[0], self.block
         missing = [each.moves for each in block.compared if each.moves not in at_zero]
         known = {**at_zero, **(self._at(start.new_zeros(1, start.shape[1]), missing) if missing else {}), **self.still}
         energies: list[Tensor] = []
@@ -105,7 +105,7 @@ class Squares:
             compared = block.program.arguments(each.factor, known)
             moved, *beside = compared[each.position :] + compared[: each.position]
             apart = moved - beside[0] if beside else moved
-            apart = apart if len(apart) == batch else apart.expand(batch, *apart.shape[1:])
+            apart = apart if apart.shape[0] == batch else apart.expand(batch, *apart.shape[1:])
             weight = self._curvature(each)
             energies.append(torch.linalg.vector_norm(flat(apart), dim=1).square() * (weight / 2))
             self._back(each.moves, _times(apart, weight), slopes)
@@ -129,6 +129,7 @@ class Squares:
             return
         for place, each in enumerate(value.arguments):
             if known[each].kind is not Kind.CONSTANT:
+                assert isinstance(value, Application | Operation), "else nothing leads back"
                 part = self._adjoint(value, y) if isinstance(value, Application) else self._part(value, place, y)
                 self._back(each, part, slopes)
 
@@ -141,7 +142,7 @@ class Squares:
             found = leaf.transpose(y, parameters, given)
         else:
             found = leaf.forward(y, {key: each for key, each in parameters.items() if key != "bias"})
-        return shaped(found, (len(y), *given))
+        return shaped(found, (y.shape[0], *given))
 
     def _part(self, value: Operation, place: int, y: Tensor) -> Tensor:
         """What comes back to one argument of a sum, or of a product with what stands still."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from factorgraph.compile.dependence import dependences
+from factorgraph.compile.dependence import dependences, varies
 from factorgraph.compile.plan import ProcedurePlan
-from factorgraph.compile.problems import Block, still_ids, varies
+from factorgraph.compile.problems import Block, still_ids
 from factorgraph.compile.program import Assignment, Program, Tensors
 from factorgraph.compile.terms import terms_of
 from factorgraph.graph.model import Id
@@ -313,7 +313,7 @@ def shares(
     keys, sums = tuple(keys), tuple(sums)
     by = {key: each for each in sums for key in keys if key in each.sum.touched}
     plain = program.shares([key for key in keys if key not in by], known, tensors, learning)
-    size = len(next(iter(known.values())))
+    size = next(iter(known.values())).shape[0]
     entropy: Tensor | None = None
     for each in sums:
         own = [key for key in keys if by.get(key) is each]
@@ -324,5 +324,5 @@ def shares(
         entropy = rest if entropy is None else entropy + rest
         plain |= {key: found[key] for key in own}
     like = next(iter(known.values()))
-    ordered = {key: (each if len(each := plain[key]) == size else each.expand(size)).to(like.dtype) for key in keys}
+    ordered = {key: (plain[key] if plain[key].shape[0] == size else plain[key].expand(size)).to(like.dtype) for key in keys}
     return ordered if entropy is None else {**ordered, ENTROPY: entropy.expand(size).to(like.dtype)}

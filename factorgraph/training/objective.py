@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 import torch
@@ -111,7 +111,7 @@ class Batch:
         a variable: a factor that touches it averages over the others. ``sums``: what was summed out."""
         shares = free_shares(self.view.program, self.factors, known, self.view.model.tensors(), sums, self.learning_of(known))
         self.shares = counted(self.view.graph, shares, self.present, learning=True)
-        return sum(self.shares.values(), self.zero().expand(self.size))
+        return reduce(torch.add, self.shares.values()) if self.shares else self.zero().expand(self.size)
 
     def free_energy(self) -> Tensor:
         """(batch,): F, the energy with the latent variables removed as the phase's procedures say."""
@@ -265,15 +265,18 @@ def evaluate(
     """
     view = stretch.view
     batch = Batch(view, given, stretch.procedures, learning, found=dict(found or {}), present=present or {})
-    loss = batch.zero()
+    terms: list[Tensor] = []
     shares: dict[str, Tensor] = {}
     for _, leaf, weight in _losses(batch, stretch, side):
-        loss = loss + weight * leaf.value(batch)
+        value = leaf.value(batch)
+        terms.append(value if weight == 1 else weight * value)
         shares.update(batch.shares)
-    seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
-    weights = {key: each.clone() for key, each in _weights(batch).items()}  # as they are now: they go on learning
-    numbers = {LOSS: loss, **seen, **_searched(batch), **weights}
-    return Outcome(loss, {key: each.detach().to(loss.dtype) for key, each in numbers.items()}, batch)
+    loss = reduce(torch.add, terms) if terms else batch.zero()
+    with torch.no_grad():
+        seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
+        weights = {key: each.clone() for key, each in _weights(batch).items()}  # as they are now: they go on learning
+        numbers = {LOSS: loss.detach(), **seen, **_searched(batch), **weights}
+        return Outcome(loss, {key: each.to(loss.dtype) for key, each in numbers.items()}, batch)
 
 
 def prepare(stretch: Stretch, side: Side, given: Mapping[Id, Tensor]) -> None:
@@ -331,6 +334,12 @@ def _searched(batch: Batch) -> dict[str, Tensor]:
     """The share of active units in the inferred codes, and of samples that did not converge."""
     codes = [each for found in batch.found.values() for each in found.values.values() if found.summed is None]
     status = [found.status for found in batch.found.values() if found.status is not None]
-    active = {ACTIVE: torch.cat([(each != 0).reshape(-1) for each in codes]).float().mean()} if codes else {}
-    late = {LATE: torch.cat([(each != CONVERGED).reshape(-1) for each in status]).float().mean()} if status else {}
+    active = {ACTIVE: _share_of([each != 0 for each in codes])} if codes else {}
+    late = {LATE: _share_of([each != CONVERGED for each in status])} if status else {}
     return active | late
+
+
+def _share_of(found: list[Tensor]) -> Tensor:
+    """The share of what holds, (), in tensors of bool together."""
+    together = found[0] if len(found) == 1 else torch.cat([each.reshape(-1) for each in found])
+    return together.float().mean()
