@@ -71,6 +71,7 @@ DOORS = {  # one doorway to each library
     "PIL": {"data"},
     "av": {"data"},
     "platformdirs": {"data", "kernels"},
+    "triton": {"kernels"},
 }
 NOWHERE = {"pickle", "dill", "joblib", "marshal", "shelve", "runpy", "requests", "urllib", "ftplib", "socketserver"}
 RUNNING = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "os.system", "os.popen", "np.load"}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from factorgraph.inference.domains import CONTINUOUS
 
 FORMAT = 1
-Kernel = Literal["gram", "compiled", "grams", "gradient", "fourier", "slices", "compiled_slices", ""]
+Kernel = Literal["gram", "compiled", "fused", "grams", "gradient", "fourier", "slices", "compiled_slices", ""]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ProcedurePlan:
     @property
     def gram(self) -> bool:
         """Whether the Hessian, the same for all samples, is formed."""
-        return self.kernel in ("gram", "compiled")
+        return self.kernel in ("gram", "compiled", "fused")
 
     @property
     def compiled(self) -> bool:
@@ -218,6 +218,7 @@ def _domain(domain: str) -> str:
 KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
     "compiled": "the Hessian is formed once for a batch; compiled code searches for each sample by itself",
+    "fused": "the Hessian is formed once for a batch; several steps at once, on the chip of a CUDA device",
     "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy",
     "fourier": "the convolution is a product of Fourier coefficients; its border is exact",

@@ -21,6 +21,8 @@ from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.domains import CONTINUOUS, FINITE
 from factorgraph.inference.methods._method import Method
+from factorgraph.inference.solvers._kinds import Minimising
+from factorgraph.kernels import fista
 from factorgraph.kernels.build import missing
 from factorgraph.spec.references import standing_for
 from factorgraph.structure import UNDIVIDED, Solver, Structure
@@ -88,12 +90,16 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
     structure = _structure(graph, named, terms, known, undivided)
     check(graph, named, terms, structure, known)
     solver, reason, others = _choose(named, terms, structure)
+    kernel = _kernel(graph, named, terms, structure, known, solver)
+    if kernel == "gram" and _asks_for_fused(named, structure, solver):
+        why = fista.missing(named.device, units)
+        kernel, others = ("gram", (*others, f"its steps are not fused: {why}")) if why else ("fused", others)
     return replace(
         plan,
         terms=terms,
         domain=structure.domain,
         solver=solver.model_dump(mode="json"),
-        kernel=_kernel(graph, named, terms, structure, known, solver),
+        kernel=kernel,
         reason=reason,
         others=others,
         parts=parts if solver.divides else (),
@@ -331,7 +337,9 @@ def _kernels(solver: type[Solver], structure: Structure) -> tuple[Kernel, ...]:
         return ("slices", "compiled_slices") if solver.convolves else (*formed, "compiled")
     if "quadratic" not in solver.needs or solver.largest is None:
         seen: tuple[Kernel, ...] = ("fourier",) if structure.convolved else ()
-        return ("gradient", *seen, *formed) if structure.shared else ("gradient",)
+        fused: tuple[Kernel, ...] = ("fused",) if solver.model_fields["type"].default == fista.STEPS_OF["type"] else ()
+        fused = fused if structure.magnitudes and structure.domain in ("real", "nonnegative") else ()
+        return ("gradient", *seen, *fused, *formed) if structure.shared else ("gradient",)
     if not (structure.convolved and solver.convolves):
         return formed
     return (*formed, solver.convolves) if structure.size <= LARGEST_GRAM else (solver.convolves,)
@@ -352,6 +360,12 @@ def _kernel(
     if kernels[0] != "gradient" or _cheap(graph, named, structure.size, known):
         return kernels[-1]
     return "fourier" if "fourier" in kernels and is_quick(graph, terms, known) else "gradient"
+
+
+def _asks_for_fused(named: Named, structure: Structure, solver: Solver) -> bool:
+    """Whether somebody wants a kernel in place of the solver's own steps, and there is one that takes them."""
+    fuses = "fused" in _kernels(type(solver), structure) and solver.model_dump(mode="json") == fista.STEPS_OF
+    return fista.is_wanted() and fuses and named.method.runs() is Minimising
 
 
 def _cheap(graph: Graph, named: Named, units: int, known: Mapping[Id, Dependence]) -> bool:

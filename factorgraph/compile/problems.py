@@ -161,6 +161,7 @@ class Block:
             convolved=convolved,
             squares=self.squares,
             compiled=self.plan.compiled,
+            fused=self.plan.kernel == "fused",
             choices=self._choices(start, still),
             parts=() if shared.parts is None else shared.parts.of(still),
             take=take,
@@ -290,9 +291,7 @@ class Block:
 
     def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
-        if not all(share.magnitude for share in shares):
-            return None
-        return self.unit_weights(shares, start)
+        return self.unit_weights(shares, start) if all(share.magnitude for share in shares) else None
 
     def unit_weights(self, shares: Sequence[Share], like: Tensor) -> Tensor:
         """(units,): what the weights of some terms add up to at each unit."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
 from factorgraph.inference.rows import choose, finite, readable
 from factorgraph.inference.solvers._kinds import Compiled, Direct, Iterative, Recordable, State
+from factorgraph.inference.solvers._steps import step_length
+from factorgraph.kernels import fista as kernel
 from factorgraph.lazy import torch
 from factorgraph.structure import Solver
 
@@ -50,7 +53,7 @@ def record(solver: Recordable, problem: Problem, steps: int, tolerance: float, a
     """
     if len(problem.start) == 0:
         return _unmoved(problem.start)
-    return _iterate(solver, replace(problem, take=None), steps, tolerance, advance)
+    return _iterate(solver, replace(problem, take=None, fused=False), steps, tolerance, advance)
 
 
 def _unmoved(start: Tensor) -> Minimum:
@@ -74,19 +77,19 @@ def _direct(solver: Direct, problem: Problem, steps: int) -> Minimum:
 
 def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float, advance: Advance) -> Minimum:
     state = advance(lambda given: solver.begin(replace(problem, start=given[0])), (problem.start,))
-    step, certify = solver.stepper(problem), certifier(problem)
+    several, certify = _several(solver, problem), certifier(problem)
     found = _unmoved(problem.start)  # of the rows in the loop
     whole, rows = found, torch.arange(len(problem.start), device=problem.start.device)
     taken = 0
     while True:
         size = min(CHECK_EVERY, steps - taken)
-        state = advance(_several(step, size), state)
+        state = advance(partial(several, size), state)
         taken += size
         judged = taken == steps or tolerance > 0  # else nobody compares it
         with torch.no_grad():
             sure = certify(state[0], solver.inverse_step(problem, state)) if judged else _only_finite(state)
         found = _judge(found, state[0], sure, taken, tolerance)
-        still = _still_open(found)
+        still = _still_open(found) if tolerance > 0 else len(rows)  # else none stops early, and nothing waits
         if taken == steps or not still:
             return _written(whole, rows, found)
         if problem.take is not None and still <= COMPACT_BELOW * len(rows):
@@ -94,16 +97,28 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float, 
             kept = (found.status == OUT_OF_STEPS).nonzero().squeeze(1)
             rows, found, problem = rows[kept], _rows_of(found, kept), problem.take(kept)
             state = tuple(each[kept] for each in state)
-            step, certify = solver.stepper(problem), certifier(problem)
+            several, certify = _several(solver, problem), certifier(problem)
 
 
-def _several(step: Run, size: int) -> Run:
-    def run(state: State) -> State:
+def _several(solver: Iterative, problem: Problem) -> Callable[[int, State], State]:
+    """So many steps in a row: one by one, unless a kernel takes them at once."""
+    if problem.fused and (fused := _fused(problem)) is not None:
+        return fused
+    step = solver.stepper(problem)
+
+    def run(size: int, state: State) -> State:
         for _ in range(size):
             state = step(state)
         return state
 
     return run
+
+
+def _fused(problem: Problem) -> Callable[[int, State], State] | None:
+    quadratic, rest = problem.quadratic, problem.rest
+    assert quadratic is not None and not quadratic.apart and (rest is None or rest.l1 is not None), "what is planned as fused"
+    weight, nonnegative = (None, False) if rest is None else (rest.l1, rest.nonnegative)
+    return kernel.steps(quadratic.gradient, quadratic.hessian, weight, nonnegative, step_length(problem))
 
 
 def _only_finite(state: State) -> Tensor:
