@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ learning:
 data: {{source: arrays, file: rows.npz, bind: {{Y: x}}}}
 """
 WEIGHT, SAMPLES, HELD_OUT = 0.15, 100_000, 2000
-BATCH = 512  # of SPAMS, which gets farther by it in 10 s than by 256 or 1024
+BATCH = 512  # of SPAMS
 TRIAL = 40  # its iterations that tell how long one takes
 
 
@@ -150,6 +150,15 @@ def by_sklearn(data: Patches) -> Iterator[Reached]:
 # --- the table -----------------------------------------------------------------------------------------------------------------
 
 
+def shown(found: Iterable[Reached]) -> list[Reached]:
+    """All of them, each told as it comes."""
+    every = []
+    for each in found:
+        every.append(each)
+        print(f"{each.objective:.5f}  {each.seconds:7.2f}  {each.how}", flush=True)
+    return every
+
+
 def row(peer: Reached, runs: list[list[Reached]]) -> dict[str, str]:
     """A peer beside the first of our steps that reaches what it did, by the mean of the runs around it."""
     at = next((n for n, each in enumerate(runs[0]) if each.objective <= peer.objective), None)
@@ -174,14 +183,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         np.savez(folder / "rows.npz", x_train=data.known, x_test=data.held_out)
-        runs = [ours(data, folder, told)]
+        runs = [shown(ours(data, folder, told))]
         peers = {"spams": lambda: by_spams(data, told.seconds), "sklearn": lambda: by_sklearn(data), "none": lambda: iter(())}
-        found = list(peers[told.peer]())
-        runs.append(ours(data, folder, told))  # once more, since a machine's load changes
-        for before, after in zip(*runs, strict=True):
-            print(f"{before.how:>12}  {before.objective:.5f}  {before.seconds:6.2f}  {after.seconds:6.2f}")
+        found = shown(peers[told.peer]())
+        runs.append(shown(ours(data, folder, told)))  # once more, since a machine's load changes
         if found:
-            print("\n" + table([row(each, runs) for each in found]))
+            print("\n" + table([row(each, runs) for each in found]), flush=True)
         if told.whole:
             reached = whole(data, folder, told, told.steps)
             print(f"\n{reached.how}: {reached.objective:.5f} after {reached.seconds:.2f} CPU seconds")
