@@ -70,9 +70,13 @@ def cheapest(found: Iterable[Tried], kind: str, target: float) -> Setting | None
 
 def paired(ours: Setting, theirs: Setting, pairs: int = PAIRS) -> Ratio:
     """The ratio of two settings that reach the same quality, run in turns."""
-    times = np.array([(timed(ours)[1], timed(theirs)[1]) for _ in range(pairs)])
+    return ratio(np.array([(timed(ours)[1], timed(theirs)[1]) for _ in range(pairs)]))
+
+
+def ratio(times: np.ndarray) -> Ratio:
+    """Of pairs, (pairs, 2): the CPU seconds of ours and of theirs."""
     logs = np.log(times[:, 1] / times[:, 0])
-    again = np.random.default_rng(0).choice(logs, (DRAWN, pairs)).mean(1)
+    again = np.random.default_rng(0).choice(logs, (DRAWN, len(logs))).mean(1)
     mine, other = np.median(times, axis=0) * 1e6
     return Ratio(float(np.exp(logs.mean())), float(np.exp(np.quantile(again, 0.05))), float(mine), float(other))
 
