@@ -78,7 +78,7 @@ class Growing(Mapping[str, "ndarray"]):
                 column.size += column.waiting.write(np.ascontiguousarray(each, column.kind).tobytes())
 
     def _begin(self, name: str, rows: ndarray) -> _Column:
-        waiting = SpooledTemporaryFile(IN_MEMORY, dir=self._folder)  # noqa: SIM115  closed with all others
+        waiting = SpooledTemporaryFile(IN_MEMORY, dir=str(self._folder))  # noqa: SIM115  closed with all others
         self._open.enter_context(waiting)
         self._columns[name] = _Column(waiting, rows.dtype, rows.shape[1:])
         return self._columns[name]
@@ -86,8 +86,10 @@ class Growing(Mapping[str, "ndarray"]):
     def save(self, path: Path, beside: Mapping[str, ndarray]) -> None:
         """All arrays, and some ``beside`` them, as an .npz that appears whole or not at all."""
         needed = sum(each.size for each in self._columns.values())
-        packed = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": LEVEL}
-        with atomic_stream(path, needed) as stream, zipfile.ZipFile(stream, "w", **packed) as file:
+        with (
+            atomic_stream(path, needed) as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as file,
+        ):
             for name, column in self._columns.items():
                 with file.open(_member(name), "w", force_zip64=True) as member:
                     column.write(member)
