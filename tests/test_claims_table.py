@@ -101,7 +101,7 @@ WITHOUT_CONTROL = {  # each is named, with the reason, in docs/decisions.md
     ("rbm_noise_contrastive", "constant"),
     ("gan", "balanced"),
     *(("psd_hierarchy", name) for name in ("learned", "rectified")),
-    ("pedestrian_convnet", "pretraining"),
+    *(("pedestrian_convnet", name) for name in ("pretraining", "fine")),
     *(("factor_analysis", "normalised"), ("toy/gmm", "normalised"), ("toy/likelihood", "grid")),
 }
 
