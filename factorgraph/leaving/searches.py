@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from factorgraph.compile.problems import varies
+from factorgraph.compile.dependence import varies
 from factorgraph.compile.procedures import CERTAIN, Inference
 from factorgraph.graph.model import Constant, Graph, Id
 from factorgraph.leaving import blocks, reference
