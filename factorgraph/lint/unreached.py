@@ -16,9 +16,12 @@ def check(reading: Reading) -> Iterator[Issue]:
     """FGW274 at margins that squares are above wherever they are: with what they compare alike, a number is left."""
     graph = reading.graph
     for each in shaped(graph, {}, reading.plan.phases):
-        margin, least = each.loss.ceiling(), [_least(graph, key) for key in each.factors]
+        margin = each.loss.ceiling()
+        if margin is None:  # what has none is told without torch
+            continue
+        least = [_least(graph, key) for key in each.factors]
         known = [one for one in least if one is not None]
-        if margin is not None and known and len(known) == len(least) and sum(known) >= margin:
+        if known and len(known) == len(least) and sum(known) >= margin:
             what = f"the margin is {margin:g}, and no sample has an energy below {sum(known):.4g}: none is ever pushed up"
             fix = f"{address((*each.path, 'margin'))}: {sum(known) + margin:.4g}, or squared_distance of half the weight"
             yield issue("FGW274", what, (*each.path, "margin"), fix=fix)
