@@ -10,6 +10,6 @@ def test_the_file_has_the_spec_s_name(cli, tiny, tmp_path):
 
 
 def test_what_cannot_leave_is_told_at_its_line_and_leaves_no_file(cli, tiny, tmp_path):
-    said = cli("eject", str(tiny), "--set", "inference.optimal.solver=admm", "-o", "mine.py")
+    said = cli("eject", str(tiny), "--set", "inference.optimal.solver=active_set", "-o", "mine.py")
     assert said.code == 2 and "FG692" in said.err and "Traceback" not in said.err and "fista" in said.err
     assert not (tmp_path / "mine.py").exists()
