@@ -38,7 +38,7 @@ NEEDS = {  # the words of Structure, as users read them
     "plain": "an energy without a non-smooth part",
     "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
     "gap": "squares alone, beside them a weight on the magnitude of each unit",
-    "convolved": "one square behind one convolution of stride 1, and no other behind a function",
+    "convolved": "one square behind kernels of stride 1, and no other behind a function",
     "divisible": "several variables, each with a solver for when the others stand still",
 }
 LARGEST_GRAM = 4096  # units: 64 MiB of float32

@@ -257,12 +257,14 @@ def test_a_code_without_a_shape_has_that_of_its_encoder_and_what_stands_behind_m
     assert resolve(loads(tied)).values["encoder.transpose(Z)"].shape == (1, 12, 12)
 
 
-def test_the_planner_sees_a_lasso_too_large_for_a_matrix():
+@pytest.mark.parametrize(("compiled", "expected"), [("1", ("working_set", "compiled_slices")), ("0", ("fista", "gradient"))])
+def test_the_planner_sees_a_lasso_too_large_for_a_matrix(compiled, expected, monkeypatch):
+    monkeypatch.setenv("FACTORGRAPH_COMPILED", compiled)
     plan = plan_procedures(resolve(loads(SPARSE)))["optimal"]
     assert [term.bound for term in plan.terms] == ["L = 1 |decoder|^2 |inside|^2", "threshold 0.1 / L"]
     large = loads(SPARSE.replace("side: 12", "side: 48"))
     plan = plan_procedures(resolve(large))["optimal"]
-    assert plan.solver["type"] == "fista" and plan.kernel == "gradient"
+    assert (plan.solver["type"], plan.kernel) == expected
     moved = large.with_changes({"inference.optimal.solver": "coordinate_descent"}, "a test")
     assert plan_procedures(resolve(moved))["optimal"].kernel == "slices"  # no matrix of 4096 units and more
 
