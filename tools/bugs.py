@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TREE = ("factorgraph", "tests", "specs", "docs", "tools", "pyproject.toml", "README.md")
 AT_ONCE = 2
 LONGEST = 200  # seconds that the tests of one bug may take
+FAILURE = re.compile(r"FAILED (\S+?(\[.*?\])?)( - |$)")  # a name, which may hold " - " in its brackets, and what went wrong
 FAILED = 1  # what pytest ends with where a test failed; 2 to 5 are broken imports, wrong options, no tests
 
 
@@ -86,7 +87,7 @@ def tried_in(folder: Path, patch: Path, tests: list[str], files: list[str]) -> t
         return False, f"the patch does not apply: {applied.stderr.strip().splitlines()[0]}"
     try:
         status, said = pytest(folder, tests)
-        failed = [line.removeprefix("FAILED ").split(" - ")[0] for line in said if line.startswith("FAILED ")]
+        failed = [found[1] for line in said if (found := FAILURE.match(line))]
         if status == 0:
             return False, "all its tests pass"
         if status != FAILED or not failed:
