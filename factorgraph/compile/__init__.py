@@ -14,7 +14,7 @@ from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import check_changes, check_curved, phases, plan_phases
 from factorgraph.compile.plan import Plan, ProcedurePlan
 from factorgraph.compile.resampled import check_resampled
-from factorgraph.compile.shaping import check_shaping
+from factorgraph.compile.shaping import check_shaping, shaped
 from factorgraph.compile.targets import check_targets
 from factorgraph.compile.warm import check_warm
 from factorgraph.errors import RunError, SpecError, issue
@@ -76,7 +76,7 @@ def plan(spec: Spec, graph: Graph | None = None, device: str = "cpu") -> Plan:
             raise SpecError(wrong)
         if idle := list(check_resampled(graph, graphs, phased)):
             raise SpecError(idle)
-        if shapeless := list(check_shaping(graph, graphs, phased)):
+        if shapeless := list(check_shaping(shaped(graph, graphs, phased))):
             raise SpecError(list({(each.code, each.path, each.message): each for each in shapeless}.values()))
         return Plan(procedures, phased, changed)
 

@@ -60,7 +60,7 @@ def plan_phases(
         for player, side in phase.sides().items():
             plan = _side(graph, procedures, key, phase, player, side, used, taken)
             if not plan.parameters and 0 not in (phase.steps, phase.epochs):
-                wrong.append(_still(name, phase, player))
+                wrong += _still(graph, name, phase, plan)
             sides.append(plan)
             taken |= {owner_of(each) for each in plan.parameters}
         found += sides
@@ -334,14 +334,19 @@ def no_partition(graph: Graph, plan: ProcedurePlan, lowered: set[str]) -> str:
     return ""
 
 
-def _still(name: str, phase: Phase, player: str) -> Issue:
-    """A phase, or one of its players, whose loss moves nothing of what it may train."""
+def _still(graph: Graph, name: str, phase: Phase, plan: PhasePlan) -> list[Issue]:
+    """A phase, or one of its players, whose loss moves nothing of what it may train: FG405, or why the loss is not to be had."""
+    from factorgraph.compile.shaping import check_shaping, shaped_by
+
+    if found := list(check_shaping(shaped_by(graph, name, phase, plan))):
+        return found
     path: Path = ("learning", name)
+    player = plan.player
     what = f'phase "{name}" trains nothing: no parameter of what it may train is reached by its loss'
     if phase.players:
         named = ", ".join(phase.players[player].train or ()) or "any parameter"
         path, what = _trains(name, phase, player), f'the player "{player}" trains nothing: its loss never moves {named}'
-    return issue("FG405", what, path, fix="train something that its loss reaches, or leave train out")
+    return [issue("FG405", what, path, fix="train something that its loss reaches, or leave train out")]
 
 
 def _shared(spec: Spec, name: str, phase: Phase, sides: Iterable[PhasePlan]) -> Iterator[Issue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.noise import DOMAINS, distribution
@@ -18,6 +19,9 @@ from factorgraph.inference.domains import FINITE
 from factorgraph.losses._loss import LossLeaf, Need
 from factorgraph.registry import leaves
 from factorgraph.structure import Cornerless, Differentiable, Factor, Leaf, Promise, Saturating
+
+if TYPE_CHECKING:
+    from factorgraph.spec.blocks import Phase
 
 
 def argued(graph: Graph, factors: Iterable[str], procedures: Iterable[str]) -> tuple[Variable, ...]:
@@ -132,20 +136,24 @@ def shaped(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan])
     """Every loss of every side of every phase. ``graphs``: of phases that set addresses for their time."""
     sides = {(each.phase, each.player): each for each in plans}
     for key, name, phase in phases(base.spec):
-        graph = graphs.get(key, base)
-        for player, side in phase.sides().items():
-            path: Path = ("learning", name, *(("players", player) if phase.players else ()), "loss")
-            for called, term in side.loss.items():
-                assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
-                where = (*path, called) if len(side.loss) > 1 else path
-                factors = tuple(each for each in loss_factors(graph, phase, term) if graph.factors[each].weight)
-                read = read_by(graph, key, phase, player, called)
-                yield Shaped(graph, term.loss, factors, sides[key, player].procedures, where, read)
+        for player in phase.sides():
+            yield from shaped_by(graphs.get(key, base), name, phase, sides[key, player])
 
 
-def check_shaping(base: Graph, graphs: Mapping[str, Graph], plans: Iterable[PhasePlan]) -> Iterator[Issue]:
+def shaped_by(graph: Graph, name: str, phase: Phase, plan: PhasePlan) -> Iterator[Shaped]:
+    """Every loss of one side of a phase."""
+    side, players = phase.sides()[plan.player], ("players", plan.player) if phase.players else ()
+    for called, term in side.loss.items():
+        assert isinstance(term.loss, LossLeaf), "the losses' folder holds losses"
+        where: Path = ("learning", name, *players, "loss", *((called,) if len(side.loss) > 1 else ()))
+        factors = tuple(each for each in loss_factors(graph, phase, term) if graph.factors[each].weight)
+        read = read_by(graph, plan.phase, phase, plan.player, called)
+        yield Shaped(graph, term.loss, factors, plan.procedures, where, read)
+
+
+def check_shaping(losses: Iterable[Shaped]) -> Iterator[Issue]:
     """FG461, FG462, FG464, FG471 to FG475 and FG479 at losses that need of the energy, or of a value, what it has not."""
-    yield from (found for each in shaped(base, graphs, plans) for need in each.loss.needs() for found in CHECKS[need](each))
+    yield from (found for each in losses for need in each.loss.needs() for found in CHECKS[need](each))
 
 
 def _one_temperature(of: Shaped) -> Iterator[Issue]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from factorgraph.graph.drawing import words
 from factorgraph.graph.model import Id
-from factorgraph.inference.problem import SENTENCES
+from factorgraph.inference.problem import SENTENCES, in_samples
 from factorgraph.notebook import heading, table
 
 
@@ -34,10 +34,9 @@ class Solution:
         return self.variables[name]
 
     def _repr_html_(self) -> str:
-        size = words.size(tuple(self.energy.shape))
         ended = self.sentence() if self.procedure else ""
         mean = f"mean energy {float(self.energy.detach().double().mean()):.4g}"
-        told = heading(f"{self.procedure or 'model'}: {size} samples", mean, ended)
+        told = heading(f"{self.procedure or 'model'}: {in_samples(len(self.energy))}", mean, ended)
         shares = [[name, f"{float(each.detach().double().mean()):.4g}"] for name, each in self.shares.items()]
         shapes = [[name, words.size(tuple(each.shape)) or "one number"] for name, each in self.variables.items()]
         return told + table(("factor", "mean energy"), shares) + table(("variable", "shape"), shapes)

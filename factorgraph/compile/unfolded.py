@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -13,7 +13,7 @@ from factorgraph.compile.network import group_shapes, inputs, shrinks_units
 from factorgraph.compile.plan import Plan
 from factorgraph.compile.planner import Named
 from factorgraph.compile.problems import solver_of
-from factorgraph.errors import SpecError, issue
+from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.drawing import Drawing, draw, words
 from factorgraph.graph.drawing.direction import is_across, is_free_of_loops, ranked
 from factorgraph.graph.drawing.parts import before
@@ -21,6 +21,7 @@ from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Graph
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.inference.solvers._unrolled import Unrollable
+from factorgraph.spec.suggest import nearest
 
 MOST, MOST_LONG = 8, 5  # steps that are all drawn, and of those that each choose a unit; of more the first two and the last
 ONE = "a step"  # what stands at the frame around the shapes that one step of a loop is
@@ -35,10 +36,18 @@ def network_of(graph: Graph, plan: Plan, procedure: str, unfold: bool, open: Seq
     named = named_procedures(graph)
     known = [key for key, each in named.items() if isinstance(each.method, Layered)]
     if procedure not in known:
-        fix = "name one with its slot, or draw the graph alone" if known else "draw the graph alone: nothing is unrolled"
-        raise SpecError(issue("FG266", f'there is no unrolled procedure "{procedure}"', allowed=", ".join(known), fix=fix))
+        raise SpecError(graph.spec.document.locate(_absent(procedure, known, named)))
     around = [part for each in named[procedure].block if (part := before(each.name))]  # what it infers is to be seen
     return _Network(graph, plan, named[procedure], draw(graph, open=[*open, *around])).drawing(unfold)
+
+
+def _absent(procedure: str, known: Collection[str], named: Mapping[str, Named]) -> Issue:
+    """A name of no unrolled procedure, with those that there are, the nearest first, where it or they would be written."""
+    path = ("inference", named[procedure].name) if procedure in named else ("inference",)
+    allowed = nearest(procedure, known)
+    fix = f"name {allowed[0]}, or draw the graph alone" if known else "draw the graph alone: nothing is unrolled"
+    what = f'there is no unrolled procedure "{procedure}"'
+    return issue("FG266", what, path, on="key", allowed=", ".join(allowed), fix=fix)
 
 
 class _Network(Beside):

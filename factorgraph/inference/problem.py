@@ -110,6 +110,11 @@ CONVERGED, OUT_OF_STEPS, NOT_FINITE = 0, 1, 2  # the status of a row
 SENTENCES = ("converged", "out of steps", "not finite")
 
 
+def in_samples(count: int, kind: str = "") -> str:
+    """How many samples, in words: ``1 sample``, ``12 test samples``."""
+    return " ".join(filter(None, (str(count), kind, "sample" if count == 1 else "samples")))
+
+
 @dataclass(frozen=True)
 class Minimum:
     """What a solver found. A failed solve is a value with a status, never an exception."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from factorgraph.data import images
 from factorgraph.errors import DataError, issue
-from factorgraph.inference.problem import SENTENCES
+from factorgraph.inference.problem import SENTENCES, in_samples
 from factorgraph.lazy import np
 from factorgraph.run.files import atomic_write
 from factorgraph.run.infer import reconstructions, save_arrays
@@ -56,7 +56,7 @@ def write(run: Run, answered: Answered, output: Path, across: int = 0) -> Iterat
     searched = not np.isnan(answered.certificate).all()
     ends = ", ".join(f"{count} {word}" for count, word in zip(counts, SENTENCES, strict=True) if count)
     ends = ends if searched else "nothing was searched"
-    yield f"{len(answered.energy)} samples: mean energy {answered.energy.mean():.5g}; {ends}"
+    yield f"{in_samples(len(answered.energy))}: mean energy {answered.energy.mean():.5g}; {ends}"
     yield from (f"planned for this question: {each}" for each in answered.plans)
     yield from table(run, answered)
     yield from (f"note: {each}" for each in (*answered.notes, *notes))

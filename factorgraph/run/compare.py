@@ -13,7 +13,7 @@ from factorgraph import compile as compiler
 from factorgraph.compile.plan import runs
 from factorgraph.errors import SpecError, issue
 from factorgraph.graph.resolve import resolve
-from factorgraph.inference.problem import CONVERGED
+from factorgraph.inference.problem import CONVERGED, in_samples
 from factorgraph.inference.solvers._kinds import Direct
 from factorgraph.metrics._base import squared_difference
 from factorgraph.metrics._timing import leasts
@@ -116,7 +116,7 @@ class Comparisons:
         return figures
 
     def text(self) -> str:
-        head = f"the first {self.rows} {self.split} samples, means per sample"
+        head = f"the first {in_samples(self.rows, self.split)}, means per sample"
         return "\n\n".join([head, *(each.text() for each in self.comparisons)])
 
 

@@ -13,7 +13,7 @@ from factorgraph.data import images
 from factorgraph.data.inputs import Input, input_in_pieces
 from factorgraph.errors import DataError, issue
 from factorgraph.graph.model import Application, Constant, Graph, Id, Variable
-from factorgraph.inference.problem import SENTENCES
+from factorgraph.inference.problem import SENTENCES, in_samples
 from factorgraph.lazy import np, torch
 from factorgraph.run.files import atomic_stream, atomic_write
 from factorgraph.run.growing import Growing
@@ -44,7 +44,7 @@ def infer(run: Run, source: Path, output: Path, procedure: str | None) -> Iterat
         if not arrays:
             raise DataError(issue("FG677", f"there is no sample in {source}"))
         _write(run, given, arrays, output, procedure)
-        yield f"{len(arrays['status'])} samples: {_energy_in_words(arrays)}; {_ends(arrays)}"
+        yield f"{in_samples(len(arrays['status']))}: {_energy_in_words(arrays)}; {_ends(arrays)}"
         yield from labels_in_words(arrays, given)
     yield from (f"note: {each}" for each in given.notes)
     yield str(output)
@@ -178,7 +178,7 @@ def _summary(run: Run, given: Input, arrays: Mapping[str, ndarray], procedure: s
 
 
 def _energy_in_words(arrays: Mapping[str, ndarray]) -> str:
-    return f"mean energy {arrays['energy'].mean():.5g}" if "energy" in arrays else "no energy, every factor reads what they lack"
+    return f"mean energy {arrays['energy'].mean():.5g}" if "energy" in arrays else "no energy, every factor reads what is lacking"
 
 
 def _ends(arrays: Mapping[str, ndarray]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS
+from factorgraph.inference.problem import NOT_FINITE, OUT_OF_STEPS, in_samples
 from factorgraph.metrics._base import active_units, squared_difference
 from factorgraph.run.counts import products
 from factorgraph.run.labels import Confusion, confusions
@@ -70,14 +70,14 @@ class Report:
 
     def text(self) -> str:
         """The same as plain text: one column a procedure."""
-        lines = [f"{self.rows} {self.split} samples, means per sample"]
+        lines = [f"{in_samples(self.rows, self.split)}, means per sample"]
         lines += aligned([["", *(each.procedure or "model" for each in self.procedures)], *self._rows()])
         for each in self.compared:
             gap = f"{each.gap:.4g}, {each.relative_gap:.2%} of its energy; relative code error {each.code_error:.3g}"
             lines.append(f"amortization gap of {each.fast} to {each.search}: {gap}")
         lines += [f"weight of {key}, as it was tuned: {value:.4g}" for key, value in self.weights.items()]
         for found in self.labels:
-            lines += ["", f"{found.label} by {found.factor}: {found.error:.2%} of {found.rows} samples wrong"]
+            lines += ["", f"{found.label} by {found.factor}: {found.error:.2%} of {in_samples(found.rows)} wrong"]
             lines += aligned(_table(found))
         return "\n".join(lines)
 

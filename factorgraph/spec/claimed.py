@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from factorgraph.errors import Issue, Path
 from factorgraph.registry import leaves, not_loaded
 from factorgraph.spec.claims import ClaimExpression, Measure, free_indices
-from factorgraph.spec.expressions import Call, Node, Read, walk
+from factorgraph.spec.expressions import Call, Node, Number, Read, walk
 from factorgraph.spec.language import TYPES, UNDECLARED
 from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError
@@ -243,15 +243,20 @@ def _argument(kind: str, node: Node, names: Names, path: Path) -> Iterator[Issue
 
     known = {"procedure": names.procedures, "factor": names.factors, "function": names.functions, "phase": names.phases}.get(kind)
     if known is not None:
-        name = ".".join(node.name) if isinstance(node, Read) else ""
+        told = _without_procedure(names) if kind == "procedure" else ""
+        if not isinstance(node, Read):
+            what = f"{'a number' if isinstance(node, Number) else 'what is computed'} is no {kind}: here stands the name of one"
+            fix = told or (f"name one, such as {known[0]}" if known else f"the spec has no {kind}")
+            yield Issue("FG215", what, path, span=node.span, allowed=", ".join(known), fix=fix)
+            return
+        name = ".".join(node.name)
         if name.split(".")[0] in names.unread:
             return
-        matrix = kind == "function" and isinstance(node, Read) and ".".join(node.name[:-1]) in names.procedures
+        matrix = kind == "function" and ".".join(node.name[:-1]) in names.procedures
         if name not in known and not matrix:
-            span = node.name_span if isinstance(node, Read) else node.span
-            found = unknown(kind, name or "this", known, path, span)
-            yield replace(found, fix=(kind == "procedure" and _without_procedure(names)) or found.fix)
-        if matrix and isinstance(node, Read) and node.name[-1] not in MATRICES:
+            found = unknown(kind, name, known, path, node.name_span)
+            yield replace(found, fix=told or found.fix)
+        if matrix and node.name[-1] not in MATRICES:
             yield unknown("matrix", node.name[-1], MATRICES, path, node.name_span)
     elif kind == "identity":
         if not (isinstance(node, Read) and node.name == ("identity",)):

@@ -127,6 +127,7 @@ class TestRender:
         assert [(tmp_path / f"{each}.mmd").read_text().count('("inhibition<') for each in ("loop", "steps")] == [1, 3]
         said = cli("render", "lista", "--unfold", "optimal")
         assert said.code == 2 and "FG266" in said.err and "lista[0], lista[1], lista[2]" in said.err
+        assert "lista.yaml:23:3" in said.err
         assert cli("render", "lista", "--unfold", "lista[1]", "--phases").code == 2
 
     @pytest.mark.parametrize("path", ["no/such/folder/x.svg", "x.docx"])

@@ -150,4 +150,5 @@ def test_networks_of_shipped_specs_can_be_shown(name, procedure, unfold):
 def test_what_is_not_unrolled_has_no_such_picture():
     with pytest.raises(SpecError, match="FG266") as told:
         drawn(SPEC, procedure="other")
-    assert told.value.issues[0].allowed == "network"
+    (found,) = told.value.issues
+    assert found.allowed == "network" and found.place is not None and found.place.text.startswith("inference:")

@@ -148,5 +148,15 @@ learning: {fit: {loss: {push_down: energy, flatten: {type: contraction, of: OF, 
 """
     with pytest.raises(SpecError, match="FG461"):
         compiler.build(loads(text.replace("OF", "Z")))
+    alone = text.replace("push_down: energy, ", "")
+    with pytest.raises(SpecError, match="it depends on Z, which is inferred") as caught:  # why it trains nothing
+        compiler.build(loads(alone.replace("OF", "Z")))
+    assert [each.code for each in caught.value.issues] == ["FG461"] and caught.value.issues[0].place is not None
+    saturated = alone.replace("contraction", "saturation").replace("OF", "Z")
+    with pytest.raises(SpecError) as caught:
+        compiler.build(loads(saturated))
+    assert [each.code for each in caught.value.issues] == ["FG462"]
+    with pytest.raises(SpecError, match="FG405"):  # a derivative that nothing here can change
+        compiler.build(loads(alone.replace("OF", "encoder(Y)").replace("weight: 0.3}}", "weight: 0.3}}, train: [decoder]")))
     made = compiler.build(loads(text.replace("OF", "encoder(Y)")))
     assert {each.split(".")[1] for each in made.plan.phases[0].parameters} == {"encoder", "decoder"}

@@ -48,6 +48,9 @@ def test_pieces_are_what_the_whole_is(run, tmp_path, monkeypatch):
     monkeypatch.setattr(growing, "IN_MEMORY", 100)
     said = list(infer.infer(run, tmp_path / "rows.npy", tmp_path / "pieces.npz", None))
     whole, columns, pieces = (np.load(tmp_path / f"{name}.npz") for name in ("rows", "columns", "pieces"))
+    np.save(tmp_path / "one.npy", x[:1])
+    (one, *_) = infer.infer(run, tmp_path / "one.npy", tmp_path / "one.npz", None)
+    assert one.startswith("1 sample: mean energy")
     assert said[0].startswith("23 samples: mean energy") and whole["variable.Z"].shape == (23, 3)
     assert whole.files == pieces.files and {"energy", "reconstruction.Y", "share.small", "status"} <= set(whole.files)
     for key in whole.files:

@@ -60,6 +60,22 @@ def test_what_can_be_is_let_through(claim: str) -> None:
     loads(SPEC % claim)
 
 
+@pytest.mark.parametrize(
+    ("metric", "said", "allowed"),
+    [
+        ("discrimination(4)", "a number is no phase", "fit"),
+        ("energy(decoder(Z))", "what is computed is no procedure", "optimal, net"),
+        ("discrimination(fti)", 'there is no phase "fti". Did you mean "fit"', "fit"),
+    ],
+)
+def test_what_is_no_name_is_told_with_the_names_that_there_are(metric: str, said: str, allowed: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(SPEC % f"metric: {metric}, at_least: 0.9")
+    (told,) = caught.value.issues
+    assert said in told.message and told.allowed == allowed
+    assert told.place is not None and told.place.text[told.place.column - 1 :].startswith(metric.partition("(")[2][:-1])
+
+
 @pytest.mark.parametrize(("of", "code"), [("['foo(Z)']", "FG2"), ("[decoder(Z), Y]", "FG667")])
 def test_a_figure_of_a_value_is_of_one_that_there_is(of: str, code: str) -> None:
     text = SPEC % "metric: energy(optimal), at_most: 1" + "figures: {f: {type: progressive, of: %s}}\n"

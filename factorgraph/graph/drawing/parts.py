@@ -45,7 +45,7 @@ def opened(graph: Graph, names: Iterable[str]) -> frozenset[str]:
     known = known_in(graph)
     for name in names:
         if name not in known:
-            raise SpecError(_absent(name, known))
+            raise SpecError(graph.spec.document.locate(_absent(name, known)))
     found = {each for name in names for each in levels(name)}
     while len({next((each for each in levels(part) if each not in found), part) for part in parts}) == 1 and set(known) - found:
         found.add(next(each for each in known if each not in found))
@@ -56,9 +56,11 @@ def _absent(name: str, known: tuple[str, ...]) -> Issue:
     """A name that no fragment has, with those that can be opened, the nearest first."""
     meant = near(name, known)
     hint = f'. Did you mean "{meant}"?' if meant else ""
-    fix = f"write {meant}" if meant else "open one that is there" if known else "open nothing: the spec uses no fragment"
-    allowed = ", ".join(nearest(name, known))
-    return Issue("FG209", f'there is no fragment "{name}"{hint}', allowed=allowed, fix=fix, replacement=meant)
+    allowed = nearest(name, known)
+    some = f"open {meant}" if meant else f"open one that is there, such as {next(iter(allowed), '')}"
+    fix = some if known else "open nothing: the spec uses no fragment"
+    what = f'there is no fragment "{name}"{hint}'
+    return Issue("FG209", what, ("use",), on="key", allowed=", ".join(allowed), fix=fix)
 
 
 def known_in(graph: Graph) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ def test_what_is_like_no_fragment_names_those_that_can_be_opened_nearest_first(g
     with pytest.raises(SpecError) as caught:
         draw(graph, open=["the_low"])
     (told,) = caught.value.issues
-    assert (told.allowed, told.fix) == ("pair.low, pair.high, pair", "open one that is there")
+    assert (told.allowed, told.fix) == ("pair.low, pair.high, pair", "open one that is there, such as pair.low")
+    assert told.place is not None and told.place.text[told.place.column - 1 :].startswith("use:")
     with pytest.raises(SpecError, match="fix: open nothing: the spec uses no fragment"):
         draw(resolve(load("psd")), open=["low"])
 
