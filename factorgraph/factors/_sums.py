@@ -17,10 +17,12 @@ def per_example(x: Tensor) -> Tensor:
 
 
 def flat(x: Tensor) -> Tensor:
-    """(batch, *shape) -> (batch, units), for a batch of none and a shape of () too."""
-    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+    """(batch, *shape) -> (batch, units), for a batch of none and a shape of () too; where it has it, no operator is spent."""
+    return x if x.dim() == 2 else x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 def alike(*arguments: Tensor) -> tuple[Tensor, ...]:
-    """Arguments of one shape: a number, (), stands for equal units."""
+    """Arguments of one shape: a number, (), stands for equal units. Where they have it, no operator is spent."""
+    if len({each.shape for each in arguments}) == 1:
+        return arguments
     return tuple(torch.broadcast_tensors(*arguments))  # type: ignore[no-untyped-call]

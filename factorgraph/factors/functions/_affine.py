@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROWS, COLUMNS = 0, 1  # the axis of the matrix along which rows, columns are counted
+LEAST = 1e-15  # the norms between which the squares that they are made of neither vanish
+MOST = 1e15  # nor overflow
 
 
 class AffineFunction(Function, Affine):
@@ -104,6 +106,10 @@ def normalise_(matrix: Tensor, axis: int) -> None:
     What is not finite stays so: hiding it is not a projection's business.
     """
     others = _others(matrix, axis)
+    norms = torch.linalg.vector_norm(matrix, dim=others, keepdim=True)
+    if _between(norms, LEAST, MOST):
+        matrix.div_(norms)
+        return
     largest = matrix.abs().amax(others, keepdim=True)
     matrix.copy_(torch.where(largest == 0, _spread(matrix, axis), matrix))
     matrix.div_(torch.where(largest == 0, 1, largest))  # first by the largest entry, so that squares neither overflow nor vanish
@@ -129,9 +135,25 @@ def orthonormalise_(matrix: Tensor) -> None:
 def bound_(matrix: Tensor, axis: int, limit: float) -> None:
     """Scale down, in place, the rows (axis 0) or columns (axis 1) whose norm is above the limit."""
     others = _others(matrix, axis)
-    largest = matrix.abs().amax(others, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
-    norms = largest * torch.linalg.vector_norm(matrix / largest, dim=others, keepdim=True)
-    matrix.mul_((limit / norms.clamp_min(torch.finfo(matrix.dtype).tiny)).clamp_max(1))
+    norms = torch.linalg.vector_norm(matrix, dim=others, keepdim=True)
+    least = 0 if limit >= LEAST else LEAST  # what vanishes is below any other limit
+    if _between(norms, least, limit):
+        return
+    if not _between(norms, least, MOST):
+        largest = matrix.abs().amax(others, keepdim=True).clamp_min(torch.finfo(matrix.dtype).tiny)
+        norms = largest * torch.linalg.vector_norm(matrix / largest, dim=others, keepdim=True)
+    matrix.mul_((limit / norms).clamp_max(1))
+
+
+def _between(norms: Tensor, least: float, most: float) -> bool:
+    """Whether all norms are, if the host has them at hand: where it would wait for a device to tell, the answer is no.
+
+    Numpy reads where they lie, so that no operator is spent; what is not finite is not between.
+    """
+    if norms.device.type != "cpu" or norms.dtype not in (torch.float32, torch.float64):
+        return False
+    found = norms.numpy()
+    return bool(least <= found.min() and found.max() <= most)
 
 
 def _others(matrix: Tensor, axis: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from factorgraph.factors._sums import flat
 from factorgraph.factors.functions._affine import AffineFunction
 from factorgraph.factors.functions._spectrum import norm_bound
 from factorgraph.lazy import torch
@@ -74,11 +75,10 @@ class Linear(AffineFunction, Dense):
         return x.reshape(x.shape[0], 1, parameters["matrix"].shape[1])
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
-        flat = x.reshape(x.shape[0], parameters["matrix"].shape[1])
-        return torch.nn.functional.linear(flat, parameters["matrix"], parameters.get("bias"))
+        return torch.nn.functional.linear(flat(x), parameters["matrix"], parameters.get("bias"))
 
     def transpose(self, y: Tensor, parameters: Parameters, given: Shape) -> Tensor:
-        return y.reshape(y.shape[0], parameters["matrix"].shape[0]) @ parameters["matrix"]
+        return flat(y) @ parameters["matrix"]
 
     def project(self, parameters: Parameters) -> None:
         super().project(parameters)

@@ -50,6 +50,32 @@ def test_columns_of_zeros_become_different_unit_vectors():
     assert torch.equal(matrix, torch.eye(5)[:, :3])
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e-18, 1e-8, 1.0, 1e8, 1e18, 1e25])
+def test_unit_norms_and_bounds_hold_for_columns_of_any_size(scale):
+    """Their squares overflow or vanish in single precision, beside columns whose squares do not; told in double precision."""
+    matrix = torch.randn(6, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor([scale, 1.0, 0.3, scale])
+    norms = torch.linalg.vector_norm(matrix.double(), dim=0)
+    torch.testing.assert_close(projected(matrix, unit_norm="columns").double(), matrix.double() / norms, rtol=1e-6, atol=0)
+    for limit in (0.37, scale):
+        kept = matrix.double() * (limit / norms).clamp_max(1)
+        torch.testing.assert_close(projected(matrix, max_column_norm=limit).double(), kept, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("options", [{"unit_norm": "columns"}, {"max_column_norm": 0.37}])
+def test_what_is_not_finite_stays_in_its_column(options):
+    matrix = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    matrix[2, 0], matrix[3, 2] = float("nan"), float("inf")
+    moved, alone = projected(matrix, **options), projected(matrix[:, 1::2].clone(), **options)
+    assert not moved[2, 0].isfinite() and not moved[3, 2].isfinite()
+    torch.testing.assert_close(moved[:, 1::2], alone)
+
+
+def test_columns_within_their_bound_stay_as_they_are_to_the_bit():
+    matrix = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    matrix[:, 1] = 0
+    assert torch.equal(projected(matrix, max_column_norm=9.0), matrix)
+
+
 @pytest.mark.parametrize("options", [{"max_row_norm": 1.0}, {"max_column_norm": 1.0}])
 def test_constraints_that_no_projection_can_keep_together_are_refused(options):
     with pytest.raises(ValueError, match="exclude each other"):
