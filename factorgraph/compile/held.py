@@ -48,7 +48,8 @@ class Held(Generic[T]):
         if last is not None and seen and last.read is not None and all(map(torch.equal, tensors, last.read)):
             return last.made
         made = make()
-        self._last = Last(token, tuple(each.detach().clone() for each in tensors) if seen else None, made)
+        copied = seen or not tensors  # what is made of none never changes
+        self._last = Last(token, tuple(each.detach().clone() for each in tensors) if copied else None, made)
         return made
 
 

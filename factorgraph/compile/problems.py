@@ -48,6 +48,7 @@ class Block:
         self.rest = tuple(term for term in plan.terms if term.part == "rest")
         self.parts = tuple((solver_of(each), Block(program, each)) for each in plan.parts)
         self.held: Held[Shared] = Held()
+        self.told: Held[Tensor] = Held()  # weights of units, where the spec tells them all
 
     def __deepcopy__(self, memo: object) -> Block:
         return self
@@ -63,9 +64,7 @@ class Block:
         """The inverse of :meth:`split`."""
         if self.flat:
             return values[self.plan.block[0]]
-        flat = [
-            values[each.id].reshape(values[each.id].shape[0], size) for each, size in zip(self.variables, self.sizes, strict=True)
-        ]
+        flat = [values[each.id].reshape(values[each.id].shape[0], size) for each, size in self._sized()]
         return torch.cat(flat, dim=1) if len(flat) > 1 else flat[0]
 
     @cached_property
@@ -291,7 +290,10 @@ class Block:
 
     def _l1(self, shares: Sequence[Share], start: Tensor) -> Tensor | None:
         """The weight of each unit's magnitude, where the rest is nothing else."""
-        return self.unit_weights(shares, start) if all(share.magnitude for share in shares) else None
+        if not all(share.magnitude for share in shares):
+            return None
+        tuned = any(isinstance(share.weight, torch.Tensor) for share in shares)
+        return self.unit_weights(shares, start) if tuned else self.told.of(start, (), lambda: self.unit_weights(shares, start))
 
     def unit_weights(self, shares: Sequence[Share], like: Tensor) -> Tensor:
         """(units,): what the weights of some terms add up to at each unit."""

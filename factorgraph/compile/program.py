@@ -76,9 +76,12 @@ class Program:
 
     def arguments(self, factor: FactorNode, known: Mapping[Id, Tensor]) -> list[Tensor]:
         """What a factor compares, (batch, *shape) each, or (batch, 1, ...) for a number beside units."""
+        return [self.argument(factor, each, known) for each in factor.arguments]
+
+    def argument(self, factor: FactorNode, key: Id, known: Mapping[Id, Tensor]) -> Tensor:
+        """One of them."""
         shape = max((self.graph.values[each].shape for each in factor.arguments), key=len)
-        like = next(iter(known.values()))
-        return [units(_spread(known[each], (), like), shape) for each in factor.arguments]
+        return units(_spread(known[key], (), next(iter(known.values()))), shape)
 
     def by_row(self, factor: FactorNode, arguments: Sequence[object]) -> Tensor:
         """What a factor makes of its arguments, (batch,). Raises :class:`RunError` FG679 where it is of another shape, that would

@@ -93,6 +93,12 @@ def test_it_is_made_twice_and_then_kept_and_what_learns_is_never_copied() -> Non
         assert held._last is not None and held._last.read is None
 
 
+def test_what_is_made_of_nothing_is_made_once_in_each_type() -> None:
+    held: Held[int] = Held()
+    single, double, made = torch.zeros(3), torch.zeros(3).double(), iter(range(100))
+    assert [held.of(like, (), lambda: next(made)) for like in (single, single, double, double, single)] == [0, 0, 1, 1, 2]
+
+
 def test_a_copy_of_a_model_has_its_own_codes() -> None:
     """Copies share what was planned, and may not share what was made."""
     model, y = fg.build(fg.loads(SPEC)), torch.ones(2, 5)

@@ -29,6 +29,21 @@ factors:
 inference:
   optimal: {method: argmin, of: [Z, W], solver: fista}
 """
+ALONE = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: 5}
+  Z: {kind: latent, shape: 4}
+functions:
+  decoder: {type: linear}
+  encoder: {type: linear, units: 4}
+  code: {type: offset}
+factors:
+  likelihood: {type: squared_distance, between: [Y, "decoder(Z)"], weight: 0.37}
+  prior: {type: squared_distance, between: [Z, 0.3], weight: 1.3}
+inference:
+  optimal: {method: argmin, of: Z, solver: fista}
+"""
 PICTURES = """
 factorgraph: 1
 variables:
@@ -83,6 +98,14 @@ def check(model: Model, block: Block, y: torch.Tensor) -> None:
 @pytest.mark.parametrize("between", COMPARED, ids=str)
 def test_they_are_those_of_the_energy(between: list[str]) -> None:
     model, block = block_of(VECTORS, factors__likelihood__between=between)
+    check(model, block, rows(5))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("prior", [["Z", "encoder(Y)"], ["encoder.transpose(Z)", "Y"], ["2 * Z", 0.3], ["code(Z)", 0]], ids=str)
+def test_so_they_are_of_one_variable_behind_what_adds_nothing(bias: bool, prior: list[object]) -> None:
+    """Where a matrix is read off, and a map of zeros is not evaluated."""
+    model, block = block_of(ALONE, functions__decoder__bias=bias, factors__prior__between=prior)
     check(model, block, rows(5))
 
 
