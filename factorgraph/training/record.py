@@ -117,6 +117,8 @@ def _head(git: Path) -> str:
         name = head.removeprefix("ref: ")
         if name == head:
             return head[:10]
+        if (git / "commondir").is_file():  # where a second checkout of one repository finds its branches
+            git /= (git / "commondir").read_text("utf-8").strip()
         if (git / name).is_file():
             return (git / name).read_text("utf-8").strip()[:10]
         packed = [line.split() for line in (git / "packed-refs").read_text("utf-8").splitlines()]

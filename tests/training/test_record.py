@@ -159,7 +159,11 @@ def test_a_commit_that_was_edited_since_says_so(monkeypatch, tmp_path):
     (tmp_path / "specs" / "a.yaml").write_text("b")
     assert commit()[10:] == "+"
     git("commit", "-q", "-a", "-m", "again")
-    (tmp_path / "factorgraph" / "new.py").write_text("a leaf")
+    head = commit()
+    git("worktree", "add", "-b", "second", str(tmp_path / "second"))
+    monkeypatch.setattr(record, "folder", lambda: tmp_path / "second" / "specs")
+    assert commit() == head
+    (tmp_path / "second" / "factorgraph" / "new.py").write_text("a leaf")
     assert commit()[10:] == "+"
 
 
