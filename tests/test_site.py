@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import factorgraph as fg
 from factorgraph import registry
 from factorgraph.cli.app import COMMANDS
 from factorgraph.spec.load import load, specs
+from tests.report.browser import opened
 
 ROOT = Path(__file__).parent.parent
 
@@ -136,3 +139,23 @@ def test_formulas_need_no_network():
     for each in formulas:
         assert conf.mathml(each.strip(), True).startswith("<math"), each
     assert conf.mathml(r"\frac12 x", True) == conf.mathml(r"\frac{1}{2} x", True)
+
+
+def test_on_a_telephone_a_wide_table_scrolls_and_its_page_does_not(tmp_path):
+    """The page of claims, built alone: its tables are the widest of the site."""
+    pytest.importorskip("furo")
+    theme, source = ROOT / "tools" / "pages" / "theme", tmp_path / "source"
+    (source / "_static").mkdir(parents=True)
+    for file, copy in (("conf.py", "conf.py"), ("style.css", "_static/style.css")):
+        shutil.copyfile(theme / file, source / copy)
+    tables = (ROOT / "docs" / "claims.md").read_text("utf-8").replace("](", "] (")  # to pages that are not there
+    (source / "index.md").write_text(tables, "utf-8")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(tmp_path / "site")]
+    subprocess.run(command, check=True)
+    with opened() as tab:
+        tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
+        tab.open((tmp_path / "site" / "index.html").as_uri())
+        tab.run("window.scrollTo(500, 0); document.querySelectorAll('article table').forEach(e => e.parentElement.scrollLeft = 300)")
+        assert tab.run("[window.innerWidth, window.scrollX, document.documentElement.scrollWidth]") == [360, 0, 360]
+        assert tab.run("Math.min(...[...document.querySelectorAll('article table')].map(e => e.parentElement.scrollLeft))") == 300
+        assert tab.run("Math.max(...[...document.querySelectorAll('article > *')].map(e => e.scrollWidth))") <= 360
