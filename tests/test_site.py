@@ -155,7 +155,8 @@ def test_on_a_telephone_a_wide_table_scrolls_and_its_page_does_not(tmp_path):
     with opened() as tab:
         tab.ask("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
         tab.open((tmp_path / "site" / "index.html").as_uri())
-        tab.run("window.scrollTo(500, 0); document.querySelectorAll('article table').forEach(e => e.parentElement.scrollLeft = 300)")
+        tab.run("window.scrollTo(500, 0)")
+        tab.run("document.querySelectorAll('article table').forEach(e => e.parentElement.scrollLeft = 300)")
         assert tab.run("[window.innerWidth, window.scrollX, document.documentElement.scrollWidth]") == [360, 0, 360]
         assert tab.run("Math.min(...[...document.querySelectorAll('article table')].map(e => e.parentElement.scrollLeft))") == 300
         assert tab.run("Math.max(...[...document.querySelectorAll('article > *')].map(e => e.scrollWidth))") <= 360

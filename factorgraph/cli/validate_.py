@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -18,16 +20,31 @@ def command(specs: tuple[str, ...], changes: tuple[str, ...], json_: bool) -> No
     """Check specs: text, names, shapes, and that every procedure has a solver. Nothing is read but the specs, nothing is run."""
     found: list[Issue] = []
     for spec in specs:
-        issues, said = _checked(spec, changes)
+        with _unswept():
+            issues, said = _checked(spec, changes)
         found += issues
         if not json_:
             click.echo(
                 said if not issues else render(issues) + ("" if any(not each.is_warning for each in issues) else f"\n\n{said}")
             )
     if json_:
+        import json
+
         click.echo(json.dumps([as_json(each) for each in found], indent=1))
     if any(not each.is_warning for each in found):
         raise click.exceptions.Exit(2)
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Nearly all that is made while a spec is checked stays, modules most of all: looking for garbage is 7 % of the time."""
+    swept = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if swept:
+            gc.enable()
 
 
 def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:

@@ -11,13 +11,14 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from factorgraph.lazy import np, torch
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from factorgraph.data.model import Array
 
 T = TypeVar("T")
@@ -126,6 +127,8 @@ class Prefetch(Generic[T]):
         if self.workers == 0:
             yield from map(self.make, self.steps)
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="factorgraph-data")
         ahead: deque[Future[T]] = deque()
         try:

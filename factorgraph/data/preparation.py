@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from factorgraph.data.model import AugmentationLeaf, Geometry, StepLeaf
 from factorgraph.data.pool import LABEL, Blocks, Column, check_columns, columns, relocated
 from factorgraph.errors import DataError, Issue, issue
 from factorgraph.lazy import np
+from factorgraph.spec.suggest import near
 from factorgraph.structure import Shape, ShapeError
 
 if TYPE_CHECKING:
@@ -135,9 +135,8 @@ def check_binding(
     for variable, field in bind.items():
         at = ("data", "bind", variable)
         if field not in fields:
-            near = difflib.get_close_matches(field, fields, n=1)
-            text = f"did you mean {near[0]}?" if near else "name one of these"
-            replacement = near[0] if near else None
+            replacement = near(field, fields)
+            text = f"did you mean {replacement}?" if replacement else "name one of these"
             why = f"the data have no field {field}"
             found.append(issue("FG506", why, at, allowed=", ".join(fields), fix=text, replacement=replacement))
         elif variable in shapes:

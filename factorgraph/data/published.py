@@ -50,7 +50,7 @@ class Found:
     def _beginnings(self, many: Mapping[str, int]) -> dict[str, bytes]:
         try:
             return self._archived(many) if self.place.is_file() else self._plain(many)
-        except BROKEN as why:
+        except (*BROKEN, tarfile.TarError) as why:
             raise damaged(self.place, f"it cannot be read: {reason(why)}") from None
 
     def _plain(self, many: Mapping[str, int]) -> dict[str, bytes]:

@@ -10,13 +10,16 @@ import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 SWITCH = "FACTORGRAPH_COMPILED"  # 0: nothing is compiled, and nothing that was is loaded
 SHARED = "shared.h"
@@ -64,6 +67,8 @@ def _is_there(path: Path) -> bool:
 @cache
 def library(name: str) -> ctypes.CDLL | None:
     """A kernel, compiled if it was not yet; ``None`` where it does not serve. What was tried once in a process is not again."""
+    import subprocess
+
     compiler = _compiler()
     if missing(name) or compiler is None:
         return None
@@ -129,6 +134,8 @@ def _is_own(folder: Path) -> bool:
 
 def _compile(name: str, compiler: str, place: Path) -> None:
     """In a folder of its own; its name comes last, so that several processes do not meet."""
+    import subprocess
+
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
         source, made = Path(work) / f"{name}.cpp", Path(work) / place.name
         source.write_text(_source(name), encoding="utf-8")

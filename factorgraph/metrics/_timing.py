@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import median
 
 WARM_UP = 2  # runs of each that are not counted: first calls allocate and compile
 REPEATS = 15  # odd, so that the median is one of them
@@ -12,6 +11,8 @@ SECONDS = 5.0  # slow calls get fewer repeats, three at least
 
 def medians(calls: Sequence[Callable[[], float]]) -> list[float]:
     """The median of the seconds that each call gives. They take turns, so that a busy machine slows all of them."""
+    from statistics import median
+
     return [median(times) for times in _repeated(calls)]
 
 

@@ -53,7 +53,7 @@ class Entry(BaseModel):
     """A mapping of the spec with fixed keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_by_name=True, validate_by_alias=True
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_by_name=True, validate_by_alias=True, defer_build=True
     )
 
 

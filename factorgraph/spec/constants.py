@@ -5,7 +5,6 @@ Whole numbers stay whole: ``(side - 2) / 2`` is a whole number where it divides,
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from factorgraph.errors import Issue, Path
 from factorgraph.spec.expressions import Binary, Call, Negate, Node, Number, Read, kind_of, parse_constant, text_of
+from factorgraph.spec.suggest import near
 from factorgraph.spec.syntax import ExpressionError, Span
 
 LARGEST_COUNT = 10**12
@@ -154,11 +154,11 @@ class Constants:
             fix = "dims are the same at every slot: write the index where the dim is used" if self._underway else ""
             return ExpressionError("FG316", message, span, fix=fix or f"give the entry per: {name}, or write a number")
         known = sorted({*self.dims, *self.slots})
-        close = difflib.get_close_matches(name, known, 1)
-        guess = f'. Did you mean "{close[0]}"?' if close else ""
+        close = near(name, known)
+        guess = f'. Did you mean "{close}"?' if close else ""
         allowed = ", ".join(known) or "numbers only: this spec has no dims"
         message = f'there is no dim or index "{name}"{guess}'
-        return ExpressionError("FG311", message, span, allowed, replacement=close[0] if close else None)
+        return ExpressionError("FG311", message, span, allowed, replacement=close)
 
 
 def _combine(node: Binary, left: float | int, right: float | int) -> float | int:

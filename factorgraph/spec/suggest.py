@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 SHORTEST_START = 3  # letters of a word that may be the start of the one that was meant
@@ -13,6 +12,8 @@ def near(word: object, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, or nothing."""
     if not isinstance(word, str):
         return None
+    import difflib  # where all is right it is never asked
+
     names = {each.lower(): each for each in known}
     found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=CLOSE)
     if found:
@@ -24,4 +25,6 @@ def near(word: object, known: Iterable[str]) -> str | None:
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """The known words, the nearest to one first."""
+    import difflib
+
     return sorted(known, key=lambda each: -difflib.SequenceMatcher(None, word.lower(), each.lower()).ratio())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -50,6 +51,16 @@ def test_networkx_waits_until_there_is_a_graph(tmp_path):
         code = RUN.format(words=words, heavy=("networkx", "graphviz", "pygraphviz", "rich"))
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stderr.splitlines()[-1] == "imported"
+
+
+def test_what_only_mistakes_downloads_and_searches_need_waits_for_them(tmp_path):
+    code = RUN.format(words=("validate", "psd"), heavy=("subprocess", "tarfile", "concurrent.futures", "difflib"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-2:] == ["status 0", "imported"]
+
+
+def test_garbage_is_looked_for_again_after_validating(cli):
+    assert gc.isenabled() and cli("validate", "psd").code == 0 and gc.isenabled()
 
 
 @pytest.mark.slow
