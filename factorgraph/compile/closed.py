@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
+from factorgraph.compile.alone import alone
 from factorgraph.compile.dependence import origin
 from factorgraph.compile.naming import named_procedures, reads
 from factorgraph.compile.phases import loss_factors, owner_of, phases
@@ -285,7 +286,8 @@ class _Asked:
             kept = "" if self._norms(key) == FREE else ", each onto its norm"
             return Closed(key, "columns", terms, f"column by column, by second moments of {inputs}{kept}")
         if _is_orthonormal(graph, key):
-            return Closed(key, "directions", terms, f"PCA: rows are the leading directions of {inputs}")
+            reason = f"PCA: rows are the leading directions of {inputs}"
+            return Closed(key, "directions", terms, reason, alone=alone(graph, self.plan, self.phase, key, terms))
         sources = [graph.values[origin(graph, each.input)] for each in terms]
         means = all(isinstance(each, Variable) and each.domain == "one_hot" for each in sources)
         summed = self._posterior(each.input for each in terms)
@@ -293,7 +295,8 @@ class _Asked:
         if means and "bias" not in graph.functions[key].parameters:
             columns = f"columns are the means of what the units of {inputs} stand for{summed}"
             reason = columns if summed else f"K-means: {columns}"
-        return Closed(key, "least_squares", terms, reason, metric)
+        told = "" if metric else alone(graph, self.plan, self.phase, key, terms)
+        return Closed(key, "least_squares", terms, reason, metric, told)
 
     def _told(self, factor: FactorNode) -> str:
         """What the parameters of a factor are set to."""

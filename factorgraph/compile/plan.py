@@ -104,6 +104,7 @@ class Closed:
     terms: tuple[ClosedTerm, ...]
     reason: str
     metric: bool = False  # its one factor measures lengths by a precision, whichever that is: they count as they are
+    alone: str = ""  # id of a value: the phase needs nothing but sums over it, no gradient, and no code but which unit is on
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ class Dataset:
         named = [(phase if not number else f"{phase} share {number}", each) for number, each in enumerate(shares)]
         rows = np.concatenate([each.of(batch(self.seed, name, step, each.count, each.size, whole)) for name, each in named])
         when = [epochs(step, each.count, each.size, whole) for each in shares]
-        values = self.batch(rows)
+        every = len(shares) == 1 and shares[0].among is None and len(rows) == self.rows()
+        values = self.batch(slice(None) if every else rows)  # all rows are in their own order, and need no copy
         for each in self.augmented:
             pictures = each.drawn(self.seed, phase, when[0] if len(when) == 1 else np.concatenate(when), rows)
             names = self.preparation.variables_of(each.column)

@@ -51,7 +51,11 @@ def noise_seed(seed: int, *purpose: str | int) -> int:
 @lru_cache(maxsize=KEPT_ORDERS)
 def order(seed: int, purpose: str, epoch: int, count: int) -> Array:
     """The permutation of ``count`` rows in one epoch, int64, read-only."""
-    found: Array = np.argsort(_raw(count, seed, "order", purpose, epoch), kind="stable")
+    raw = _raw(count, seed, "order", purpose, epoch)
+    found: Array = np.argsort(raw)  # six times as fast as a stable one, and the same where no two numbers are equal
+    ordered = raw[found]
+    if (ordered[1:] == ordered[:-1]).any():
+        found = np.argsort(raw, kind="stable")
     found.flags.writeable = False
     return found
 

@@ -264,12 +264,11 @@ class Trainer:
             outcome = evaluate(stretch, side, given, learning, drawn.present, known)
         self.memory.keep(drawn.index, outcome.batch.found)
         if side.names:
-            gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
+            if side.learn(outcome, stretch.moment(self.position.step)):
+                self.model.project(stretch.view.graph, stretch.view.inferences, side.owners)  # others stay as they are to the bit
             self.dependent.count(stretch.id, learning.dependent)
-            side.learn(gradients, outcome.batch, stretch.moment(self.position.step))
-            self.model.project(stretch.view.graph, stretch.view.inferences, side.owners)  # others stay as they are to the bit
             self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
-        self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss))
+        self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss, outcome.counts))
         if self.tuning is not None:
             self.tuning.follow(outcome.batch)
         return {key: each for key, each in outcome.numbers.items() if key not in drawn.unmeasured}

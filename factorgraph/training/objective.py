@@ -249,6 +249,8 @@ class Outcome:
     loss: Tensor
     numbers: Mapping[str, Tensor]
     batch: Batch
+    sums: tuple[Tensor, ...] = ()  # what a side adds up that needs no gradient
+    counts: Mapping[Id, Tensor] = field(default_factory=dict)  # how often units of a variable are on, where no code was made
 
 
 def evaluate(
@@ -259,12 +261,16 @@ def evaluate(
     present: Mapping[str, Tensor] | None = None,
     found: Mapping[str, Found] | None = None,
 ) -> Outcome:
-    """The loss of a side of a phase on a batch, differentiable by what it trains, and what the log says of it.
+    """The loss of a side of a phase on a batch, and what the log says of it.
 
     ``found``: what procedures are known to find for the batch; they are not run.
     """
-    view = stretch.view
-    batch = Batch(view, given, stretch.procedures, learning, found=dict(found or {}), present=present or {})
+    batch = Batch(stretch.view, given, stretch.procedures, learning, found=dict(found or {}), present=present or {})
+    return side.outcome(stretch, batch)
+
+
+def outcome(stretch: Stretch, side: Side, batch: Batch) -> Outcome:
+    """The same by the losses, with gradients to all that they see."""
     terms: list[Tensor] = []
     shares: dict[str, Tensor] = {}
     for _, leaf, weight in _losses(batch, stretch, side):
@@ -273,7 +279,7 @@ def evaluate(
         shares.update(batch.shares)
     loss = reduce(torch.add, terms) if terms else batch.zero()
     with torch.no_grad():
-        seen = {key: shares[key].mean() for key in (*view.graph.factors, ENTROPY) if key in shares}
+        seen = {key: shares[key].mean() for key in (*stretch.view.graph.factors, ENTROPY) if key in shares}
         weights = {key: each.clone() for key, each in _weights(batch).items()}  # as they are now: they go on learning
         numbers = {LOSS: loss.detach(), **seen, **_searched(batch), **weights}
         return Outcome(loss, {key: each.to(loss.dtype) for key, each in numbers.items()}, batch)

@@ -25,9 +25,10 @@ from factorgraph.errors import DataError, issue
 from factorgraph.graph.resolve import resolve
 from factorgraph.run.state import SEPARATOR, optimizer_from_named, optimizer_to_named
 from factorgraph.structure import Placed
+from factorgraph.training import alone
 from factorgraph.training.closed import Estimates, Moved, inputs, slope
 from factorgraph.training.curved import curvatures
-from factorgraph.training.objective import Batch, View
+from factorgraph.training.objective import Batch, Outcome, View, outcome
 from factorgraph.training.watch import measures
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from factorgraph.data.dataset import Dataset
     from factorgraph.spec.blocks import Phase, Player
     from factorgraph.training.health._base import HealthLeaf
+    from factorgraph.training.optimizers._minimum import Minimum
     from factorgraph.training.optimizers._newton import Newton
     from factorgraph.training.optimizers._sums import Sums
 
@@ -61,9 +63,18 @@ class Side:
     def _groups(self) -> list[dict[str, Any]]:
         return [{"params": [each]} for each in self.names.values()]
 
-    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
-        """What a step does with its gradients: those of the mean over ``batch``."""
-        self.descend(gradients, at.progress)
+    def outcome(self, stretch: Stretch, batch: Batch) -> Outcome:
+        """What it makes of a batch, before anything moves."""
+        return outcome(stretch, self, batch)
+
+    def learn(self, outcome: Outcome, at: Moment) -> bool:
+        """What a step does with what it has evaluated. Says whether parameters moved."""
+        self.descend(self.gradients(outcome), at.progress)
+        return True
+
+    def gradients(self, outcome: Outcome) -> tuple[Tensor | None, ...]:
+        """Those of the loss by what the side trains."""
+        return torch.autograd.grad(outcome.loss, list(self.names.values()), allow_unused=True)
 
     def descend(self, gradients: tuple[Tensor | None, ...], progress: float) -> None:
         """One step along the gradients, at ``progress`` (0 to 1) of the phase."""
@@ -121,8 +132,9 @@ class ClosedSide(Side):
         assert isinstance(leaf, Placed), "the planner moves columns of such functions alone"
         return {"norms": leaf.column_norms()}
 
-    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
-        for parameter, gradient in zip(self.names.values(), gradients, strict=True):
+    def learn(self, outcome: Outcome, at: Moment) -> bool:
+        batch = outcome.batch
+        for parameter, gradient in zip(self.names.values(), self.gradients(outcome), strict=True):
             parameter.grad = gradient
         groups = [] if self.optimizer is None else self.optimizer.param_groups
         with torch.no_grad():
@@ -132,10 +144,17 @@ class ClosedSide(Side):
                     slope(batch, closed, group["params"])
                 self.optimizer.gather(group, inputs(batch, closed), batch.size)
             self.estimates.gather(batch)
-            if at.is_last or not self.plan.whole:
-                self._step()
         for parameter in self.names.values():
             parameter.grad = None
+        return self.move(at)
+
+    @torch.no_grad()
+    def move(self, at: Moment) -> bool:
+        """At the end of a pass, or where columns go by themselves at each step. Says whether it was time."""
+        is_time = at.is_last or not self.plan.whole
+        if is_time:
+            self._step()
+        return is_time
 
     def _step(self) -> None:
         """Functions first: what they explain is no part of what is left to factors."""
@@ -170,20 +189,37 @@ class ClosedSide(Side):
         return f"{self.plan.player}:factors.{factor}{SEPARATOR}"
 
 
+class AloneSide(ClosedSide):
+    """A closed side whose function is told by sums over one value, and so is its energy: there is no gradient."""
+
+    optimizer: Minimum
+
+    def _options(self, closed: Closed) -> dict[str, Any]:
+        return {**super()._options(closed), "means": closed.kind == "least_squares"}
+
+    def outcome(self, stretch: Stretch, batch: Batch) -> Outcome:
+        (closed,), (term,) = self.plan.closed, self.player.loss.values()
+        return alone.outcome(batch, closed, self.names[f"functions.{closed.function}.matrix"], term.weight)
+
+    def learn(self, outcome: Outcome, at: Moment) -> bool:
+        self.optimizer.add(self.optimizer.param_groups[0], outcome.sums)
+        return self.move(at)
+
+
 class CurvedSide(Side):
     """A side whose optimizer is told how much the energy is curved along each parameter."""
 
     optimizer: Newton | None
 
-    def learn(self, gradients: tuple[Tensor | None, ...], batch: Batch, at: Moment) -> None:
+    def learn(self, outcome: Outcome, at: Moment) -> bool:
         if self.optimizer is not None:
             seen: dict[str, float] = {}
             for term in self.player.loss.values():
                 for key in loss_factors(self.graph, self.phase, term):
                     seen[key] = seen.get(key, 0.0) + term.weight
             draws = 1 if self.optimizer.has_begun else FIRST_DRAWS
-            self.optimizer.gather(curvatures(batch, seen, list(self.names.values()), draws))
-        super().learn(gradients, batch, at)
+            self.optimizer.gather(curvatures(outcome.batch, seen, list(self.names.values()), draws))
+        return super().learn(outcome, at)
 
 
 @dataclass(frozen=True)
@@ -295,6 +331,8 @@ class Stretch:
 
 def _kind(plan: PhasePlan, player: Player) -> type[Side]:
     curved = player.optimizer is not None and player.optimizer.curved
+    if any(each.alone for each in plan.closed):
+        return AloneSide
     return ClosedSide if plan.closed or plan.estimates else CurvedSide if curved else Side
 
 

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from factorgraph.data import order as orders
 from factorgraph.data.order import Prefetch, batch, epoch_of, generator, key, noise_seed, order, steps_of, torch_generator
 
 
@@ -20,6 +21,13 @@ def test_an_order_is_a_permutation_of_its_own():
 def test_an_order_never_changes_between_versions():
     assert order(7, "fit", 3, 11).tolist() == [2, 0, 10, 6, 5, 3, 9, 4, 8, 1, 7]  # as first written, numpy 2.4
     assert noise_seed(7, "noise", "fit", 12) == 6328458534763594586
+
+
+def test_rows_whose_numbers_are_equal_stay_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.random.default_rng(0).integers(0, 5, 999).astype(np.uint64)
+    monkeypatch.setattr(orders, "_raw", lambda *_: numbers)
+    assert order(0, "equal numbers", 0, 999).tolist() == np.argsort(numbers, kind="stable").tolist()
+    order.cache_clear()
 
 
 def test_purposes_are_not_confused():

@@ -148,8 +148,7 @@ def test_the_first_steps_of_learning_are_those_of_the_compiled_model(name, tmp_p
         (side,) = stretch.sides()
         for step in range(STEPS):
             outcome = evaluate(stretch, side, model.assign(given), Learning(0, (stretch.id, step), stretch.learned))
-            gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
-            side.learn(gradients, outcome.batch, Moment(step / STEPS, is_last=True))
+            side.learn(outcome, Moment(step / STEPS, is_last=True))
             model.project(stretch.view.graph, stretch.view.inferences, side.owners)
     for call, takes in both.file.learning.calls:
         getattr(both.module, call)(left, *(given[each] for each in takes))

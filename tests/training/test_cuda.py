@@ -66,8 +66,7 @@ def test_a_step_of_learning_waits_between_blocks_of_iterations_only(spec: Spec) 
                     torch.cuda.set_sync_debug_mode("warn")
                     try:
                         outcome = evaluate(stretch, side, given)
-                        gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
-                        side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
+                        side.learn(outcome, Moment(0.5, is_last=True))
                         model.project()
                     finally:
                         torch.cuda.set_sync_debug_mode("default")

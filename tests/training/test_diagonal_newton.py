@@ -88,7 +88,7 @@ def test_a_step_is_a_share_of_the_gradient_over_the_mean_curvature() -> None:
     for step, (x, y) in enumerate([(3.0, 2.0), (-1.5, 2.5), (0.5, -1.0)], 1):
         given = {"X": torch.tensor([[x]]).double(), "Y": torch.tensor([[y]]).double()}
         outcome = evaluate(stretch, side, given, Learning(0, ("fit", step, "model", 0), ()))
-        side.learn(torch.autograd.grad(outcome.loss, [slope]), outcome.batch, Moment(0, is_last=False))
+        side.learn(outcome, Moment(0, is_last=False))
         mean = 0.9 * mean + 0.1 * 2 * 0.37 * x * x
         expected -= 0.8 * 2 * 0.37 * x * (expected * x - y) / (mean / (1 - 0.9**step) + 0.5)
         assert float(slope.detach()) == pytest.approx(expected, rel=1e-12)

@@ -39,9 +39,7 @@ def test_energy_procedures_and_a_step_of_every_side(spec: Spec) -> None:
         for side in stretch.sides():
             learning = Learning(0, (stretch.id, 0, side.plan.player, 0), stretch.learned)
             outcome = evaluate(stretch, side, given, learning)
-            gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
-            assert any(each is not None for each in gradients)
-            side.learn(gradients, outcome.batch, Moment(0.5, is_last=True))
+            assert side.learn(outcome, Moment(0.5, is_last=True))
             model.project()
             assert LOSS in outcome.numbers
             assert {(each.shape, each.device.type) for each in outcome.numbers.values()} == {((), "meta")}

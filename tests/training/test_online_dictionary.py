@@ -72,8 +72,7 @@ def learned(text: str, steps: int, **rows: Array) -> Model:
     given = model.assign({name: torch.tensor(each, dtype=torch.float64) for name, each in rows.items()})
     for _ in range(steps):
         outcome = evaluate(stretch, side, given)
-        gradients = torch.autograd.grad(outcome.loss, list(side.names.values()))
-        side.learn(gradients, outcome.batch, Moment(0.5, is_last=False))
+        side.learn(outcome, Moment(0.5, is_last=False))
         model.project()
     return model
 
@@ -191,7 +190,7 @@ def test_closed_form_sets_free_convolutions_to_the_minimum(name: str, tmp_path: 
     (side,) = stretch.sides()
     given = model.assign({"X": torch.tensor(x), "Y": torch.tensor(y)})
     outcome = evaluate(stretch, side, given)
-    side.learn(torch.autograd.grad(outcome.loss, list(side.names.values())), outcome.batch, Moment(0, is_last=True))
+    side.learn(outcome, Moment(0, is_last=True))
     found = np.concatenate([each.reshape(2, -1) for each in tensors(model).values()], 1)
     np.testing.assert_allclose(found, np.linalg.solve(gram, products.T).T, atol=1e-8)
 

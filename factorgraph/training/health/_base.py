@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from factorgraph.compile.dependence import origin
@@ -32,6 +32,7 @@ class Step:
     batch: Batch
     player: str
     loss: Tensor
+    counts: Mapping[Id, Tensor] = field(default_factory=dict)  # how often units of a variable are on, where no code was made
 
 
 class HealthLeaf(Leaf, ABC):

@@ -38,7 +38,8 @@ class Dead(HealthLeaf):
 
     def see(self, step: Step) -> Shown:
         graph = step.batch.view.graph
-        return {key: _counts(code, of_maps(graph, key)).to(code.dtype) for key, code in codes(step.batch)}
+        counted = {key: _counts(code, of_maps(graph, key)).to(code.dtype) for key, code in codes(step.batch)}
+        return {**counted, **step.counts}
 
     def values(self, shown: Shown, stretch: Stretch) -> Shown:
         return {key: idle(each).to(each.dtype).mean() for key, each in shown.items()}

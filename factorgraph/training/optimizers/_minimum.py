@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,16 @@ from factorgraph.training.optimizers._sums import Sums
 
 
 class Minimum(Sums):
-    """``directions`` of a group: the matrix has orthonormal rows."""
+    """``directions`` of a group: the matrix has orthonormal rows. ``means``: its columns are means of rows."""
 
     def __init__(self, groups: list[dict[str, Any]]):
-        super().__init__(groups, {"directions": False})
+        super().__init__(groups, {"directions": False, "means": False})
+
+    def add(self, group: dict[str, Any], sums: Sequence[Tensor]) -> None:
+        """Add a batch's part of G, and of P where that is asked for."""
+        state = self.state[group["params"][0]]
+        for name, each in zip(("gram", "products"), sums, strict=False):
+            state[name] += each
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -25,6 +31,8 @@ class Minimum(Sums):
             gram, products = self.sums(group)
             if group["directions"]:
                 matrix.copy_(_directions(gram, matrix.shape[0]))
+            elif group["means"]:
+                matrix.copy_(torch.where(gram > 0, products / gram, matrix))
             else:
                 change = _newton(self.joined(group["params"]) @ gram - products, gram, torch.finfo(matrix.dtype).eps)
                 for parameter, part in zip(group["params"], self.parted(group, change), strict=True):

@@ -16,7 +16,7 @@ class Sums(torch.optim.Optimizer):
               G = \sum_n w_n x_n x_n', \quad P = \sum_n w_n y_n x_n'
 
     The sums are float64 and live where other optimizers keep their moments: a checkpoint holds them by the parameter's name. G
-    takes 8 bytes for each pair of units.
+    takes 8 bytes for each pair of units; where a group is of ``means``, only its diagonal is not 0, and kept.
     """
 
     exact: ClassVar[bool] = True  # a batch is summed in float64 too, as who solves with the sums needs it; else as it comes
@@ -26,7 +26,8 @@ class Sums(torch.optim.Optimizer):
         for group in self.param_groups:
             matrix = group["params"][0]
             units = matrix[0].numel() + len(group["params"]) - 1
-            self.state[matrix]["gram"] = matrix.new_zeros(units, units, dtype=torch.float64)
+            shape = (units,) if group.get("means") else (units, units)
+            self.state[matrix]["gram"] = matrix.new_zeros(shape, dtype=torch.float64)
             for each in group["params"]:
                 self.state[each]["products"] = torch.zeros_like(each, dtype=torch.float64)
 
@@ -50,8 +51,8 @@ class Sums(torch.optim.Optimizer):
     def forget(self, matrix: Tensor, columns: list[int]) -> None:
         """Forget what the sums hold of some columns of a matrix, as if their inputs had always been 0."""
         gram = self.state[matrix]["gram"]
-        gram[columns, :] = 0
-        gram[:, columns] = 0
+        gram[columns] = 0
+        gram[..., columns] = 0
         self.state[matrix]["products"][:, columns] = 0
 
     def sums(self, group: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,8 @@ class ClosedForm(Optimizer):
     Within a pass nothing changes. A pass ends with its last row, and its last batch may be smaller; a phase that ends before ends
     with the minimum over what it saw. There is no learning rate, and no schedule.
 
+    K-means and PCA need sums over their data alone, no gradient and no memory for codes: there ``batch_size: all`` costs least.
+
     Errors:   FG430 to FG435: the minimum has no closed form, or an option would change nothing.
     Source:   Lloyd, IEEE Trans. Information Theory 28, 1982; Pearson, Philosophical Magazine 2, 1901; Dempster, Laird & Rubin,
               J. Royal Statistical Society B 39(1), 1977; Rubin & Thayer, Psychometrika 47(1), 1982.
