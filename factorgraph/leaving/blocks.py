@@ -12,7 +12,8 @@ from torch import Tensor
 
 from factorgraph.compile.problems import Block
 from factorgraph.compile.procedures import Inference
-from factorgraph.graph.model import Graph, Id, Variable
+from factorgraph.compile.terms import variable_of
+from factorgraph.graph.model import WEIGHT, Graph, Id, Variable
 from factorgraph.leaving.recorded import number
 from factorgraph.leaving.written import Written, indented, refused
 
@@ -92,8 +93,35 @@ def _parts(block: Block, z: str) -> list[tuple[Variable, str]]:
     return found
 
 
-def runs(weight: Tensor, block: Block, full: str) -> str:
-    """The weight of each unit as a tensor that is written, made by ``full`` of runs of one number."""
+def tuned(written: Written, block: Block, owner: str) -> dict[str, Tensor]:
+    """The weights of the rest that are tuned, by how an owner's are written."""
+    graph = block.program.graph
+    keys = [each.factor for each in block.rest if graph.factors[each.factor].target is not None]
+    return {written.weight(graph, key, owner): written.tensors[f"factors.{key}"][WEIGHT] for key in keys}
+
+
+def weights(written: Written, block: Block, like: str, owner: str, known: Tensor) -> str:
+    """What the magnitude of each unit costs, (units,), as it is written: of the kind of ``like``; ``known``: as it is now."""
+    if not tuned(written, block, owner):
+        return _runs(known, block, f"{like}.new_full")
+    parts = []
+    for each, size in zip(block.variables, block.sizes, strict=True):
+        costs = magnitudes(written, block, each.id, owner)
+        total = costs[0] if len(costs) == 1 else f"({' + '.join(costs)})"
+        parts.append(f"{total} * {like}.new_ones({size})" if costs else f"{like}.new_zeros({size})")
+    return parts[0] if len(parts) == 1 else f"torch.cat([{', '.join(parts)}])"
+
+
+def magnitudes(written: Written, block: Block, variable: Id, owner: str, but: str = "") -> list[str]:
+    """The weights of a variable's magnitudes, of all factors ``but`` one."""
+    graph = block.program.graph
+    terms = [each.factor for each in block.rest if each.magnitude and each.factor != but]
+    of = [key for key in terms if variable_of(graph.factors[key], block.dependences, graph) == variable]
+    return [written.weight(graph, key, owner) for key in of]
+
+
+def _runs(weight: Tensor, block: Block, full: str) -> str:
+    """The weight of each unit, made by ``full`` of runs of one number."""
     values, counts = torch.unique_consecutive(weight.flatten(), return_counts=True)
     weights = [block.program.graph.factors[each.factor].weight for each in block.rest]
     exact = {float(torch.tensor(each)): each for each in weights}  # as the spec writes it, not as single precision holds it

@@ -13,7 +13,7 @@ import torch
 
 from factorgraph.compile import build, plan
 from factorgraph.errors import RunError, issue
-from factorgraph.graph.model import Graph, Variable
+from factorgraph.graph.model import TUNED, Graph, Variable
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.leaving import layers
 from factorgraph.leaving.comments import comment, said
@@ -123,7 +123,8 @@ class Ejected:
             for each in comment(self.spec, written):
                 if each not in lines:
                     lines.append(each)
-            lines.append(f"self.{name} = {self._start(declared, data)}")
+            made = self._start(declared, data)
+            lines.append(f"self.{name} = {made if declared != TUNED else made.removesuffix(')') + ', requires_grad=False)'}")
         if project:
             lines.append("self.project()")
         lines += [f"self.{each}()" for each in begins]
@@ -137,7 +138,7 @@ class Ejected:
         if owner.startswith("functions."):
             return self.graph.functions[key].parameters[local]
         if owner.startswith("factors."):
-            return self.graph.factors[key].parameters[local]
+            return self.graph.factors[key].held[local]
         return tuple(self.model.tensors()[owner][local].shape)
 
     def _start(self, declared: Parameter | tuple[int, ...], data: list[str]) -> str:

@@ -98,7 +98,7 @@ def _copied(written: Written, inference: Inference, own: Mapping[str, str], colu
     }
     for name in ("threshold", GROUP_THRESHOLD):
         if name in own:
-            values[name] = f"{blocks.runs(getattr(made, name), inference.block, 'length.new_full')} * length"
+            values[name] = f"{blocks.weights(written, inference.block, 'length', 'self', getattr(made, name))} * length"
     return [f"{attribute}.copy_({values[name]})" for name, attribute in own.items()]
 
 

@@ -12,7 +12,7 @@ import torch
 from factorgraph.compile.phases import declared, loss_factors, owner_of
 from factorgraph.compile.plan import Closed
 from factorgraph.graph.model import Graph, Id
-from factorgraph.leaving import layers, told, updates
+from factorgraph.leaving import layers, told, tuned, updates
 from factorgraph.leaving.comments import comment
 from factorgraph.leaving.names import plain
 from factorgraph.leaving.procedures import Call, Procedures
@@ -22,6 +22,7 @@ from factorgraph.leaving.written import Written, indented, refused
 from factorgraph.spec.references import standing_for
 from factorgraph.training.optimizers._torch import TorchOptimizer
 from factorgraph.training.sides import Stretch
+from factorgraph.training.tuning import Tuning
 
 
 class Learning:
@@ -32,6 +33,7 @@ class Learning:
         self.texts: list[str] = []
         self.calls: list[tuple[str, tuple[Id, ...]]] = []  # of the phases in order: a function and the variables that it takes
         self.begun: set[str] = set()
+        self.tuned: set[str] = set()  # factors whose weights phases have tuned by now
 
     def add(self, stretch: Stretch) -> None:
         """Write a phase."""
@@ -39,14 +41,23 @@ class Learning:
         path = ("learning", stretch.name)
         self._check(stretch, path)
         (plan,) = stretch.plans
-        statements, total, takes, known = self._loss(stretch)
+        called: dict[str, Call] = {}
+        statements, total, takes, known = self._loss(stretch, called)
         needs_none = any(each.kind == "directions" for each in plan.closed)
         arguments = ", ".join(f"{written.local(written.model.graph.values[each])}: Tensor" for each in takes)
-        more, beside, kind = self._beside(stretch, known)
-        lines = [*statements, *more, f"return {total}{beside and f', {beside}'}"]
+        more, beside = self._beside(stretch, known)
+        codes, moved = tuned.moved(written, stretch, {key: each.gives for key, each in called.items()})
+        beside += [(code, code, "Tensor") for code in codes]
+        given = ", ".join([total, *(each for _, each, _ in beside)])
+        kinds = ", ".join(["Tensor", *(each for _, _, each in beside)])
+        kind = f"tuple[{kinds}]" if beside else kinds
+        lines = [*statements, *more, f"return {given}"]
         loss = f"def {self._named(stretch, 'loss')}(model: Model, {arguments}) -> {kind}:\n" + indented("\n".join(lines))
         at_once = plan.closed and not self._by_column(stretch)
-        body = self._closed(stretch, plan.closed, takes) if at_once else self._descent(stretch, takes)
+        names = ", ".join(["loss", *(each for each, _, _ in beside)])
+        body = self._closed(stretch, plan.closed, takes) if at_once else self._descent(stretch, takes, names, moved)
+        body = "\n".join([*self._begun(stretch), *tuned.begin(written, stretch, self.tuned), body])
+        self.tuned |= Tuning(stretch).by.keys()
         head = "\n".join(comment(written.spec, path))
         train = self._named(stretch, "train")
         loop = f"def {train}(model: Model, {arguments}) -> None:\n{indented(body)}"
@@ -62,13 +73,14 @@ class Learning:
         optimizer = stretch.phase.optimizer
         return optimizer is not None and optimizer.by_column
 
-    def _beside(self, stretch: Stretch, known: Mapping[Id, str]) -> tuple[list[str], str, str]:
-        """What a loss gives beside itself, for an optimizer that is told more: statements, an expression, the type of both."""
+    def _beside(self, stretch: Stretch, known: Mapping[Id, str]) -> tuple[list[str], list[tuple[str, str, str]]]:
+        """What a loss gives beside itself, for an optimizer that is told more: statements; name, expression and type of each."""
         if self._by_column(stretch) and stretch.plans[0].closed:
-            return (*told.read(self.written, stretch, known), "tuple[Tensor, Tensor]")
+            statements, read = told.read(self.written, stretch, known)
+            return statements, [("read", read, "Tensor")]
         if stretch.phase.optimizer.curved:
-            return [], told.residuals(self.written, stretch, known), "tuple[Tensor, list[Tensor]]"
-        return [], "", "Tensor"
+            return [], [("residuals", told.residuals(self.written, stretch, known), "list[Tensor]")]
+        return [], []
 
     def _check(self, stretch: Stretch, path: tuple[str, ...]) -> None:
         phase = stretch.phase
@@ -88,12 +100,17 @@ class Learning:
 
     # --- the loss --------------------------------------------------------------------------------------------------------------
 
-    def _loss(self, stretch: Stretch) -> tuple[list[str], str, tuple[Id, ...], Mapping[Id, str]]:
-        """Statements, the loss, what it takes, and how the values are written that are known by then."""
+    def _loss(
+        self, stretch: Stretch, called: dict[str, Call]
+    ) -> tuple[list[str], str, tuple[Id, ...], Mapping[Id, str]]:
+        """Statements, the loss, what it takes, and how the values are written that are known by then.
+
+        ``called`` gets the procedures that it runs.
+        """
         graph, written = stretch.view.graph, self.written
         statements: list[str] = []
         known: dict[Id, str] = {}
-        totals, taken, called = [], list[Id](), dict[str, str]()
+        totals, taken = [], list[Id]()
         for term in stretch.phase.loss.values():
             weight = "" if term.weight == 1 else f"{ast.unparse(number(term.weight))} * "
             if term.loss.type == "imitation":
@@ -121,14 +138,14 @@ class Learning:
         return statements, " + ".join(totals), tuple(order), known
 
     def _called(
-        self, stretch: Stretch, key: str, taken: list[Id], statements: list[str], called: dict[str, str]
+        self, stretch: Stretch, key: str, taken: list[Id], statements: list[str], called: dict[str, Call]
     ) -> dict[Id, str]:
         graph, written = stretch.view.graph, self.written
         call = self._call(stretch, key)
         taken += [each for each in call.takes if each not in taken and graph.variables[each].kind != "latent"]
         names = {each: written.local(graph.values[each]) for each in (*call.takes, *call.gives)}
         if key not in called:
-            called[key] = call.name
+            called[key] = call
             arguments = ", ".join(names[each] for each in call.takes)
             statements.append(f"{', '.join(names[each] for each in call.gives)} = model.{call.name}({arguments})")
         return {each: names[each] for each in call.gives}
@@ -136,7 +153,7 @@ class Learning:
     def _call(self, stretch: Stretch, key: str) -> Call:
         return self.procedures.call(stretch.view.graph, stretch.view.inferences[key], f"_in_{written_name(stretch.id)}")
 
-    def _imitated(self, stretch: Stretch, loss: Any, taken: list[Id], statements: list[str], called: dict[str, str]) -> str:
+    def _imitated(self, stretch: Stretch, loss: Any, taken: list[Id], statements: list[str], called: dict[str, Call]) -> str:
         """Half the squared distance of each student's code from the teacher's."""
         keys = [*stretch.view.inferences]
         (teacher,) = standing_for(loss.teacher, keys)
@@ -157,22 +174,21 @@ class Learning:
 
     # --- the loop --------------------------------------------------------------------------------------------------------------
 
-    def _descent(self, stretch: Stretch, takes: Sequence[Id]) -> str:
+    def _descent(self, stretch: Stretch, takes: Sequence[Id], names: str, moved: Sequence[str]) -> str:
+        """The loop, of whose loss a step takes what ``names`` say, and ends with what is ``moved`` by that."""
         written = self.written
         written.sources.take(updates.batches)
-        begun = [layers.begin(written, stretch.view.inferences[key]) for key in self._taken(stretch)]
         first, rows = self._rows(stretch, takes)
-        loss = f"{self._named(stretch, 'loss')}(model, {', '.join(f'{each}[rows]' for each in first)})"
+        loss = f"{names} = {self._named(stretch, 'loss')}(model, {', '.join(f'{each}[rows]' for each in first)})"
         before, counter, steps = self._stepped(stretch, loss)
         batches = f"batches(len({first[0]}), size, steps)"
         lines = [
-            *(f"model.{each}()" for each in begun),
-            *(["model.project()"] if begun and self.has_constraints else []),
             rows,
             *before,
             f"for step, rows in enumerate({batches}):" if counter else f"for rows in {batches}:",
             *(f"    {each}" for each in steps),
             *(["    model.project()"] if self.has_constraints else []),
+            *(f"    {each}" for each in moved),
             f'print(f"{stretch.id}: {{loss.item():.4g}}")',
         ]
         return "\n".join(lines)
@@ -186,15 +202,16 @@ class Learning:
             return told.by_curvature(self.written, stretch, loss, self._share(phase.schedule))
         share = self._share(phase.schedule)
         schedule = f"schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {share})"
-        lines = ["optimizer.zero_grad()", f"loss = {loss}", "loss.backward()", "optimizer.step()"]
+        lines = ["optimizer.zero_grad()", loss, "loss.backward()", "optimizer.step()"]
         before = [self._groups(stretch, plan.parameters), *([schedule] if share else [])]
         return before, False, [*lines, *(["schedule.step()"] if share else [])]
 
-    def _taken(self, stretch: Stretch) -> list[str]:
-        """Procedures whose matrices become parameters of their own in this phase."""
+    def _begun(self, stretch: Stretch) -> list[str]:
+        """What begins the matrices of procedures that become parameters of their own in this phase."""
         found = [key for key in stretch.view.inferences if f"inference.{key}" in stretch.trained - self.begun]
         self.begun |= {f"inference.{key}" for key in found}
-        return found
+        lines = [f"model.{layers.begin(self.written, stretch.view.inferences[key])}()" for key in found]
+        return [*lines, *(["model.project()"] if lines and self.has_constraints else [])]
 
     def _groups(self, stretch: Stretch, addresses: Sequence[str]) -> str:
         phase, graph = stretch.phase, stretch.view.graph

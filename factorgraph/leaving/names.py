@@ -16,7 +16,7 @@ torch nn functional np math Tensor Callable Iterator argparse copy Model main mo
 start smooth gradient energy shrink descend least certificate hessian linear constant bound threshold precise usual
 drive length slopes loss students optimizer groups size steps rows schedule step gram slope_of_all first seen matrix
 self output entered each price settle nothing lacking target kernels beside residuals read kept moment products rate
-found curved mean means parameter parameters value
+found curved mean means parameter parameters value pull
 """  # what methods and loops call their own values
 TAKEN = {*dir(nn.Module()), *dir(builtins), *keyword.kwlist, "project", "torch"}  # torch: the class body's decorators read it
 INSIDE = {*WORDS.split(), *vars(reference), *vars(updates)}  # a value's name inside a method is none of these either

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from factorgraph.compile.dependence import varies
+from factorgraph.compile.dependence import origin, varies
 from factorgraph.compile.procedures import CERTAIN, Inference
+from factorgraph.compile.targets import ROUNDING
 from factorgraph.graph.model import Constant, Graph, Id
 from factorgraph.leaving import blocks, reference
 from factorgraph.leaving.maps import drawn
@@ -97,15 +98,18 @@ class Search:
             sure = "z - gradient(z) / bound"
             return f"{take(reference.residual)}(z, shrink({sure}))"
         gap = take(reference.duality_gap_nonnegative if self.rest.nonnegative else reference.duality_gap)
-        return f"{gap}(z, gradient(z), {value}, {blocks.runs(self.rest.l1, self.inference.block, 'z.new_full')})"
+        weight = blocks.weights(self.written, self.inference.block, "z", self.owner, self.rest.l1)
+        return f"{gap}(z, gradient(z), {value}, {weight})"
 
     def shrinkage(self, name: str = "shrink", inverse: str = "bound", arguments: str = "v") -> str:
         """What the rest makes of a point after a step of length 1 / bound."""
         rest = self.rest
         if rest is None:
             return _function(name, arguments, "return v")
-        v, bound = torch.rand(self.written.batch, sum(self.inference.block.sizes)), torch.rand(())
-        body = self.written.record({"v": v, inverse: bound}, "len(v)", lambda: rest.prox(v, 1 / bound))
+        block = self.inference.block
+        v, bound = torch.rand(self.written.batch, sum(block.sizes)), torch.rand(())
+        names = {"v": v, inverse: bound, **blocks.tuned(self.written, block, self.owner)}
+        body = self.written.record(names, "len(v)", lambda: rest.prox(v, 1 / bound))
         return _function(name, arguments, body)
 
     def _least(self) -> list[str]:
@@ -113,7 +117,7 @@ class Search:
         rest = self.rest
         if rest is None:
             return [_function("least", "v", "return v")]
-        weight = blocks.runs(rest.l1, self.inference.block, "linear.new_full")
+        weight = blocks.weights(self.written, self.inference.block, "linear", self.owner, rest.l1)
         moved = "(v - threshold).clamp_min(0)" if rest.nonnegative else "v - v.clamp(-threshold, threshold)"
         return [f"threshold = {weight} / hessian.diagonal().clamp_min(1e-6)", _function("least", "v", f"return {moved}")]
 
@@ -145,18 +149,55 @@ def argmin(written: Written, graph: Graph, inference: Inference) -> tuple[tuple[
         lines.append(f"usual = {next(iter(inputs.values()))}.dtype")
         lines += [f"{name} = {name}.double()" for name in inputs.values()]
     owner = "precise" if precise else "self"
-    statements, found = written.values(graph, still, inputs, owner)
+    statements, names = _named(written, graph, still, inputs, owner)
     lines += statements
-    names = dict(found)
-    for key, text in found.items():
-        if not text.isidentifier():
-            names[key] = written.local(graph.values[key])
-            lines.append(f"{names[key]} = {text}")
     more, begin = blocks.start(written, graph, inference, takes, owner)
     lines += [each for each in more if each not in lines]
     lines.append(blocks.smooth(written, graph, inference.block, names, owner))
     lines += Search(written, graph, inference, solver, owner, names).solved(begin)
     return takes, blocks.returned(inference.block, lines, ".to(usual)" if precise else "")
+
+
+def largest(written: Written, graph: Graph, inference: Inference, factor: str) -> tuple[tuple[Id, ...], str]:
+    """What the smallest weight of magnitudes takes at which no unit of a sample is active, and its method's name."""
+    block = inference.block
+    still = [key for key in block.still if varies(graph, key)]
+    takes = blocks.taken(graph, inference, still)
+    inputs = blocks.known(written, graph, takes)
+    statements, names = _named(written, graph, still, inputs, "self")
+    (of,) = (each for each in block.variables if each.id == origin(graph, graph.factors[factor].arguments[0]))
+    first = sum(block.sizes[: block.variables.index(of)])
+    rows, beside = next(iter(inputs.values())), "".join(f", {each}" for each in dict.fromkeys(names.values()))
+    start = f"{rows}.new_zeros(len({rows}), {sum(block.sizes)})"
+    part = "" if len(block.variables) == 1 else f"[:, {first}:{first + block.sizes[block.variables.index(of)]}]"
+    rest = Search(written, graph, inference, "", "self", {}).rest
+    others = blocks.magnitudes(written, block, of.id, "self", factor) if rest is not None and rest.l1 is not None else []
+    pull = "-pull" if of.domain == "nonnegative" else "pull.abs()"
+    lines = [
+        *statements,
+        blocks.smooth(written, graph, block, names, "self"),
+        f"pull = {written.sources.take(reference.slope)}(smooth, {start}{beside}){part}",
+        f"pull = {' - '.join([pull, *others])}",
+        f"return pull.amax(1).clamp_min(0) * (1 + {ROUNDING} * torch.finfo(pull.dtype).eps)",
+    ]
+    body = "\n".join(lines)
+    name = written.names(("largest", factor, body), f"largest_{plain(factor)}_weight")
+    told = f"(batch,): the smallest weight of {plain(factor)} at which no unit of a sample is active."
+    written.methods.setdefault(name, written.method(name, [*inputs.values()], "Tensor", told, body, [], "@torch.no_grad()"))
+    return takes, name
+
+
+def _named(
+    written: Written, graph: Graph, still: Sequence[Id], inputs: Mapping[Id, str], owner: str
+) -> tuple[list[str], dict[Id, str]]:
+    """Statements, and the names by which the energy reads what stands still beside a block."""
+    lines, found = written.values(graph, still, inputs, owner)
+    names = dict(found)
+    for key, text in found.items():
+        if not text.isidentifier():
+            names[key] = written.local(graph.values[key])
+            lines.append(f"{names[key]} = {text}")
+    return lines, names
 
 
 def _check(inference: Inference, solver: str) -> None:

@@ -69,7 +69,7 @@ def by_columns(written: Written, stretch: Stretch, loss: str, curvature: float) 
     limits = f"{least!r}, {'math.inf' if largest is None else repr(largest)}"
     kept = f"(1 - 1 / (step + 1)) ** {getattr(optimizer, 'forgetting', 0.0)!r}"
     lines = [
-        f"loss, read = {loss}",
+        loss,
         f"slope = torch.autograd.grad(loss, {matrix})[0]",
         "with torch.no_grad():",
         f"    kept, seen = {kept}, read.detach().double()",
@@ -134,7 +134,7 @@ def by_curvature(written: Written, stretch: Stretch, loss: str, share: str) -> t
         "means = [torch.zeros_like(each) for each in parameters]",
     ]
     lines = [
-        f"loss, residuals = {loss}",
+        loss,
         f"found = {curved}(residuals, parameters, 1 if step else {FIRST_DRAWS})",
         "slopes = torch.autograd.grad(loss, parameters)",
         "with torch.no_grad():",

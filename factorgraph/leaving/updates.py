@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -23,6 +23,12 @@ def batches(count: int, size: int, steps: int) -> Iterator[Tensor]:
             order = torch.cat([order, torch.randperm(count)])
         yield order[:size]
         order = order[size:]
+
+
+def largest(run: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """The largest of what is found for any sample, a thousand samples at a time."""
+    parts = [run(*(each[first : first + 1000] for each in given)).amax() for first in range(0, len(given[0]), 1000)]
+    return torch.stack(parts).amax()
 
 
 def least_squares(matrix: Tensor, gradient: Tensor, gram: Tensor) -> Tensor:

@@ -86,6 +86,12 @@ class Written:
             self.methods[name] = self.method(name, arguments, "Tensor", told, text, comment(self.spec, node.written.path))
         return name
 
+    def weight(self, graph: Graph, key: str, owner: str) -> str:
+        """What multiplies a factor: a number, or where it is tuned the owner's parameter."""
+        if graph.factors[key].target is None:
+            return ast.unparse(number(graph.factors[key].weight))
+        return self.attribute(f"factors.{key}", WEIGHT).replace("self.", f"{owner}.", 1)
+
     def adjoint(self, graph: Graph, value: Application) -> str:
         """The name of the method that leads back from an application, which is affine, to what it is applied to."""
         (key,) = value.arguments
@@ -135,10 +141,9 @@ class Written:
     def factor(self, graph: Graph, key: str) -> str:
         """The name of the method that is a factor's energy without its weight."""
         node = graph.factors[key]
-        if node.matrix is not None or node.target is not None:
-            what = f'factor "{node.name}" ' + ("reads a matrix" if node.matrix else "has a weight that is tuned while learning")
-            fix = "give it a number as its weight, or leave it out"
-            raise refused(f"{what}, which plain code does not", node.written.path, fix)
+        if node.matrix is not None:
+            what = f'factor "{node.name}" reads a matrix, which plain code does not'
+            raise refused(what, node.written.path, "leave it out")
         name = self.names(("factor", key), key)
         if name not in self.methods:
             shapes = [graph.values[each].shape for each in node.arguments]
@@ -248,7 +253,7 @@ class Written:
         for key in keys:
             node = graph.factors[key]
             arguments = [found[each] for each in node.arguments if not isinstance(graph.values[each], Constant)]
-            weight = "" if node.weight == 1 else f"{ast.unparse(number(node.weight))} * "
+            weight = "" if node.weight == 1 and node.target is None else f"{self.weight(graph, key, owner)} * "
             shares.append(f"{weight}{owner}.{names[key]}({', '.join(arguments)})")
         total = " + ".join(shares)
         if len(total) > LONG and len(shares) > 1:

@@ -57,9 +57,7 @@ class Tuning:
                 continue
             code = batch.found[procedure].values[origin(self.view.graph, node.arguments[0])].detach()
             with torch.no_grad():
-                weight = self._weight(factor)
-                excess = (code != 0).to(weight.dtype).mean() / node.target.value - 1
-                weight.mul_(torch.exp(GAIN * excess.clamp(-1, 1))).clamp_(*RANGE)
+                step_to_share(self._weight(factor), code, node.target.value)
 
     def _largest(self, factor: str, procedure: str, given: Given) -> Tensor:
         model, inferences = self.view.model, self.view.inferences
@@ -72,6 +70,12 @@ class Tuning:
         return self.view.model.tensors()[f"factors.{factor}"][WEIGHT]
 
 
+def step_to_share(weight: Tensor, code: Tensor, share: float) -> None:
+    """Make a weight, (), larger where more than a share of the units of ``code`` is active, smaller where less is."""
+    excess = (code != 0).to(weight.dtype).mean() / share - 1
+    weight.mul_(torch.exp(GAIN * excess.clamp(-1, 1))).clamp_(*RANGE)
+
+
 def known_before(stretches: Sequence[Stretch]) -> set[str]:
-    """The factors whose weights phases have tuned."""
-    return {factor for each in stretches for factor in Tuning(each).by}
+    """The factors whose weights phases have tuned: one without steps has not."""
+    return {factor for each in stretches if each.steps for factor in Tuning(each).by}

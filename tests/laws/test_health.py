@@ -36,8 +36,9 @@ inference:
 learning: {fit: {loss: energy, steps: 100HEALTH}}
 """
 RNG = np.random.default_rng(7)
-CODES = RNG.normal(size=(2, 8, 6)).astype(np.float32)  # two steps of eight rows
+FULL = RNG.normal(size=(2, 8, 6)).astype(np.float32)  # two steps of eight rows
 INPUTS = RNG.normal(size=(2, 8, 5)).astype(np.float32)
+CODES = np.where(np.arange(96).reshape(FULL.shape) % 5 < 2, FULL, 0)
 LATE = np.zeros((2, 8), np.int64)
 GAPS = np.full((2, 8), 1e-5, np.float32)
 
@@ -58,8 +59,8 @@ class Case:
 def silent() -> Case:
     codes = CODES.copy()
     codes[:, :, [1, 4]] = 0
-    codes[1, :, 3] = 0  # active in the first step: alive
-    codes[0, 1:, 3] = 0  # one of sixteen, and the average is active in eight
+    codes[..., 3] = 0
+    codes[0, 0, 3] = 1  # one of sixteen, and the average is active in four: alive
     return Case("Z", 2 / 6, codes)
 
 
@@ -99,12 +100,14 @@ GROWN = 40.0
 PLANTED: dict[str, Case] = {
     "dead": silent(),
     "duplicate": repeated(),
+    "dense": Case("Z", 79 / 96, np.where(np.arange(96).reshape(FULL.shape) < 79, FULL, 0)),
     "code_scale": Case("Z", GROWN * float(np.linalg.norm(CODES, axis=2).mean()), GROWN * CODES),
     "step_limit": late(),
     "gap": far(),
     "mismatch": wild(),
     "dominance": Case("players", 500.0, losses=(-0.004, 2.0)),
 }
+SHARES = ("dead", "duplicate", "step_limit", "dense")  # measures that are at most 1
 HEALTH = sorted(registry.leaves("health"))
 
 
@@ -161,7 +164,7 @@ def test_planted_trouble_is_measured_and_told_and_a_healthy_model_has_none(name)
     told = watch.trouble[f"{name}/{case.subject}"]
     assert ": " in told and len(told) <= 130 and "\n" not in told
     bound = 2 * case.number if name != "code_scale" else 2 * GROWN
-    wide = stretch_of(f", health: {{{name}: {min(bound, 1.0) if name in ('dead', 'duplicate', 'step_limit') else bound}}}")
+    wide = stretch_of(f", health: {{{name}: {min(bound, 1.0) if name in SHARES else bound}}}")
     calm = Watch()
     look(Case("", 0), wide, calm)
     case.prepare(wide)
@@ -251,3 +254,27 @@ def test_the_advice_on_repeated_columns_names_what_makes_codes_sparse():
     stretch = stretch_of()
     measure = next(each for each in stretch.measures if each.type == "duplicate")
     assert measure.sentence("decoder", 0.5, 0.0, stretch).endswith(": fewer units, or a larger factors.sparsity.weight")
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"),
+    [
+        ("0.1", "82 % of the units of Z are active: a larger factors.sparsity.weight (now 0.1)"),
+        ("{of_maximum: 0.01}", "82 % of the units of Z are active: a larger factors.sparsity.weight (now {of_maximum: 0.01})"),
+        ("{active_fraction: 0.8}", ""),  # what was asked for
+        ("0", ""),
+    ],
+)
+def test_a_dense_code_is_told_with_the_weight_that_makes_it_sparse(weight, told):
+    spec = SPEC.replace("of: Z, weight: 0.1", f"of: Z, weight: {weight}").replace("HEALTH", "")
+    stretch, watch = stretches(compiler.build(loads(spec)), rows=100)[0], Watch()
+    look(PLANTED["dense"], stretch, watch)
+    assert watch.trouble.get("dense/Z", "") == told
+
+
+def test_only_a_search_that_counts_magnitudes_can_be_dense():
+    """What an encoder predicts is never zero, and no weight makes it so; a search without the price is free to be full."""
+    for old, new in (("argmin, of: Z,", "argmin, of: Z, without: [sparsity],"), ("type: l1", "type: log_cosh")):
+        spec = SPEC.replace(old, new).replace(", solver: ista", "").replace("HEALTH", "")
+        stretch, watch = stretches(compiler.build(loads(spec)), rows=100)[0], Watch()
+        assert "dense" not in look(PLANTED["dense"], stretch, watch)["health"]

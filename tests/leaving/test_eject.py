@@ -30,6 +30,7 @@ from factorgraph.spec.load import load, loads
 from factorgraph.training import curved
 from factorgraph.training.objective import evaluate
 from factorgraph.training.sides import Moment, parameters_by_address, stretches
+from factorgraph.training.tuning import Tuning, known_before
 from tests.compile import specs
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +118,11 @@ def text(request) -> str:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_energies_and_codes_are_those_of_the_compiled_model(name, tmp_path):
-    both = Both(load(name, EVERY[name]), tmp_path)
+    check_codes(load(name, EVERY[name]), tmp_path)
+
+
+def check_codes(spec, folder: Path) -> None:
+    both = Both(spec, folder)
     both.left.eval()
     codes = {each.id: torch.randn(ROWS, *each.shape) for each in both.graph.of_kind("latent")}
     values = {both.local(key): each for key, each in {**both.given, **codes}.items()}
@@ -136,20 +141,27 @@ def test_energies_and_codes_are_those_of_the_compiled_model(name, tmp_path):
 
 @pytest.mark.parametrize("name", [each for each in EVERY if each != "denoising_autoencoder"])  # whose noise is drawn elsewhere
 def test_the_first_steps_of_learning_are_those_of_the_compiled_model(name, tmp_path, monkeypatch):
-    spec = load(name, EVERY[name]).for_steps(steps=STEPS)
+    check_learning(load(name, EVERY[name]).for_steps(steps=STEPS), tmp_path, monkeypatch)
+
+
+def check_learning(spec, folder: Path, monkeypatch) -> Both:
     monkeypatch.setattr(curved, "_signed", lambda residual, _: signs(residual) * residual)  # by chance, elsewhere another one
-    both = Both(spec.with_changes({f"learning.{key}.batch_size": "all" for key in spec.learning}, "test"), tmp_path)
+    both = Both(spec.with_changes({f"learning.{key}.batch_size": "all" for key in spec.learning}, "test"), folder)
     monkeypatch.setattr(both.module, "random_signs", signs, raising=False)
     model = both.model.double()
     left, given = both.left.double().train(), {key: each.double() for key, each in both.given.items()}
     start = {address: each.clone() for address, each in parameters_by_address(model).items()}
-    for stretch in stretches(model, ROWS):
+    every = stretches(model, ROWS)
+    for number, stretch in enumerate(every):
         stretch.begin()
+        tuning, rows = Tuning(stretch), model.assign(given)
+        tuning.begin(lambda rows=rows: [rows], known_before(every[:number]))
         (side,) = stretch.sides()
         for step in range(STEPS):
             outcome = evaluate(stretch, side, model.assign(given), Learning(0, (stretch.id, step), stretch.learned))
             side.learn(outcome, Moment(step / STEPS, is_last=True))
             model.project(stretch.view.graph, stretch.view.inferences, side.owners)
+            tuning.follow(outcome.batch)
     for call, takes in both.file.learning.calls:
         getattr(both.module, call)(left, *(given[each] for each in takes))
     moved = 0
@@ -158,6 +170,7 @@ def test_the_first_steps_of_learning_are_those_of_the_compiled_model(name, tmp_p
             moved += not torch.equal(learned, start[address])
             assert close(getattr(left, both.names.parameters[address]), learned, 1e-6), address
     assert moved > 0
+    return both
 
 
 def test_it_is_lint_clean_and_says_nothing_twice(text, tmp_path):

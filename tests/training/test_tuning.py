@@ -107,6 +107,19 @@ def test_at_the_maximum_all_codes_are_zero_and_a_phase_begins_with_it(tmp_path):
     assert half["active"] > 0 and half["weights"]["sparse"] == pytest.approx(0.5 * largest, rel=1e-5)
 
 
+def test_a_phase_without_steps_has_tuned_nothing(tmp_path):
+    """The next one begins its weight from the data, as if it were the first."""
+    idle = {"learning: {fit": "learning: {idle: {loss: energy, steps: 0}, fit", "steps: 150": "steps: 1"}
+    firsts = [
+        next(row["weights"]["sparse"] for row in train(one, tmp_path / name).metrics if row["split"] == "train")
+        for name, one in (
+            ("alone", spec_of("{active_fraction: 0.15}", tmp_path, "", **{"steps: 150": "steps: 1"})),
+            ("behind", spec_of("{active_fraction: 0.15}", tmp_path, "", **idle)),
+        )
+    ]
+    assert firsts[0] == firsts[1] != 1
+
+
 def test_a_second_penalty_is_taken_off(tmp_path):
     two = spec_of("{of_maximum: 1}", tmp_path, "", **{"factors:": "factors:\n  too: {type: l1, of: Z, weight: 0.21}"})
     model = compiler.build(two)
