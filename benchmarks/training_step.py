@@ -1,4 +1,4 @@
-"""One step of learning from a shipped spec, and the same arithmetic written by hand in torch: operators, and CPU time in pairs.
+"""One step of learning from a spec, and the same arithmetic written by hand in torch: operators, and CPU time in pairs.
 
 A step is what changes parameters, and the numbers that are logged of it: codes, energy, gradients, the optimizer, constraints.
 What is watched of a model's health is counted by itself. Both begin at the same parameters, and end at the same but for rounding.
@@ -31,13 +31,30 @@ from factorgraph.training.watch import Watch
 
 SPECS = Path(__file__).parents[1] / "specs"
 STEPS = 5  # of each of a pair
+CONVNET = """
+factorgraph: 1
+title: A convolutional net for digits
+variables:
+  image: {kind: observed, shape: [1, 28, 28]}
+  label: {kind: observed, shape: 10, domain: one_hot}
+functions:
+  first:  {type: convolution, maps: 8, kernel: 5, padding: valid, activation: relu}
+  second: {type: convolution, maps: 16, kernel: 5, padding: valid, activation: relu}
+  pool:   {type: pool, window: 2}
+  top:    linear
+factors:
+  classification: {type: cross_entropy, between: [label, top(pool(second(pool(first(image)))))]}
+learning:
+  supervised: {loss: energy, steps: 1000, batch_size: 50, learning_rate: 0.001}
+data: {source: mnist, count: 1000, bind: {image: image, label: label}}
+"""
 
 
 class Learner:
     """The first steps of a phase of a spec, on one batch, as the loop takes them."""
 
-    def __init__(self, name: str, phase: str, values: dict[str, Tensor]):
-        self.model, self.values, self.taken = fg.build(fg.load(SPECS / f"{name}.yaml")), values, 0
+    def __init__(self, spec: fg.Spec, phase: str, values: dict[str, Tensor]):
+        self.model, self.values, self.taken = fg.build(spec), values, 0
         self.stretch: Stretch = next(each for each in stretches(self.model, 1000) if each.id == phase)
         self.stretch.begin()
         self.side: Side = self.stretch.sides()[0]
@@ -57,9 +74,10 @@ class Learner:
         return {key: each.detach().clone().requires_grad_() for key, each in parameters_by_address(self.model).items()}
 
 
-def logged(loss: Tensor, shares: list[Tensor], code: Tensor, status: Tensor | None = None) -> list[Tensor]:
+def logged(loss: Tensor, shares: list[Tensor], code: Tensor | None = None, status: Tensor | None = None) -> list[Tensor]:
     with torch.no_grad():
-        found = [loss.detach(), *(each.mean() for each in shares), (code != 0).float().mean()]
+        active = [] if code is None else [(code != 0).float().mean()]
+        found = [loss.detach(), *(each.mean() for each in shares), *active]
         return found if status is None else [*found, (status != 0).float().mean()]
 
 
@@ -117,6 +135,23 @@ def drsae(own: dict[str, Tensor], x: Tensor) -> Callable[[], object]:
     return step
 
 
+def convnet(own: dict[str, Tensor], image: Tensor, label: Tensor) -> Callable[[], object]:
+    names = [f"functions.{each}.{part}" for each in ("first", "second", "top") for part in ("matrix", "bias")]
+    first, first_bias, second, second_bias, top, top_bias = trained = [own[each] for each in names]
+    optimizer = torch.optim.Adam(trained, lr=0.001)
+
+    def step() -> object:
+        x = torch.nn.functional.max_pool2d(torch.relu(torch.nn.functional.conv2d(image, first, first_bias)), 2)
+        x = torch.nn.functional.max_pool2d(torch.relu(torch.nn.functional.conv2d(x, second, second_bias)), 2)
+        share = -(label * torch.log_softmax(linear(x.flatten(1), top, top_bias), 1)).sum(1)
+        loss = share.mean()
+        numbers = logged(loss, [share])
+        step_by(optimizer, loss, trained)
+        return numbers
+
+    return step
+
+
 def step_by(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: list[Tensor]) -> None:
     for each, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         each.grad = gradient
@@ -129,10 +164,17 @@ def cases() -> Iterator[tuple[str, Learner, Callable[[], object], dict[str, Tens
     source = torch.Generator().manual_seed(0)
     y, x = torch.randn(100, 144, generator=source), torch.rand(50, 784, generator=source)
     x = x / x.norm(dim=1, keepdim=True)
-    for name, phase, values, by_hand in (("psd", "joint", {"Y": y}, psd), ("drsae", "unsupervised", {"X": x}, drsae)):
-        learner = Learner(name, phase, values)
+    digits = {"image": x.reshape(50, 1, 28, 28), "label": torch.eye(10)[torch.randint(10, (50,), generator=source)]}
+    shipped = {name: fg.load(SPECS / f"{name}.yaml") for name in ("psd", "drsae")}
+    told: list[tuple[str, fg.Spec, str, dict[str, Tensor], Callable[..., Callable[[], object]]]] = [
+        ("psd", shipped["psd"], "joint", {"Y": y}, psd),
+        ("drsae", shipped["drsae"], "unsupervised", {"X": x}, drsae),
+        ("a net for digits", fg.loads(CONVNET), "supervised", digits, convnet),
+    ]
+    for name, spec, phase, values, by_hand in told:
+        learner = Learner(spec, phase, values)
         own = learner.copies()
-        yield f"{name}, {phase}", learner, by_hand(own, next(iter(values.values()))), own
+        yield f"{name}, {phase}", learner, by_hand(own, *values.values()), own
 
 
 def operators(call: Callable[[], object]) -> int:

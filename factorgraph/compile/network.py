@@ -17,6 +17,7 @@ from factorgraph.errors import SpecError, issue
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.graph.model import Application, Graph, Id, Operation
 from factorgraph.inference.methods._matrix import Layered
+from factorgraph.inference.rows import flat
 from factorgraph.inference.solvers._unrolled import Layer, Unrollable
 from factorgraph.lazy import torch
 from factorgraph.structure import Linear, Proximal, Shape, Structure
@@ -136,7 +137,8 @@ class Network:
         made = Made(self, start[:1].detach(), tensors)
         drive = None
         if "filter" in own:
-            read = torch.cat([still[key].flatten(1) for key in self.inputs], 1)
+            parts = [flat(still[key]) for key in self.inputs]
+            read = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         else:
             drive = made.drive(still, start)
 

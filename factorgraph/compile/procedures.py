@@ -16,7 +16,7 @@ from factorgraph.compile.naming import awaited
 from factorgraph.compile.network import Network
 from factorgraph.compile.plan import ProcedurePlan
 from factorgraph.compile.problems import Block, solver_of
-from factorgraph.compile.program import Assignment, Program, Tensors
+from factorgraph.compile.program import Assignment, Program, Tensors, spread
 from factorgraph.compile.summed import Sum, Summed
 from factorgraph.graph.model import Id
 from factorgraph.inference import domains
@@ -116,6 +116,12 @@ class Inference:
         """What is given in training only, and touched by a factor that counts."""
         graph = self.block.program.graph
         return predicted(graph) & graph.leading_to(each for key in self.plan.factors for each in graph.factors[key].arguments)
+
+    @cached_property
+    def read(self) -> frozenset[Id]:
+        """The values that it reads, and all that these are computed from, but for what moves with what it infers."""
+        written = [key for field in self.reads.values() for key in field.values()]
+        return self.block.program.graph.leading_to([*written, *(self.block.still if self.method.searches else ())])
 
     @cached_property
     def waits(self) -> frozenset[Id]:
@@ -231,7 +237,7 @@ class Procedure:
         known = self.inference.block.program.values(tuple(wanted.values()), self.given, self.tensors, self.learning)
         like = next(iter(self.given.values()))
         shapes = {each.id: each.shape for each in self.inference.block.variables}
-        return {key: known[each].expand(like.shape[0], *shapes[key]) for key, each in wanted.items()}
+        return {key: spread(known[each], (like.shape[0], *shapes[key])) for key, each in wanted.items()}
 
 
 def _in_double(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

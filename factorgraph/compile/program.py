@@ -170,6 +170,11 @@ def shaped(value: Tensor, shape: Shape) -> Tensor:
     return value if value.shape == shape else value.reshape(shape)
 
 
+def spread(value: Tensor, shape: Shape) -> Tensor:
+    """Repeated to a shape; where it has it, no operator is spent."""
+    return value if value.shape == shape else value.expand(shape)
+
+
 def _in_pieces(energy: Callable[[Tensor], Tensor], x: Any) -> Tensor:
     """A sum over units, of a code of many by and by: nothing else as large as the code is made."""
     pieces = torch.split(x.flatten(1), PIECE, 1) if x.dim() > 1 and x[0].numel() > PIECE else (x,)

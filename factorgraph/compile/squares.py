@@ -11,7 +11,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from factorgraph.compile.dependence import Dependence, Kind, moving_in, origin, varies
-from factorgraph.compile.program import Assignment, Tensors, shaped, units
+from factorgraph.compile.program import Assignment, Tensors, shaped, spread, units
 from factorgraph.graph.model import Application, FactorNode, Graph, Id, Operation, Variable
 from factorgraph.inference.rows import flat
 from factorgraph.lazy import torch
@@ -151,7 +151,7 @@ class Squares:
                 continue  # zeros, compared with nothing
             shape = (batch, *block.program.graph.values[each.moves].shape)
             apart = values[0] - values[1] if len(values) == 2 else values[0]
-            apart, weight = apart if apart.shape == shape else apart.expand(shape), self._curvature(each)
+            apart, weight = spread(apart, shape), self._curvature(each)
             energies.append((weight / 2, torch.linalg.vector_norm(flat(apart), dim=1).square()))
             self._back(each.moves, -weight if each.linear else weight, apart, slopes)
         none = ((each.id, each.shape) for each in block.variables if not slopes[each.id])

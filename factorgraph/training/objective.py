@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from factorgraph.compile.dependence import varies
 from factorgraph.compile.lacking import counted
 from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
@@ -71,10 +72,26 @@ class View:
     def _observed(self) -> dict[tuple[str, tuple[str, ...], tuple[str, ...]], tuple[Id, ...]]:
         return {}
 
+    def told(self, procedures: tuple[str, ...], factors: tuple[str, ...], given: frozenset[Id]) -> tuple[Id, ...]:
+        """The values that follow from what is given, and that both procedures and the energy of some factors read."""
+        asked = (procedures, factors, given)
+        if asked not in self._told:
+            graph = self.graph
+            read = frozenset[Id]().union(*(self.inferences[key].read for key in procedures))
+            energy = graph.leading_to(each for key in factors for each in graph.factors[key].arguments)
+            free = frozenset(key for key, each in graph.variables.items() if each.definition is None)
+            common = (key for key in graph.values if key in read & energy and key not in given and varies(graph, key))
+            self._told[asked] = tuple(key for key in common if not graph.depends(key, free - given))
+        return self._told[asked]
+
+    @cached_property
+    def _told(self) -> dict[tuple[tuple[str, ...], tuple[str, ...], frozenset[Id]], tuple[Id, ...]]:
+        return {}
+
 
 @dataclass
 class Batch:
-    """What losses read. Codes are inferred once a step, however many losses ask."""
+    """What losses read. Codes are inferred once a step, however many losses ask; what the batch alone tells is evaluated once."""
 
     view: View
     given: Mapping[Id, Tensor]
@@ -86,12 +103,13 @@ class Batch:
     shares: dict[str, Tensor] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     present: Mapping[str, Tensor] = field(default_factory=dict)  # of each variable that rows lack, which have it: (batch,)
+    told: dict[Id, Tensor] = field(default_factory=dict)  # what the batch alone tells both procedures and the energy
 
     def inferred(self) -> dict[Id, Tensor]:
         """The batch with its latent variables, as the phase's procedures infer them."""
         missing = tuple(name for name in self.procedures if name not in self.found)
         before = {key: each for name in self.procedures if name in self.found for key, each in self.found[name].values.items()}
-        self.found.update(self.view.model.run(missing, {**self.given, **before}, self.view.inferences, self.learning))
+        self._run(missing, before)
         codes = {key: each for name in self.procedures for key, each in self.found[name].values.items()}
         return {**self.given, **codes}
 
@@ -103,13 +121,25 @@ class Batch:
         """The same for each slot of the procedure by itself: several may infer one variable."""
         keys = standing_for(procedure, self.view.inferences)
         missing = tuple(key for key in keys if key not in self.found)
-        self.found.update(self.view.model.run(missing, self.given, self.view.inferences, self.learning))
+        self._run(missing, {})
         return [self.found[key].values for key in keys]
+
+    def _run(self, procedures: tuple[str, ...], before: Mapping[Id, Tensor]) -> None:
+        """Run procedures that have not run. What they read and the energy reads too is evaluated here, with its gradients: in a
+        search it rests."""
+        told = self.view.told(procedures, self.factors, frozenset(self.given)) if torch.is_grad_enabled() else ()
+        if missing := [key for key in told if key not in self.told]:
+            given = {**self.given, **self.told}
+            known = self.view.program.values(missing, given, self.view.model.tensors(), self.learning)
+            self.told.update({key: known[key] for key in missing})
+        given = {**self.given, **self.told, **before}
+        self.found.update(self.view.model.run(procedures, given, self.view.inferences, self.learning))
 
     def energy(self, known: Mapping[Id, Tensor], sums: Sequence[Summed] = ()) -> Tensor:
         """(batch,): the sum of the visible factors' shares, which are kept for the log. Its mean is what counts where rows lack
         a variable: a factor that touches it averages over the others. ``sums``: what was summed out."""
-        shares = free_shares(self.view.program, self.factors, known, self.view.model.tensors(), sums, self.learning_of(known))
+        learning, own = self.learning_of(known), known if self._others(known) else {**known, **self.told}
+        shares = free_shares(self.view.program, self.factors, own, self.view.model.tensors(), sums, learning)
         self.shares = counted(self.view.graph, shares, self.present, learning=True)
         return reduce(torch.add, self.shares.values()) if self.shares else self.zero().expand(self.size)
 
@@ -144,7 +174,7 @@ class Batch:
         beside = {key: each for key, each in self.given.items() if key not in others}
         given = {**(beside if several == 1 else {key: _tiled(each, several) for key, each in beside.items()}), **others}
         learning = None if self.learning is None else self.learning.beside(others)
-        return replace(self, given=given, learning=learning, shares={}, found={})
+        return replace(self, given=given, learning=learning, shares={}, found={}, told={})
 
     def far(self, others: Mapping[Id, Tensor]) -> Tensor:
         """(several * batch,): the potential at other tensors, as :meth:`at` takes them. Where they are many it is evaluated in
@@ -231,8 +261,11 @@ class Batch:
 
     def learning_of(self, known: Mapping[Id, Tensor]) -> Learning | None:
         """How functions learn where ``known`` stands: other tensors than the batch's have random numbers of their own."""
-        others = {key: known[key] for key, each in self.given.items() if key in known and known[key] is not each}
+        others = self._others(known)
         return self.learning.beside(others) if self.learning is not None and others else self.learning
+
+    def _others(self, known: Mapping[Id, Tensor]) -> dict[Id, Tensor]:
+        return {key: known[key] for key, each in self.given.items() if key in known and known[key] is not each}
 
     def zero(self) -> Tensor:
         return next(iter(self.given.values())).new_zeros(())
@@ -321,7 +354,7 @@ def shares_of(named: Mapping[str, float], graph: Graph) -> dict[str, float]:
 
 def _again(batch: Batch) -> Tensor:
     """A batch's potential, as if nothing of it had been inferred yet."""
-    return replace(batch, shares={}, found={}).potential()
+    return replace(batch, shares={}, found={}, told={}).potential()
 
 
 def _tiled(each: Tensor, several: int) -> Tensor:
@@ -340,12 +373,11 @@ def _searched(batch: Batch) -> dict[str, Tensor]:
     """The share of active units in the inferred codes, and of samples that did not converge."""
     codes = [each for found in batch.found.values() for each in found.values.values() if found.summed is None]
     status = [found.status for found in batch.found.values() if found.status is not None]
-    active = {ACTIVE: _share_of([each != 0 for each in codes])} if codes else {}
+    active = {ACTIVE: _share_of(codes)} if codes else {}
     late = {LATE: _share_of([each != CONVERGED for each in status])} if status else {}
     return active | late
 
 
 def _share_of(found: list[Tensor]) -> Tensor:
-    """The share of what holds, (), in tensors of bool together."""
-    together = found[0] if len(found) == 1 else torch.cat([each.reshape(-1) for each in found])
-    return together.float().mean()
+    """The share of what is not 0, (), in tensors together."""
+    return reduce(torch.add, map(torch.count_nonzero, found)) / sum(each.numel() for each in found)

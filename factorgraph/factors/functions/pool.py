@@ -134,8 +134,15 @@ class Pool(Function, Affine, Grouping):
     # --- mathematics -----------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
+        axes = self._axes(x.shape[1:])
+        if self.kind != "l2" and self.weights == "uniform" and not self.wrap and len(axes) == 2 and x.dim() in (3, 4):
+            (_, *rows), (_, *columns) = axes
+            windows, strides = zip(rows, columns, strict=True)
+            pooled = torch.nn.functional.max_pool2d if self.kind == "max" else torch.nn.functional.avg_pool2d
+            found: Tensor = pooled(x, windows, strides)
+            return found
         y = x.square() if self.kind == "l2" else x
-        for axis, window, stride in self._axes(x.shape[1:]):
+        for axis, window, stride in axes:
             parts = self._windows(y, axis + 1, window, stride)  # (..., window)
             y = parts.amax(-1) if self.kind == "max" else parts @ self._weights(window, y)
         return root(y + self.epsilon) if self.kind == "l2" else y
