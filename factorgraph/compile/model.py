@@ -359,7 +359,9 @@ class Model(nn.Module):
         if not isinstance(tensor, torch.Tensor):
             what = f'"{variable.id}" must be a tensor, and is a {type(tensor).__name__}'
             raise RunError(issue("FG621", what, fix="torch.as_tensor makes one"))
-        wanted = next((each.dtype for each in self.parameters()), tensor.dtype)
+        # ``parameters()`` would walk the whole tree
+        own = (each for node in self.nodes.values() for each in node._parameters.values() if each is not None)
+        wanted = next(own, tensor).dtype
         if tensor.is_floating_point() and tensor.dtype != wanted:
             what = f'"{variable.id}" is {tensor.dtype}, and the model\'s parameters are {wanted}'
             raise RunError(issue("FG621", what, fix="convert one of them: model.double(), or values.float()"))
