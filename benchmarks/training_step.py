@@ -64,9 +64,8 @@ class Learner:
         model, side, stretch = self.model, self.side, self.stretch
         learning = Learning(0, (stretch.id, self.taken, "model", 0), stretch.learned)
         outcome = evaluate(stretch, side, model.assign(self.values), learning)
-        gradients = torch.autograd.grad(outcome.loss, list(side.names.values()), allow_unused=True)
-        side.learn(gradients, outcome.batch, stretch.moment(self.taken))
-        model.project(stretch.view.graph, stretch.view.inferences, side.owners)
+        if side.learn(outcome, stretch.moment(self.taken)):
+            model.project(stretch.view.graph, stretch.view.inferences, side.owners)
         self.taken, self.loss = self.taken + 1, outcome.loss
         return outcome.batch
 
