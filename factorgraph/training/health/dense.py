@@ -41,7 +41,7 @@ class Dense(HealthLeaf):
         for procedure, found in step.batch.found.items():
             for key in _priced(step.batch.view, procedure):
                 if key in found.values and key not in shown:
-                    share = (found.values[key].detach() != 0).float().mean()
+                    share = (found.values[key] != 0).float().mean()
                     shown[key] = torch.stack([share, torch.ones_like(share)])
         return shown
 
