@@ -62,7 +62,7 @@ def _checked(spec: str, changes: tuple[str, ...]) -> tuple[list[Issue], str]:
     except SpecError as error:
         return list(error.issues), ""
     latent = sum(len(each.block) for each in plan.procedures.values())
-    sizes = {"variable": len(graph.variables), "function": len(graph.functions), "factor": len(graph.factors)}
+    sizes = {"variable": len(loaded.variables), "function": len(loaded.functions), "factor": len(loaded.factors)}
     parts = ", ".join(f"{size} {word}{'s' * (size != 1)}" for word, size in sizes.items())
     solvers = ", ".join(f"{each.id}: {each.solver['type'] if each.solver else each.method}" for each in plan.procedures.values())
     said = f"{spec}: valid ({parts}" + (f"; {solvers})" if latent else ")")

@@ -67,6 +67,10 @@ class TestValidate:
         assert re.search("optimal: (active_set|fista), fast: amortized", said.out)  # whether there is a compiler or not
         assert "nearest: enumerate" in said.out
 
+    def test_it_counts_what_the_file_declares(self, cli):
+        """PSD has an activation and a gain behind its encoder, the hierarchy a slot for each stage: neither is counted."""
+        assert "(2 variables, 2 functions, 3 factors;" in cli("validate", "psd").out
+
     def test_a_mistake_is_shown_in_place(self, cli, tiny):
         tiny.write_text(tiny.read_text().replace("weight: 0.37", "wieght: 0.37"))
         said = cli("validate", str(tiny))

@@ -172,6 +172,15 @@ def test_planted_trouble_is_measured_and_told_and_a_healthy_model_has_none(name)
     assert f"{name}/{case.subject}" not in calm.trouble
 
 
+def test_a_poor_prediction_is_told_by_what_predicts_and_what_it_misses():
+    """The name of the factor alone leaves open what predicts what, and of what the number is."""
+    stretch, watch, case = stretch_of(), Watch(), wild()
+    case.prepare(stretch)
+    look(case, stretch, watch)
+    told = watch.trouble["mismatch/prediction"]
+    assert told.startswith(f"encoder(Y) is further from Z than zeros are ({case.number:.2g} of its squared length): train longer")
+
+
 MAPS = """
 factorgraph: 1
 variables: {Y: {kind: observed, shape: [1, 6, 6]}, Z: {kind: latent, shape: [3, 4, 4]}}

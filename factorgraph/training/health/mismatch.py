@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from factorgraph.compile.dependence import origin
+from factorgraph.graph.drawing import words
 from factorgraph.lazy import torch
 from factorgraph.spec.constants import NonNegative
 from factorgraph.structure import Square
@@ -51,8 +53,14 @@ class Mismatch(HealthLeaf):
         return {key: each[0] / each[1].clamp_min(torch.finfo(each.dtype).tiny) for key, each in shown.items()}
 
     def sentence(self, subject: str, value: float, first: float, stretch: Stretch) -> str:
-        fix = "train longer, or give the encoder a larger rate"
-        return f"the prediction of {subject} misses the code by {value:.2g} of its square, zeros by 1: {fix}"
+        graph, code = stretch.view.graph, "the code"
+        made = f"what {subject} infers"
+        if (key := stretch.view.predictions.get(subject)) is not None:
+            (there,) = (each for each in graph.factors[subject].arguments if origin(graph, each) != key)
+            made, code = words.text(graph, there), words.variable_name(graph.variables[key])
+        beyond = "zeros are" if value > 1 else "it may be"
+        told = f"{made} is further from {code} than {beyond} ({value:.2g} of its squared length)"
+        return f"{told}: train longer, or give the encoder a larger rate"
 
 
 def _by_factors(batch: Batch) -> Iterator[tuple[str, Id, Tensor]]:
