@@ -113,6 +113,10 @@ class Factor(Leaf, ABC):
         """Whether the energy is convex in the arguments that move, together."""
         return self.convex
 
+    def is_bounded_below(self, nonnegative: frozenset[int]) -> bool:
+        """Whether there is a number that no arguments bring the energy below. ``nonnegative``: positions of those at least 0."""
+        return not (isinstance(self, Linear) or self.normalises)
+
     def varies(self, moving: frozenset[int]) -> bool:
         """Whether the arguments that stand still change the Hessian, so that each sample has one of its own."""
         return False

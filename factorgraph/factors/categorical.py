@@ -41,6 +41,9 @@ class Categorical(Factor, Linear, Normalised, Estimated):
     def domain(self, position: int) -> str:
         return "one_hot"
 
+    def is_bounded_below(self, nonnegative: frozenset[int]) -> bool:
+        return True  # by 0: a choice has a probability
+
     def parameters(self, *shapes: Shape) -> dict[str, Parameter]:
         return {"logits": Parameter(shapes[0], "constant", 0.0)}
 

@@ -37,6 +37,9 @@ class InnerProduct(Factor, Linear):
     def is_convex(self, moving: frozenset[int]) -> bool:
         return len(moving) == 1
 
+    def is_bounded_below(self, nonnegative: frozenset[int]) -> bool:
+        return len(nonnegative) == 2
+
     def energy(self, *arguments: Tensor) -> Tensor:
         a, b = arguments
         return per_example(a * b)

@@ -39,6 +39,9 @@ class Value(Factor, Linear):
         if math.prod(shapes[0]) != 1:
             raise ShapeError(f"takes one unit for an energy, and {list(shapes[0])} has {math.prod(shapes[0])}")
 
+    def is_bounded_below(self, nonnegative: frozenset[int]) -> bool:
+        return bool(nonnegative)
+
     def energy(self, *arguments: Tensor) -> Tensor:
         (z,) = arguments
         return per_example(z)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from factorgraph.graph.model import Application, FactorNode, Graph, Id, Variable
+from factorgraph.graph.model import Application, Constant, FactorNode, Graph, Id, Variable
 
 _CHOICES = frozenset({"simplex", "one_hot"})
 _INSIDE: Mapping[str, frozenset[str]] = {  # domains that lie in the hull of one
@@ -20,8 +20,16 @@ def domain_of(graph: Graph, key: Id) -> str:
     value = graph.values[key]
     if isinstance(value, Variable):
         return value.domain if value.definition is None else domain_of(graph, value.definition)
+    if isinstance(value, Constant):
+        return "nonnegative" if value.value >= 0 else "real"
     plain = isinstance(value, Application) and value.method == "forward" and value.output is None
     return graph.functions[value.function].leaf.domain() if isinstance(value, Application) and plain else "real"
+
+
+def nonnegative(graph: Graph, factor: FactorNode) -> frozenset[int]:
+    """The positions of the arguments that are known to be at least 0."""
+    inside = _INSIDE["nonnegative"]
+    return frozenset(position for position, key in enumerate(factor.arguments) if domain_of(graph, key) in inside)
 
 
 def outside(graph: Graph, factor: FactorNode) -> Iterator[tuple[int, str]]:

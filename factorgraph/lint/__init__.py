@@ -11,7 +11,20 @@ from collections.abc import Callable, Iterator
 from factorgraph.compile.plan import Plan
 from factorgraph.errors import Issue
 from factorgraph.graph.model import Graph
-from factorgraph.lint import corners, encoder_only, evaded, known, limited, matched, scale, silent, turns, unreached, volume
+from factorgraph.lint import (
+    corners,
+    encoder_only,
+    evaded,
+    floorless,
+    known,
+    limited,
+    matched,
+    scale,
+    silent,
+    turns,
+    unreached,
+    volume,
+)
 from factorgraph.lint.explained import explained
 from factorgraph.lint.reading import Reading
 from factorgraph.lint.strategies import Strategy, strategies
@@ -19,7 +32,7 @@ from factorgraph.lint.strategies import Strategy, strategies
 __all__ = ["Strategy", "explained", "lint", "strategies_of"]
 
 Rule = Callable[[Reading], Iterator[Issue]]
-READ = (scale, volume, encoder_only, silent, turns, corners, evaded, limited, matched, unreached, known)
+READ = (scale, volume, encoder_only, silent, turns, corners, evaded, limited, matched, unreached, known, floorless)
 RULES: tuple[Rule, ...] = tuple(each.check for each in READ)
 
 

@@ -11,6 +11,7 @@ from factorgraph.compile.dependence import Kind, dependences, moving_in
 from factorgraph.compile.naming import named_procedures
 from factorgraph.compile.phases import loss_factors, phases
 from factorgraph.compile.plan import Plan
+from factorgraph.graph.domains import nonnegative
 from factorgraph.graph.model import Application, FactorNode, FunctionNode, Graph, Id, Variable
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.structure import Grouping
@@ -85,6 +86,12 @@ class Reading:
             if moving_in(node, moving) and self.graph.leading_to(others).isdisjoint(self.observed):
                 found.append(node)
         return tuple(found)
+
+    def is_bounded_below(self, node: FactorNode) -> bool:
+        """Whether no code, and nothing that is learned, brings a factor's share of the energy below some number."""
+        if node.weight < 0:
+            return not node.leaf.additive
+        return node.leaf.is_bounded_below(nonnegative(self.graph, node))
 
     def others(self, code: Variable) -> tuple[FactorNode, ...]:
         """The factors that touch a code and are no priors of it."""

@@ -54,12 +54,7 @@ def _losses(reading: Reading) -> Iterator[Strategy]:
 
 
 def _capacity(reading: Reading) -> Iterator[Strategy]:
-    for code in reading.codes:
-        narrow = _narrower(reading, code)
-        if code.domain in FINITE:
-            yield Strategy(Way.CAPACITY, f"{code.name} is {FINITE[code.domain]}")
-        elif narrow:
-            yield Strategy(Way.CAPACITY, f"{code.name} has {reading.size(code.id)} units, {narrow} has {reading.size(narrow)}")
+    yield from dict.fromkeys(found for code in reading.codes if (found := _narrow(reading, code)) is not None)
     for node in reading.lowered:
         narrow = _bottleneck(reading, node)
         if node.leaf.normalises and node.weight < 0:
@@ -76,13 +71,38 @@ def _capacity(reading: Reading) -> Iterator[Strategy]:
             yield Strategy(Way.CAPACITY, f"{node.name} is a density")
 
 
-def _narrower(reading: Reading, code: Variable) -> Id | None:
-    """An observed variable that is compared with a function of the code and has more units."""
-    for node in reading.others(code):
-        for each in reading.observed.intersection(node.arguments):
-            if reading.size(each) > reading.size(code.id):
-                return each
+def _narrow(reading: Reading, code: Variable) -> Strategy | None:
+    """The few values that a code can take, or its few units, together with the codes that it meets in a reconstruction."""
+    meetings = list(_meetings(reading, code))
+    if code.domain in FINITE and all(each.domain in FINITE for _, met in meetings for each in met):
+        return Strategy(Way.CAPACITY, f"{code.name} is {FINITE[code.domain]}")
+    for target, met in meetings:
+        counted = [each for each in met if each.domain not in FINITE]  # the others add no dimension
+        units = sum(reading.size(each.id) for each in counted)
+        if units < reading.size(target):
+            names = " and ".join(each.name for each in counted)
+            have = f"have {units} units together" if len(counted) > 1 else f"has {units} units"
+            return Strategy(Way.CAPACITY, f"{names} {have}, {target} has {reading.size(target)}")
     return None
+
+
+def _meetings(reading: Reading, code: Variable) -> Iterator[tuple[Id, list[Variable]]]:
+    """The observed variables that are compared with functions of a code, each with all codes that are nearest to it there."""
+    graph, names = reading.graph, {each.name for each in reading.codes}
+    for node in reading.others(code):
+        targets = reading.observed.intersection(node.arguments)
+        seen = set(targets)
+        met: set[str] = set()
+        waiting = list(node.arguments)
+        while waiting:
+            value = graph.values[waiting.pop()]
+            if isinstance(value, Variable) and value.name in names:
+                met.add(value.name)
+            elif value.id not in seen:
+                seen.add(value.id)
+                waiting += value.arguments
+        for target in sorted(targets):
+            yield target, [each for each in reading.codes if each.name in met] if code.name in met else [code]
 
 
 def _bottleneck(reading: Reading, node: FactorNode) -> Id | None:
@@ -129,12 +149,16 @@ def _keeps_filters(reading: Reading, node: FactorNode) -> bool:
 
 
 def _priors(reading: Reading) -> Iterator[Strategy]:
-    """One for each factor. What a factor says of a derived variable counts only if it reads no latent, or nothing else bounds."""
+    """One for each factor that is bounded below: one that can fall without end limits no code.
+
+    What a factor says of a derived variable counts only if it reads no latent, or nothing else bounds.
+    """
     latent = {each.id for each in reading.graph.of_kind("latent")}
     found: dict[str, Strategy] = {}
     for code in sorted(reading.codes, key=lambda each: each.id not in latent):
         for node in reading.priors(code):
-            if not found or code.id in latent or latent.isdisjoint(reading.graph.leading_to(node.arguments)):
+            limits = code.domain in FINITE or reading.is_bounded_below(node)
+            if limits and (not found or code.id in latent or latent.isdisjoint(reading.graph.leading_to(node.arguments))):
                 found.setdefault(node.name, Strategy(Way.PRIOR, f"{node.name}, of {code.name}"))
     yield from found.values()
 

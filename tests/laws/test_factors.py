@@ -242,6 +242,19 @@ def test_energies_are_sums_over_units_never_means(factor):
 
 
 @each
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_energies_fall_without_end_but_where_they_are_bounded(factor, nonnegative):
+    """Arguments of either sign, large and small: an energy that is bounded below stays above a number, any other one does not."""
+    least, with_ = math.inf, learned(factor)
+    for scale, seed in itertools.product((1e-30, 1e3, 1e6), range(3)):
+        given = [scale * (each_.abs() if nonnegative else each_) for each_ in arguments(factor, seed=seed)]
+        given = [within(factor.domain(position), each_) for position, each_ in enumerate(given)]
+        least = min(least, float(energy(factor, given, with_).min()))
+    positions = frozenset(range(len(factor.arguments()))) if nonnegative else frozenset()
+    assert (least > -100) == factor.is_bounded_below(positions)
+
+
+@each
 def test_float32_agrees_with_float64(factor):
     given, with_ = arguments(factor), learned(factor)
     single = energy(factor, [a.float() for a in given], {name: value.float() for name, value in with_.items()})

@@ -123,6 +123,8 @@ def test_results_lie_where_a_function_says(function):
     if function.domain() == "simplex":
         assert (found >= 0).all()
         torch.testing.assert_close(found.sum(1), torch.ones_like(found[:, 0]))
+    elif function.domain() == "nonnegative":
+        assert (found >= 0).all()
     else:
         assert function.domain() == "real"
 

@@ -57,6 +57,24 @@ learning: {fit: {loss: energy}}
 data: {source: arrays, file: rows.npy, bind: {Y: array}}
 """
 
+MEETING = """
+factorgraph: 1
+variables:
+  Y: {kind: observed, shape: [6]}
+  Z: {kind: latent, shape: [4]}
+  D: {kind: latent, shape: [1]}
+functions:
+  decoder: {type: linear, unit_norm: columns}
+  base:    {type: linear, unit_norm: columns}
+  lateral: {type: linear, bias: false, hollow: true}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z) + base(D)]}
+  inhibition:     {type: inner_product, between: [abs(Z), lateral(abs(Z))], weight: 0.05}
+inference: {best: {method: argmin, of: [Z, D]}}
+learning: {fit: {loss: energy}}
+data: {source: arrays, file: rows.npy, bind: {Y: array}}
+"""
+
 STILL = """
 factorgraph: 1
 variables:
@@ -99,7 +117,7 @@ FREE = {"type": "linear", "bias": False}
 
 
 def named(name: str) -> Spec:
-    texts = {"still": STILL, "band": BAND, "filters": FILTERS, "copy": COPY, "search": SEARCH}
+    texts = {"still": STILL, "band": BAND, "filters": FILTERS, "copy": COPY, "search": SEARCH, "meeting": MEETING}
     return loads(texts[name]) if name in texts else load(name)
 
 
@@ -132,6 +150,14 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ),
     ("factor_analysis", MOST_LIKELY, "FGW261", {"functions.loading.unit_norm": "columns"}),
     ("search", {}, "FGW262", SPARSE),
+    ("meeting", {}, "FGW275", {"learning.fit.train": ["decoder", "base"]}),
+    (
+        "meeting",
+        {"factors.inhibition.weight": -0.05},
+        "FGW275",
+        {"functions.lateral.hollow": False, "functions.lateral.unit_norm": "rows"},
+    ),
+    ("meeting", {"factors.inhibition": {"type": "bias", "of": "Z"}}, "FGW275", {"learning.fit.without": ["inhibition"]}),
     ("copy", {}, "FGW263", SPARSE),
     ("copy", {}, "FGW263", {"functions.encoder.layers": "9fc-3fc"}),
     ("filters", {}, "FGW264", {"functions.filters.orthonormal": "rows"}),
@@ -160,7 +186,7 @@ def test_each_warning_and_its_fix(name: str, changes: dict[str, Any], code: str,
 
 def change_of(fix: str, spec: Spec) -> dict[str, Any]:
     """The change that a fix of the form ADDRESS: VALUE is, what follows as an alternative left out."""
-    found = re.match(r"((?:\w+\.)+\w+): (\{.*?\}|\S+?)(?:, or .*)?$", fix)
+    found = re.match(r"((?:\w+\.)+\w+): (\{.*?\}|\[.*?\]|\S+?)(?:, or .*)?$", fix)
     if not found:
         return {}
     block, _, rest = found[1].partition(".")
@@ -233,6 +259,41 @@ def ways(spec: Spec) -> list[str]:
 )
 def test_the_strategy_of_each_spec(name: str, first: str) -> None:
     assert ways(load(name))[0] == first
+
+
+def priors(spec: Spec) -> list[str]:
+    graph = resolve(spec)
+    return [each.why for each in strategies_of(graph, compiler.plan(spec, graph)) if each.way.name == "PRIOR"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, []),
+        ({"factors.inhibition.between": ["abs(Z)", "abs(lateral(abs(Z)))"]}, ["inhibition, of Z"]),
+        ({"factors.inhibition.weight": -1, "factors.inhibition.between": ["abs(Z)", "abs(lateral(abs(Z)))"]}, []),
+        ({"variables.Z.domain": "binary"}, ["inhibition, of Z"]),
+        ({"factors.inhibition": {"type": "l1", "of": "Z"}}, ["inhibition, of Z"]),
+    ],
+)
+def test_only_a_term_that_is_bounded_below_limits_a_code(change: dict[str, Any], found: list[str]) -> None:
+    assert priors(loads(MEETING).with_changes(change, "a test")) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, ["Z and D have 5 units together, Y has 6"]),
+        ({"variables.D.shape": [2]}, []),
+        ({"variables.D.domain": "one_hot", "variables.D.shape": [2]}, ["Z has 4 units, Y has 6"]),
+        ({"factors.reconstruction.between": ["Y", "decoder(Z)"]}, ["Z has 4 units, Y has 6"]),
+    ],
+)
+def test_codes_that_meet_in_a_reconstruction_are_counted_together(change: dict[str, Any], found: list[str]) -> None:
+    spec = loads(MEETING).with_changes(change, "a test")
+    graph = resolve(spec)
+    told = strategies_of(graph, compiler.plan(spec, graph))
+    assert [each.why for each in told if each.way.name == "CAPACITY"] == found
 
 
 def test_noise_on_the_way_back_is_a_strategy() -> None:

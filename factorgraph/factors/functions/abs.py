@@ -23,5 +23,8 @@ class Abs(UnitByUnit, Differentiable):
 
     type: Literal["abs"] = "abs"
 
+    def domain(self) -> str:
+        return "nonnegative"
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return x.abs()

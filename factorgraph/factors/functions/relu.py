@@ -24,6 +24,9 @@ class Relu(UnitByUnit, Saturating):
 
     type: Literal["relu"] = "relu"
 
+    def domain(self) -> str:
+        return "nonnegative"
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.relu(x)
 

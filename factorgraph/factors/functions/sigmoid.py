@@ -24,6 +24,9 @@ class Sigmoid(UnitByUnit, Cornerless):
 
     type: Literal["sigmoid"] = "sigmoid"
 
+    def domain(self) -> str:
+        return "nonnegative"
+
     def is_limited(self) -> bool:
         return True
 

@@ -26,5 +26,8 @@ class Softplus(UnitByUnit, Cornerless):
 
     type: Literal["softplus"] = "softplus"
 
+    def domain(self) -> str:
+        return "nonnegative"
+
     def forward(self, x: Tensor, parameters: Parameters) -> Tensor:
         return torch.nn.functional.softplus(x, threshold=ITSELF)
