@@ -175,16 +175,18 @@ class Entries:
             if value is None:
                 message = f"{source.expression.text} does not exist at {slot_words(at)}, where {variable.id} needs it"
                 raise SpecError(issue("FG325", message, source.path, span=source.expression.root.span))
-            self.draft.compare([(variable.id, Written(source.path)), (value, pointed(source))], _TARGETED[field], at)
             values.append(value)
-        if target is None and len({each.name for each in chosen if isinstance(each, Variable)}) > 1:
-            self._one_for_several(source, field, values)
+        if target is None:
+            self._one_for_several(source, field, values, list(dict.fromkeys(each.name for each in chosen)))
+        for variable, value in zip(chosen, values, strict=True):
+            compared = [(variable.id, Written(source.path)), (value, pointed(source))]
+            self.draft.compare(compared, _TARGETED[field], {**slots, **variable.slots})
         return tuple(values)
 
-    def _one_for_several(self, source: Source, field: str, values: list[Id]) -> None:
-        if not all(isinstance(self.draft.values[each], Constant) for each in values):
+    def _one_for_several(self, source: Source, field: str, values: list[Id], names: list[str]) -> None:
+        if len(names) > 1 and not all(isinstance(self.draft.values[each], Constant) for each in values):
             message = f"one {field} for several variables"
-            fix = f"write a map: {field}: {{C1: ..., C2: ...}}"
+            fix = f"write a map: {field}: {{{', '.join(f'{each}: ...' for each in names)}}}"
             raise SpecError(issue("FG256", message, source.path, span=source.expression.root.span, fix=fix))
 
     # --- losses ----------------------------------------------------------------------------------------------------------------

@@ -273,6 +273,16 @@ class Checks:
                 for name in value if isinstance(value, Mapping) else ():
                     if name not in of:
                         yield unknown("variable in of", name, of, (*declared.path, key, name), on="key")
+            yield from self.lacking(getattr(method, "by", None), of, (*declared.path, "by"))
+
+    def lacking(self, by: Any, of: Sequence[str], path: Path) -> Iterator[Issue]:
+        """Variables for which a map of expressions has none."""
+        lacks = [each for each in of if each not in by] if isinstance(by, Mapping) and set(by) <= set(of) else []
+        if lacks:
+            message = f'procedure "{path[1]}" infers {" and ".join(lacks)}, and by has no expression for that'
+            given = [f"{each}: {by.get(each, '...')}" for each in of]
+            fix = f"write by: {{{', '.join(given)}}}"
+            yield Issue("FG202", message, path, on="key", allowed=f"one expression for each of {', '.join(of)}", fix=fix)
 
     def given(self, method: Any, of: Sequence[str], path: Path) -> Iterator[Issue]:
         """Variables that a procedure infers and the data give."""

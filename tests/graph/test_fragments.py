@@ -238,3 +238,12 @@ def test_a_mistake_of_shapes_shows_the_chain_of_files(folder: Path) -> None:
     assert f"{folder}/parts/layer.yaml:" in text
     assert f"used as high in {folder}/parts/pair.yaml:6" in text
     assert f"used as pair in {folder}/above.yaml:4" in text
+
+
+def test_a_fragment_names_its_own_variables_in_a_map(tmp_path: Path) -> None:
+    layer = LAYER.replace("by: encoder(Y)", "by: {Z: encoder(Y)}").replace("start: predicted", "start: {Z: predicted}")
+    (tmp_path / "layer.yaml").write_text(layer)
+    (tmp_path / "pair.yaml").write_text(PAIR.replace("Y:   {kind: observed}", "Y: {kind: observed, shape: [7]}"))
+    graph = resolve(load(tmp_path / "pair.yaml"))
+    assert graph.entries["inference", "low.fast", "by", "low.Z"] == ("low.encoder(low.Y)",)
+    assert graph.entries["inference", "low.optimal", "start", "low.Z"] == ("low.predicted",)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from factorgraph.errors import Issue, SpecError, render
+from factorgraph.graph.resolve import resolve
 from factorgraph.spec.declared import Declared
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
@@ -270,6 +271,8 @@ def test_a_mistake_is_marked_exactly(line: str, code: str, marked: str) -> None:
         ("of: Z}\ninf", "of: [Z, Y]}\ninf", "FG317", "[Z, Y]"),
         ("by: encoder(Y)", "by: {Q: encoder(Y)}", "FG209", "Q"),
         ("by: encoder(Y)", "by: {Z: encodr(Y)}", "FG209", "encodr"),
+        ("by: encoder(Y)", "by: {}", "FG202", "by"),
+        ("by: encoder(Y)", "by: [encoder(Y)]", "FG317", "[encoder(Y)]"),
         ("decoder: linear", "decoder: [linear]", "FG203", "[linear]"),
         ("decoder: linear", "decoder: {type: linear, keep: 0.2}", "FG205", "keep"),
         ("decoder: linear", "decoder: {type: linear, activation: tahn}", "FG204", "tahn"),
@@ -293,6 +296,32 @@ def test_a_mistake_in_the_graph_is_marked_exactly(old: str, new: str, code: str,
     place = found[0].place
     assert place is not None
     assert place.text[place.column - 1 : place.end_column - 1] == marked
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "fix"),
+    [
+        ("{Z: encoder(Y)}", "FG202", "write by: {Z: encoder(Y), W: ...}"),
+        ("{}", "FG202", "write by: {Z: ..., W: ...}"),
+        ("{Z: encoder(Y), V: 0}", "FG209", "declare it, or name one that is there"),  # W is there, misspelt
+        ("[encoder(Y), 0]", "FG317", "write {Z: encoder(Y), W: 0}"),
+        ("[encoder(Y)]", "FG317", "write {Z: ..., W: ...}"),
+        ("encoder(Y)", "FG256", "write a map: by: {Z: ..., W: ...}"),
+    ],
+)
+def test_what_gives_several_variables_has_an_expression_for_each(by: str, code: str, fix: str) -> None:
+    text = HEAD + GRAPH.replace("latent, shape: [5]}", "latent, shape: [5]}\n  W: {kind: latent, shape: [5]}")
+    text = text.replace("amortized, of: Z", "amortized, of: [Z, W]")
+    resolve(loads(text.replace("by: encoder(Y)", "by: {Z: encoder(Y), W: 0}")))
+    with pytest.raises(SpecError) as caught:
+        resolve(loads(text.replace("by: encoder(Y)", f"by: {by}")))
+    (it,) = caught.value.issues
+    assert (it.code, it.fix, it.path[:3]) == (code, fix, ("inference", "fast", "by"))
+
+
+def test_a_start_of_several_variables_is_no_list() -> None:
+    (it,) = issues(HEAD + GRAPH.replace("argmin, of: Z", "argmin, of: [Z, Y], start: [0, 1]"))
+    assert (it.code, it.fix) == ("FG317", "write {Z: 0, Y: 1}")
 
 
 def test_an_unknown_type_does_not_also_report_its_fields() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from factorgraph.inference.methods._method import Method
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.lists import Mapped
+from factorgraph.spec.references import Reference
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -25,7 +27,9 @@ class Amortized(Method):
 
     type: Literal["amortized"] = "amortized"
 
-    by: Expression | dict[str, Expression] = Field(description="the expression that gives the variable; a map for several")
+    by: Annotated[Expression | dict[Reference, Expression], Mapped] = Field(
+        description="the expression that gives the variable; a map for several"
+    )
 
     def infer(self, procedure: Procedure) -> Found:
         return procedure.read("by")

@@ -11,6 +11,8 @@ from factorgraph.inference.solvers._kinds import Minimising, Recordable
 from factorgraph.spec.choices import SolverChoice
 from factorgraph.spec.constants import NonNegative, Whole
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.lists import Mapped
+from factorgraph.spec.references import Reference
 from factorgraph.structure import SolverClass
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Argmin(Method):
     type: Literal["argmin"] = "argmin"
     searches: ClassVar[bool] = True
 
-    start: Start | dict[str, Start] | None = Field(
+    start: Annotated[Start | dict[Reference, Start] | None, Mapped] = Field(
         default=None,
         description="where the search begins; zero, if left out; then the nearest that the domain allows. The word previous: "
         "what learning found for the row when it last saw it; zero before that, and for rows that it does not see",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from factorgraph.inference.methods._matrix import Layered
 from factorgraph.spec.choices import SolverChoice
 from factorgraph.spec.expressions import Expression
+from factorgraph.spec.lists import Mapped
+from factorgraph.spec.references import Reference
 
 if TYPE_CHECKING:
     from factorgraph.compile.procedures import Found, Procedure
@@ -46,10 +48,11 @@ class Unrolled(Layered):
 
     type: Literal["unrolled"] = "unrolled"
 
-    start: Expression | dict[str, Expression] | None = Field(
+    start: Annotated[Expression | dict[Reference, Expression] | None, Mapped] = Field(
         default=None, description="where the steps begin; zero, if left out; then the nearest that the domain allows"
     )
     solver: SolverChoice | None = Field(default=None, description="whose steps; chosen from the structure, if left out")
+
     def infer(self, procedure: Procedure) -> Found:
         found = procedure.unroll(self)
         return found if self.gradient == "unroll" else found.constant()
