@@ -6,13 +6,11 @@ PCA: of rows that are orthonormal, the second moment of what they read tells dir
 
 from __future__ import annotations
 
-from math import prod
-
 from factorgraph.compile.dependence import origin
 from factorgraph.compile.naming import named_procedures
 from factorgraph.compile.phases import loss_factors
 from factorgraph.compile.plan import ClosedTerm, PhasePlan
-from factorgraph.graph.model import Application, FactorNode, Graph, Id, Variable
+from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.methods._method import Method
 from factorgraph.losses._loss import LossLeaf
 from factorgraph.spec.blocks import Phase
@@ -33,23 +31,17 @@ def alone(graph: Graph, plan: PhasePlan, phase: Phase, function: str, terms: tup
         return ""
     if leaf.constraints().get("orthonormal", False):
         return "" if plan.procedures else terms[0].input
-    return _chosen_for(graph, plan, factor, function)
+    return _chosen_for(graph, plan, terms[0])
 
 
-def _chosen_for(graph: Graph, plan: PhasePlan, factor: FactorNode, function: str) -> Id:
+def _chosen_for(graph: Graph, plan: PhasePlan, term: ClosedTerm) -> Id:
     """What is compared with a column of a matrix that a code picks as the nearest of all; empty where that is not so."""
-    applied = {key for key, each in graph.values.items() if isinstance(each, Application) and each.function == function}
-    made = [each for each in factor.arguments if origin(graph, each) in applied]
-    beside = [each for each in factor.arguments if each not in made]
-    if len(made) != 1 or len(beside) != 1 or len(plan.procedures) != 1:
+    if not term.beside or len(plan.procedures) != 1:
         return ""
-    named, first = named_procedures(graph)[plan.procedures[0]], graph.values[origin(graph, made[0])]
-    code = graph.values[origin(graph, first.arguments[0])]
-    searched = _plainly(named.method) and named.factors == (factor.id,)
+    named, code = named_procedures(graph)[plan.procedures[0]], graph.values[origin(graph, term.input)]
     one_hot = isinstance(code, Variable) and code.domain == "one_hot" and [each.id for each in named.block] == [code.id]
-    still = not graph.depends(beside[0], frozenset({code.id})) and not graph.leading_to(beside) & applied
-    whole = prod(graph.values[beside[0]].shape) == prod(graph.values[made[0]].shape)
-    return beside[0] if searched and one_hot and still and whole else ""
+    still = not graph.depends(term.beside, frozenset({code.id}))
+    return term.beside if one_hot and still and _plainly(named.method) and named.factors == (term.factor,) else ""
 
 
 def _plainly(method: Method) -> bool:

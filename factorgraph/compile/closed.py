@@ -260,7 +260,17 @@ class _Asked:
         if len(net) != 1:
             return "it is cropped in more than one way" if net else "it stands on both sides"
         ((selections, number),) = net
-        return ClosedTerm(factor.id, first.arguments[0], weight * number**2, number, selections)
+        beside = self._beside(factor, first)
+        return ClosedTerm(factor.id, first.arguments[0], weight * number**2, number, selections, beside)
+
+    def _beside(self, factor: FactorNode, applied: Application) -> Id:
+        """What a factor compares with the result of a linear function itself; empty where more is between."""
+        graph, leaf = self.graph, self.graph.functions[applied.function].leaf
+        others = [each for each in factor.arguments if origin(graph, each) != applied.id]
+        if not isinstance(leaf, Dense) or len(factor.arguments) != 2 or len(others) != 1:
+            return ""
+        whole = prod(graph.values[others[0]].shape) == prod(graph.values[applied.id].shape)
+        return others[0] if whole and not graph.depends(others[0], frozenset({applied.id})) else ""
 
     def _immeasurable(self, factor: FactorNode, applied: Application) -> str:
         """Why a function is not best where lengths are least, whatever a factor's precision; empty where it is."""

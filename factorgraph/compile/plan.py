@@ -93,6 +93,7 @@ class ClosedTerm:
     weight: float  # times the factor's curvature
     number: float = 1.0  # what multiplies the function in what the factor compares
     selections: tuple[str, ...] = ()  # ids of values: what a selection leaves of the function's result, from the factor inwards
+    beside: str = ""  # id of the value that the result itself is compared with; empty where that is told by gradients alone
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Closed:
     reason: str
     metric: bool = False  # its one factor measures lengths by a precision, whichever that is: they count as they are
     alone: str = ""  # id of a value: the phase needs nothing but sums over it, no gradient, and no code but which unit is on
+
+    @property
+    def told(self) -> bool:
+        """Whether its equations are told by what it reads and what its results are compared with, without a gradient."""
+        return not self.metric and all(each.beside for each in self.terms)
 
 
 @dataclass(frozen=True)

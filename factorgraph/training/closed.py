@@ -19,6 +19,7 @@ from factorgraph.structure import Dispersed, Estimated, Placed, Selection, Squar
 if TYPE_CHECKING:
     from factorgraph.compile.plan import Closed, ClosedTerm, Estimate
     from factorgraph.training.objective import Batch, View
+    from factorgraph.training.optimizers._sums import Read
 
 Moved = tuple[Tensor, Tensor]  # by how much a matrix moved, with its bias as a last column, and the Gram matrix of what it read
 
@@ -41,20 +42,21 @@ def points(batch: Batch, factor: str, wanted: Sequence[Id]) -> Iterator[tuple[di
         yield batch.values(tuple(wanted), {**beside, **here}), weight
 
 
-def inputs(batch: Batch, closed: Closed) -> list[tuple[Tensor, Tensor]]:
-    """What a function reads at all of its places, (rows, units) each, and how much the energy is curved there, (rows,)."""
+def inputs(batch: Batch, closed: Closed) -> list[Read]:
+    """What a function reads at all of its places, how much the energy is curved there, and what it is compared with."""
     graph, tensors = batch.view.graph, batch.view.model.tensors()
     found = []
     for each in closed.terms:
         function = graph.functions[closed.function].leaf
         assert isinstance(function, Placed), "the planner solves for such functions alone"
         curvature = _curvature(batch, closed, each)
-        for known, rows in points(batch, each.factor, [each.input]):
+        for known, rows in points(batch, each.factor, [each.input, each.beside] if closed.told else [each.input]):
             seen = function.read(known[each.input].detach(), tensors[f"functions.{closed.function}"])
             if each.selections:
                 seen = seen[:, _selected(graph, each, seen.shape[1]).to(seen.device)]
             weight = rows * (each.weight * curvature)
-            found.append((seen.flatten(0, 1), weight.repeat_interleave(seen.shape[1])))
+            beside = known[each.beside].detach().flatten(1) if closed.told else None
+            found.append((seen.flatten(0, 1), weight.repeat_interleave(seen.shape[1]), beside))
     return found
 
 

@@ -132,10 +132,20 @@ class ClosedSide(Side):
         assert isinstance(leaf, Placed), "the planner moves columns of such functions alone"
         return {"norms": leaf.column_norms()}
 
+    @property
+    def by_gradient(self) -> bool:
+        """Whether a gradient tells what some function is compared with."""
+        return any(not each.told and not each.metric for each in self.plan.closed)
+
+    def outcome(self, stretch: Stretch, batch: Batch) -> Outcome:
+        with torch.set_grad_enabled(self.by_gradient):
+            return super().outcome(stretch, batch)
+
     def learn(self, outcome: Outcome, at: Moment) -> bool:
         batch = outcome.batch
-        for parameter, gradient in zip(self.names.values(), self.gradients(outcome), strict=True):
-            parameter.grad = gradient
+        if self.by_gradient:
+            for parameter, gradient in zip(self.names.values(), self.gradients(outcome), strict=True):
+                parameter.grad = gradient
         groups = [] if self.optimizer is None else self.optimizer.param_groups
         with torch.no_grad():
             for group, closed in zip(groups, self.plan.closed, strict=True):

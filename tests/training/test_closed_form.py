@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from factorgraph import compile as compiler
 from factorgraph.cli.explain_ import _plan as explained
-from factorgraph.compile.plan import from_json
+from factorgraph.compile.plan import Closed, from_json
 from factorgraph.errors import SpecError
 from factorgraph.run.run import Run
 from factorgraph.spec.load import load, loads
@@ -190,6 +190,39 @@ def test_with_real_codes_it_alternates_between_codes_and_matrix(tmp_path: Path) 
     np.testing.assert_allclose(parameter(run, "functions.decoder.bias"), bias, atol=1e-4)
 
 
+ONLINE = FACTORISED.replace("optimizer: closed_form", "optimizer: online_dictionary")
+
+
+@pytest.mark.parametrize("text", [FACTORISED, ONLINE], ids=["closed_form", "online_dictionary"])
+@pytest.mark.parametrize("changes", [{}, {"factors.reconstruction.between": ["decoder(Z)", "Y"]}], ids=["after", "before"])
+def test_what_is_compared_is_read_where_it_stands_or_told_by_gradients(
+    text: str, changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fitted(tmp_path, text, changes=changes, Y=CLOUDS)
+    assert [each.beside for each in run.plan.phases[0].closed[0].terms] == ["Y"]
+    monkeypatch.setattr(Closed, "told", property(lambda _: False))
+    known = fitted(tmp_path, text, name="known", changes=changes, Y=CLOUDS)
+    for name in ("matrix", "bias"):
+        key = f"functions.decoder.{name}"
+        np.testing.assert_allclose(parameter(run, key), parameter(known, key), atol=1e-5)
+    np.testing.assert_allclose(energies(run), energies(known), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        (FACTORISED, {"factors.reconstruction.between": ["Y", "2 * decoder(Z)"]}),
+        (FACTORISED, {"factors.reconstruction.between": ["Y - decoder(Z)", 0]}),
+        (FACTORISED, {"factors.reconstruction.between": ["decoder(Z)", 0.5], "functions.decoder.units": 4}),
+        (HIDDEN, {"factors.noise.between": ["Y", "loading(Z)"]}),
+        (MIXTURE, {"factors.component.between": ["Y", "2 * means(Z)"]}),
+    ],
+)
+def test_where_more_stands_between_gradients_tell(text: str, changes: dict[str, Any]) -> None:
+    (phase,) = compiler.plan(loads(text).with_changes(changes, "test")).phases
+    assert phase.closed and not any(each.told for each in phase.closed)
+
+
 # --- expectation-maximisation --------------------------------------------------------------------------------------------------
 
 
@@ -302,7 +335,7 @@ def test_sums_that_are_no_numbers_make_parameters_that_are_none(directions: bool
     matrix = torch.nn.Parameter(torch.eye(2))
     optimizer = Minimum([{"params": [matrix], "directions": directions}])
     matrix.grad = torch.zeros(2, 2)
-    optimizer.gather(optimizer.param_groups[0], [(torch.tensor([[1.0, torch.nan]]), torch.tensor([2.0]))], rows=1)
+    optimizer.gather(optimizer.param_groups[0], [(torch.tensor([[1.0, torch.nan]]), torch.tensor([2.0]), None)], rows=1)
     optimizer.step()
     assert matrix.isnan().all()
 

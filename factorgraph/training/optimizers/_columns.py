@@ -11,7 +11,7 @@ from torch import Tensor
 
 from factorgraph.factors.functions._spectrum import eigenvalue_bound
 from factorgraph.kernels import columns as kernel
-from factorgraph.training.optimizers._sums import Sums
+from factorgraph.training.optimizers._sums import Read, Sums
 
 Norms = tuple[float, float | None]  # the least, and the largest if there is one
 
@@ -30,7 +30,7 @@ class Columns(Sums):
             self.state[group["params"][0]]["step"] = torch.zeros(())
 
     @torch.no_grad()
-    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor]], rows: int) -> None:
+    def gather(self, group: dict[str, Any], inputs: Sequence[Read], rows: int) -> None:
         """Let the sums fade, and add a batch to them."""
         of_matrix = self.state[group["params"][0]]
         of_matrix["step"] += 1

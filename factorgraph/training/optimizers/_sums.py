@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+Read = tuple[Tensor, Tensor, Tensor | None]  # (rows, units), the weight of each row, (rows,), and its target, (rows, outputs)
+
 
 class Sums(torch.optim.Optimizer):
     r"""One group a function: its ``matrix``, flattened to W (outputs, units), then its ``bias`` if it has one, a column more.
@@ -32,20 +34,20 @@ class Sums(torch.optim.Optimizer):
                 self.state[each]["products"] = torch.zeros_like(each, dtype=torch.float64)
 
     @torch.no_grad()
-    def gather(self, group: dict[str, Any], inputs: Sequence[tuple[Tensor, Tensor]], rows: int) -> None:
-        """Add a batch: the gradients that its parameters hold, which are means over ``rows``, and the function's inputs.
-
-        ``inputs``: (rows, units) each, with the weight of each row, (rows,). What the function is compared with is not asked: it
-        is told by the gradient, which is W G - P.
-        """
+    def gather(self, group: dict[str, Any], inputs: Sequence[Read], rows: int) -> None:
+        """Add a batch: what the function reads, with what it is compared with; or where that stands nowhere, with the gradients
+        that its parameters hold, which are means over ``rows`` and tell it: they are W G - P."""
         matrix, *bias = group["params"]
-        gram = torch.zeros_like(self.state[matrix]["gram"])
-        for x, weight in inputs:
+        gram, products = torch.zeros_like(self.state[matrix]["gram"]), []
+        for x, weight, beside in inputs:
             seen = torch.cat([x, x.new_ones(x.shape[0], 1)], 1) if bias else x
             seen = seen.double() if self.exact else seen
-            gram += (seen * weight.to(seen)[:, None]).T @ seen
+            weighed = seen * weight.to(seen)[:, None]
+            gram += weighed.T @ seen
+            products += [] if beside is None else [beside.to(seen).T @ weighed]
         self.state[matrix]["gram"] += gram
-        for each, product in zip(group["params"], self.parted(group, self.joined(group["params"]) @ gram), strict=True):
+        of_all = torch.stack(products).sum(0).double() if products else self.joined(group["params"]) @ gram
+        for each, product in zip(group["params"], self.parted(group, of_all), strict=True):
             self.state[each]["products"] += product if each.grad is None else product - rows * each.grad.double()
 
     def forget(self, matrix: Tensor, columns: list[int]) -> None:
