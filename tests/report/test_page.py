@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+import shutil
 import struct
 import threading
 import urllib.error
@@ -318,6 +319,25 @@ def test_curves_can_be_put_aside_and_light_changed(run, tab):
     colour = "document.getElementById('theme').click(); getComputedStyle(document.body).backgroundColor"
     seen = [tab.run(colour) for _ in range(2)]
     assert seen[0] != seen[1]
+
+
+def test_curves_on_both_sides_of_zero_are_spread_by_their_ratios(run, tab, tmp_path):
+    """Of an energy of thousands and terms of a tenth, some below 0, a linear scale shows one line on another."""
+    copy = tmp_path / run.path.name
+    shutil.copytree(run.path, copy)
+    shares = {"fit": 2000.0, "lateral": -0.2, "prior": 0.1}
+    row = {"split": "train", "phase": "fit", "energy": 2000.0, "shares": shares, "loss": 2000.0}
+    rows = [{**row, "step": n} for n in range(9)]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tab.open(write([Run(copy)]).as_uri())
+    heights = "[...document.querySelectorAll('.chart svg path[stroke-width]')].map(each => each.getBBox().y)"
+    assert tab.run("document.querySelector('.scale').textContent") == "logarithmic scale"
+    _, fit, lateral, prior = tab.run(heights)[:4]
+    assert lateral - prior > 15 and prior - fit > 100
+    assert "0" in tab.run("[...document.querySelectorAll('.chart svg text')].map(each => each.textContent)")
+    tab.run("document.querySelector('.scale').click()")
+    _, fit, lateral, prior = tab.run(heights)[:4]
+    assert abs(lateral - prior) < 1 and prior - fit > 100
 
 
 def test_a_run_is_watched_in_place(run, tab):

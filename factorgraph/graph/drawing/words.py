@@ -10,9 +10,10 @@ from factorgraph.graph.drawing.text import subscript
 from factorgraph.graph.model import Application, Constant, FactorNode, FunctionNode, Graph, Id, Operation, Value, Variable
 
 PART = 12  # characters of a part of an expression that has to be short
+LEAST = 4  # characters of arguments that are put out for dots: shorter ones are read sooner than dots are
 LONGEST = 20  # characters of one argument in a formula; longer ones lose their insides
 _SIGNS = {"+": " + ", "-": " − ", "*": " · "}
-_OPENING, _CLOSING = "‖|([⟨,;", "‖|)]⟩,;"
+_OPENING, _CLOSING, _MINUS = "‖|([⟨,;", "‖|)]⟩,;", "-−"
 
 
 def owner(node: FunctionNode) -> str:
@@ -71,9 +72,15 @@ def formula(graph: Graph, factor: FactorNode, part: str = "") -> str:
     def fill(place: re.Match[str]) -> str:
         at = int(place.group(1))
         assert at < len(given), f"the formula of {factor.leaf.type} names argument {at} of {len(given)}"
-        before, after = pattern[: place.start()].rstrip()[-1:], pattern[place.end() :].lstrip()[:1]
-        fenced = before in _OPENING and after in _CLOSING and bool(before and after)
-        return f"({given[at]})" if loose[at] and not fenced else given[at]
+        before, after = pattern[: place.start()].rstrip()[-1:] or " ", pattern[place.end() :].lstrip()[:1] or " "
+        value = None if factor.matrix is not None else graph.values[factor.arguments[at]]
+        operator = value.operator if isinstance(value, Operation) else ""
+        if loose[at] and before in _MINUS and operator == "+" and after in _CLOSING + _MINUS:
+            return _taken_away(graph, factor.arguments[at], part)
+        opened, closed = before in _OPENING, after in _CLOSING
+        weak = (opened or before in _MINUS) and (closed or after in _MINUS)  # beside it are signs that bind no more than a minus
+        bare = (opened and closed) or (weak and (operator == "*" or (opened and operator in ("+", "-"))))
+        return f"({given[at]})" if loose[at] and not bare else given[at]
 
     filled = re.sub(r"\{(\d+)\}", fill, pattern).replace(" - ", " − ")
     if factor.target is not None:
@@ -85,6 +92,13 @@ def text(graph: Graph, id: Id, longest: int = LONGEST, part: str = "") -> str:
     """A value as it is read; one that is too long keeps its outermost function: ``decoder(…)``."""
     full = within(_text(graph, id), part)
     return full if len(full) <= longest else within(_short(graph, id), part)
+
+
+def _taken_away(graph: Graph, id: Id, part: str) -> str:
+    """A sum behind a minus: each part with a minus of its own, so that it needs no brackets."""
+    arguments = graph.values[id].arguments
+    full = within(" − ".join(_fenced(graph, each, "-") for each in arguments), part)
+    return full if len(full) <= LONGEST else within(" − ".join(_short_part(graph, each, "-") for each in arguments), part)
 
 
 def _text(graph: Graph, id: Id) -> str:
@@ -106,7 +120,9 @@ def _short(graph: Graph, id: Id) -> str:
     value = graph.values[id]
     match value:
         case Application():
-            return _applied(graph, value, "…") + (f".{value.output}" if value.output is not None else "")
+            inside = ", ".join(_text(graph, each) for each in inner(graph, value).arguments)
+            kept = inside if len(inside) < LEAST and value.output is None else "…"
+            return _applied(graph, value, kept) + (f".{value.output}" if value.output is not None else "")
         case Operation():
             return _operated(value, [_short_part(graph, each, value.operator) for each in value.arguments])
         case _:

@@ -49,6 +49,21 @@
     return kept.map(([at]) => 10 ** at);
   }
 
+  // A scale whose equal distances are equal ratios on both sides of 0, and that is even between -size and size, where values on
+  // it begin to count: the tenth part of all magnitudes is below.
+  function bothSigns(values) {
+    const sizes = values.map(Math.abs).filter((each) => each > 0).sort((a, b) => a - b);
+    const largest = sizes[sizes.length - 1], size = Math.max(sizes[Math.floor(sizes.length / 10)], largest * 1e-6);
+    const map = (x) => Math.sign(x) * Math.log10(1 + Math.abs(x) / size);
+    const levels = (low, high) => {
+      const least = Math.ceil(Math.log10(size)), most = Math.floor(Math.log10(largest)), apart = Math.max(1, Math.ceil((most - least + 1) / 4));
+      const powers = [];
+      for (let power = most; power >= least; power -= apart) powers.unshift(10 ** power);
+      return [...powers.map((each) => -each).reverse(), 0, ...powers].filter((each) => each >= low && each <= high);
+    };
+    return { map, levels, wide: largest / size > 30 };
+  }
+
   class Chart {
     constructor(place, read) {
       this.place = place;
@@ -79,12 +94,13 @@
       const values = seen.flatMap((each) => each.points.map((point) => point[1])).filter((value) => value !== null);
       const steps = curves.flatMap((each) => each.points.map((point) => point[0]));
       const low = values.length ? values.reduce((a, b) => Math.min(a, b)) : 0, high = values.length ? values.reduce((a, b) => Math.max(a, b)) : 1;
-      const log = low > 0 && (this.log === null ? high / low > 30 : this.log);
-      const map = log ? Math.log10 : (x) => x;
+      const signed = low <= 0 && high > low ? bothSigns(values) : null;
+      const log = (low > 0 || signed !== null) && (this.log === null ? (signed ? signed.wide : high / low > 30) : this.log);
+      const map = !log ? (x) => x : signed ? signed.map : Math.log10;
       const first = steps.reduce((a, b) => Math.min(a, b)), last = steps.reduce((a, b) => Math.max(a, b));
       const margin = (map(high) - map(low) || Math.abs(map(high)) || 1) * 0.05;
       const from = map(low) - margin, to = map(high) + margin;
-      const levels = log ? ratios(from, to) : ticks(from, to, 5);
+      const levels = !log ? ticks(from, to, 5) : signed ? signed.levels(low, high) : ratios(from, to);
       const LEFT = 16 + 7 * Math.max(...levels.map((each) => spell(each).length), 2);
       const W = Math.max(this.width, 280), H = W < 600 ? 260 : 340;
       const x = (step) => LEFT + (W - LEFT - RIGHT) * (last > first ? (step - first) / (last - first) : 0.5);
@@ -163,7 +179,7 @@
         key.append(name);
         key.addEventListener("click", () => { if (!this.hidden.delete(name)) this.hidden.add(name); this.draw(); });
       }
-      if (low > 0) {
+      if (low > 0 || signed) {
         const scale = element("button", keys, log ? "logarithmic scale" : "linear scale");
         scale.type = "button";
         scale.className = "scale";

@@ -111,6 +111,17 @@ def test_a_folded_difference_keeps_its_brackets():
     assert texts == ["‖A − (B − A)‖²", "−(A + B)ᵀB", "‖A − (B − A)‖₁"]
 
 
+def test_nothing_is_put_out_that_is_shorter_than_the_dots_and_no_bracket_is_needless():
+    sketch = Sketch("short").variable("X", "observed", 5).variable("S", "latent", 5).variable("D", "latent", 5)
+    sketch = sketch.function("dictionary", "linear", 5).function("base", "linear", 5)
+    sketch = sketch.factor("f", "squared_distance", "X", "dictionary(S) + base(D)")
+    sketch.factor("g", "squared_distance", "S + D", "X").factor("h", "squared_distance", "X", "S * D")
+    sketch.factor("i", "squared_distance", "X", "S + (D - X)").factor("j", "product", "S * D", "X")
+    texts = [text for text, _ in lines(draw(sketch.graph()), "factor")]
+    wanted = ["‖X − dictionary(S) − base(D)‖²", "‖S + D − X‖²", "‖X − S · D‖²", "‖X − S − (D − X)‖²", "−(S · D)ᵀX"]
+    assert texts == wanted
+
+
 def test_a_long_argument_keeps_its_outermost_function():
     sketch = Sketch("long").variable("observation", "observed", 5).function("transformation", "linear", 5)
     drawing = draw(sketch.factor("f", "cost", "transformation(transformation(observation))", "observation").graph())
