@@ -297,7 +297,8 @@ def _insoluble(
     if not (structure.choices and too_large):
         found = _refused(named, "FG401", f"no solver can infer {_block(named)}{_culprit('settled', terms)}", [], verdicts)
         rewarded = next((each.factor for each in terms if each.part == "unsolvable" and each.weight < 0), None)
-        return replace(found, fix=f"give {rewarded} a weight of at least 0") if rewarded else found
+        # the weight alone is at fault, whatever each solver says of it
+        return replace(found, notes=(), fix=f"give {rewarded} a weight of at least 0") if rewarded else found
     what = f"{_block(named)} cannot be searched value by value: {'; '.join(too_large)}"
     fix = "take fewer units, make them nonnegative or simplex, or infer them by an encoder (method: amortized)"
     return issue("FG421", what, ("inference", named.name), fix=fix)

@@ -156,9 +156,10 @@ class Constants:
         known = sorted({*self.dims, *self.slots})
         close = near(name, known)
         guess = f'. Did you mean "{close}"?' if close else ""
-        allowed = ", ".join(known) or "numbers only: this spec has no dims"
+        allowed = f"a number, or an expression of {', '.join(known)}" if known else "numbers only: this spec has no dims"
         message = f'there is no dim or index "{name}"{guess}'
-        return ExpressionError("FG311", message, span, allowed, replacement=close)
+        fix = f"write {close}" if close else "write a number, or declare it in dims"
+        return ExpressionError("FG311", message, span, allowed, fix, replacement=close)
 
 
 def _combine(node: Binary, left: float | int, right: float | int) -> float | int:

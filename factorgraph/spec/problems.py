@@ -12,7 +12,7 @@ from factorgraph.registry import not_loaded
 from factorgraph.spec.choices import Mistake, waiting_keys
 from factorgraph.spec.expressions import kind_of
 from factorgraph.spec.language import SINGULAR, TYPES, WORDS
-from factorgraph.spec.suggest import near
+from factorgraph.spec.suggest import SQUARED_NORMS, near
 
 _WANTED = {
     "int": "a whole number",
@@ -216,8 +216,13 @@ def _type(mistake: Mistake, entry: Entry) -> Issue:
     meant = near(name, known) or near(name, TYPES.get(family, ()))
     hint = f'. Did you mean "{meant}"?' if meant else ""
     message = f'there is no {word} of type "{name}"{hint}'
-    fix = f"write {meant}" if meant else ""
-    return Issue("FG204", message, path, on=on, allowed=", ".join(known), fix=fix, replacement=meant, notes=not_loaded(family))
+    fix, replacement = f"write {meant}" if meant else "", meant
+    if name in SQUARED_NORMS and meant == "squared_distance":  # it has no `of`, so that the word alone would not mend it
+        given = entry.written.get("of") if isinstance(entry.written, Mapping) else None
+        of = given if isinstance(given, str) else "..."
+        fix, replacement = f"write type: squared_distance, between: [{of}, 0]: the square of how far it is from zero", None
+    allowed = ", ".join(known)
+    return Issue("FG204", message, path, on=on, allowed=allowed, fix=fix, replacement=replacement, notes=not_loaded(family))
 
 
 def _value(mistake: Mistake, entry: Entry) -> Issue:

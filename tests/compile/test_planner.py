@@ -135,6 +135,13 @@ def test_a_refusal_names_the_term_and_what_it_lacks(changes: dict[str, object], 
         assert word in str(caught.value)
 
 
+def test_a_reward_is_answered_by_its_weight_alone() -> None:
+    with pytest.raises(SpecError) as caught:
+        planned(spec(SPARSE).with_changes({"factors.sparsity.weight": -1}, "test"))
+    (it,) = caught.value.issues
+    assert (it.fix, it.notes) == ("give sparsity a weight of at least 0", ())
+
+
 def test_a_factor_that_promises_nothing_is_named_without_a_function(monkeypatch) -> None:
     monkeypatch.setattr(leaves("factors")["l1"], "keeps", lambda self, promise, moving: False)
     with pytest.raises(SpecError, match="FG401: no solver can infer Z; sparsity is l1: neither a gradient nor a proximal map"):

@@ -9,9 +9,11 @@ import pytest
 
 from factorgraph.errors import Issue, SpecError, render
 from factorgraph.graph.resolve import resolve
+from factorgraph.registry import FAMILIES, leaves
 from factorgraph.spec.declared import Declared
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
+from factorgraph.spec.suggest import ELSEWHERE, near
 
 SHIPPED = sorted(each.path for each in specs() if each.name)
 HEAD = "factorgraph: 1\n"
@@ -317,6 +319,46 @@ def test_what_gives_several_variables_has_an_expression_for_each(by: str, code: 
         resolve(loads(text.replace("by: encoder(Y)", f"by: {by}")))
     (it,) = caught.value.issues
     assert (it.code, it.fix, it.path[:3]) == (code, fix, ("inference", "fast", "by"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fix"),
+    [
+        ("type: l1", "type: lasso", "write l1"),
+        ("type: squared_distance", "type: MSE", "write squared_distance"),
+        *(
+            ("type: l1", f"type: {each}", "write type: squared_distance, between: [Z, 0]: the square of how far it is from zero")
+            for each in ("squared_norm", "l2", "ridge", "weight_decay")
+        ),
+        ("type: linear", "type: dense", "write linear"),
+        ("method: argmin,", "method: argmin, max_iter: 3,", "write steps"),
+        ("weight: 0.37", "weight: small", "write a number, or declare it in dims"),
+    ],
+)
+def test_what_has_another_name_elsewhere_is_told_by_ours(old: str, new: str, fix: str) -> None:
+    (it,) = issues(HEAD + "dims: {side: 4}\n" + GRAPH.replace(old, new, 1))
+    assert it.fix == fix
+    if "between" in fix:
+        mended = GRAPH.replace("type: l1, of: Z", fix.removeprefix("write ").partition(": the")[0])
+        assert loads(HEAD + mended).factors["few"].leaf.first.type == "squared_distance"
+
+
+def test_a_phase_has_no_lr() -> None:
+    (it,) = issues(HEAD + GRAPH + "learning: {fit: {loss: energy, lr: 0.1}}\n")
+    assert (it.code, it.fix, it.replacement) == ("FG201", "write learning_rate", "learning_rate")
+
+
+def test_a_weight_in_words_may_be_a_number() -> None:
+    (it,) = issues(HEAD + "dims: {side: 4}\n" + GRAPH.replace("0.37", "small"))
+    assert it.allowed == "a number, or an expression of side"
+
+
+def test_the_other_names_are_of_what_exists_and_name_nothing_here() -> None:
+    words = {each for family in FAMILIES for each in leaves(family)} | {"learning_rate", "steps"}
+    assert set(ELSEWHERE.values()) <= words
+    for name, ours in ELSEWHERE.items():
+        assert near(name, words - {name}) == ours and near(name, {name, ours}) == name
+        assert near(name, {"unlike"}) is None
 
 
 def test_a_start_of_several_variables_is_no_list() -> None:
