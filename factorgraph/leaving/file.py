@@ -20,6 +20,7 @@ from factorgraph.leaving.comments import comment, said
 from factorgraph.leaving.learning import Learning
 from factorgraph.leaving.procedures import Procedures
 from factorgraph.leaving.recorded import UnwritableError, number
+from factorgraph.leaving.searches import ANYWHERE
 from factorgraph.leaving.written import Written, indented, refused
 from factorgraph.run.files import atomic_write, spare
 from factorgraph.spec.fragments import documents
@@ -30,7 +31,6 @@ from factorgraph.version import __version__
 
 WIDTH = 130
 PRIMES = (97, 101, 103, 107, 109, 113)  # rows that are recorded: a number that is not theirs makes two texts differ
-ANYWHERE = "any"  # the device that is planned for: one for which no kernel is compiled
 
 
 def eject(spec: Spec) -> str:

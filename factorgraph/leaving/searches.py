@@ -8,17 +8,21 @@ from typing import Any
 
 import torch
 
+from factorgraph.compile import inferences, plan_procedures
 from factorgraph.compile.dependence import origin, varies
 from factorgraph.compile.procedures import CERTAIN, Inference
+from factorgraph.compile.program import Program
 from factorgraph.compile.targets import ROUNDING
+from factorgraph.errors import SpecError, address
 from factorgraph.graph.model import Constant, Graph, Id
+from factorgraph.graph.resolve import resolve
 from factorgraph.leaving import blocks, reference
 from factorgraph.leaving.maps import drawn
 from factorgraph.leaving.names import plain
 from factorgraph.leaving.written import Written, indented, refused
 
+ANYWHERE = "any"  # the device that is planned for: one for which no kernel is compiled
 SOLVERS = ("ista", "fista", "coordinate_descent", "admm", "half_quadratic", "lbfgs", "exact", "enumerate")
-NEAREST = "name a solver that is: ista, fista, coordinate_descent, admm, lbfgs, exact; or infer by method: amortized or unrolled"
 
 
 @dataclass(frozen=True)
@@ -202,14 +206,54 @@ def _named(
 
 def _check(inference: Inference, solver: str) -> None:
     """Raise SpecError FG692 where a search cannot be written."""
+    if inference.method.through() != "stop":
+        what = f'learning sees through the search "{inference.plan.id}": that is not written as plain torch'
+        raise refused(what, blocks.path_of(inference), "gradient: stop, or method: unrolled")
+    why = _unwritten(inference, solver)
+    if why:
+        what = f'"{inference.plan.id}" {why}: that is not written as plain torch'
+        raise refused(what, blocks.path_of(inference), _nearest(inference))
+
+
+def _nearest(inference: Inference) -> str:
+    """What can be written, each tried: with another solver, or without the first factor that has no bound of its curvature."""
+    plan, spec = inference.plan, inference.block.program.graph.spec
+    path = blocks.path_of(inference)
+
+    def is_written(field: str, value: Any) -> bool:
+        try:
+            graph = resolve(spec.with_changes({address((*path, field)): value}, "the nearest that can be written"))
+            made = inferences(graph, Program(graph), plan_procedures(graph, ANYWHERE))[plan.id]
+        except SpecError:
+            return False
+        return not _unwritten(made, (made.plan.solver or {}).get("type", ""))
+
+    if solvers := [each for each in SOLVERS if is_written("solver", each)]:
+        return f"{address((*path, 'solver'))}: {', '.join(solvers)}; or infer by method: amortized or unrolled"
+    unbounded = _unbounded(inference)
+    without = [*inference.method.without, *unbounded[:1]]
+    if unbounded and is_written("without", without):
+        return f"{address((*path, 'without'))}: [{', '.join(without)}]; or infer by method: amortized"
+    return "infer by method: amortized or unrolled"
+
+
+def _unbounded(inference: Inference) -> list[str]:
+    """The factors whose curvature has no bound."""
+    terms = inference.plan.terms
+    return [inference.block.program.graph.factors[each.factor].name for each in terms if each.part != "rest" and not each.bounded]
+
+
+def _unwritten(inference: Inference, solver: str) -> str:
+    """Why a search cannot be written; empty where it can."""
     plan, block, graph = inference.plan, inference.block, inference.block.program.graph
-    bounded = all(each.bounded for each in plan.terms if each.part != "rest")
+    unbounded = ", ".join(dict.fromkeys(_unbounded(inference)))
+    bounded = not unbounded
     told = {
         f"is searched by {solver}": solver not in SOLVERS or getattr(inference.solver, "order", "greedy") != "greedy",
         "has a Hessian that is not formed once for all samples": plan.kernel == "grams"
         or (plan.kernel != "gram" and solver not in ("ista", "fista", "lbfgs", "admm", "half_quadratic")),
         "has a bound of its curvature that it begins with": solver == "lbfgs" and (bounded or plan.kernel == "gram"),
-        "has no bound of its curvature": plan.kernel != "gram" and not bounded and solver != "lbfgs",
+        f"has no bound of its curvature, for {unbounded} has none": plan.kernel != "gram" and not bounded and solver != "lbfgs",
         "tries values of several variables, or of binary ones": solver == "enumerate"
         and (plan.domain != "one_hot" or len(plan.block) > 1),
         "starts at what was found before": any(inference.method.remembers(each.name) for each in block.variables),
@@ -217,12 +261,7 @@ def _check(inference: Inference, solver: str) -> None:
             varies(graph, key) or isinstance(graph.values[key], Constant) for key in block.still
         ),
     }
-    if inference.method.through() != "stop":
-        what = f'learning sees through the search "{plan.id}": that is not written as plain torch'
-        raise refused(what, blocks.path_of(inference), "gradient: stop, or method: unrolled")
-    for what, is_so in told.items():
-        if is_so:
-            raise refused(f'"{plan.id}" {what}: that is not written as plain torch', blocks.path_of(inference), NEAREST)
+    return next((what for what, is_so in told.items() if is_so), "")
 
 
 def halves(search: Search) -> tuple[str, str, list[str]]:

@@ -226,6 +226,39 @@ def test_what_cannot_be_written_is_refused_at_its_line(name, said):
     assert "FG692" in str(told.value) and said in str(told.value) and ".yaml:" in str(told.value)
 
 
+LATERAL = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [5]}, Z: {kind: latent, shape: [4]}}
+functions: {decoder: {type: linear, bias: false, unit_norm: columns}, lateral: {type: linear, bias: false}}
+factors:
+  fit:        {type: squared_distance, between: [Y, decoder(Z)]}
+  sparsity:   {type: l1, of: Z, weight: 0.1}
+  inhibition: {type: inner_product, between: [abs(Z), lateral(abs(Z))], weight: 0.05}
+inference: {best: {method: argmin, of: Z, steps: 5SOLVER}}
+learning: {fit: {loss: energy, steps: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("solver", "change", "said"),
+    [
+        ("", {}, "inference.best.without: [inhibition]; or"),  # the solver is ista, and no other accepts it
+        (", solver: active_set", {"factors.inhibition.weight": 0}, "solver: ista, fista, coordinate_descent, admm, "),
+        (", solver: ista, without: [sparsity]", {}, "inference.best.solver: lbfgs; or"),
+    ],
+)
+def test_a_search_that_cannot_be_written_is_told_what_can(solver, change, said):
+    spec = loads(LATERAL.replace("SOLVER", solver)).with_changes(change, "a test")
+    with pytest.raises(SpecError) as told:
+        eject(spec)
+    assert said in str(told.value)
+    if not change:
+        assert "no bound of its curvature, for inhibition has none" in str(told.value)
+    field, value = re.search(r"inference\.best\.(\w+): (\[inhibition\]|\w+)", str(told.value)).groups()
+    value = ["inhibition"] if field == "without" else value
+    assert "class Model" in eject(spec.with_changes({f"inference.best.{field}": value}, "the fix"))
+
+
 @pytest.mark.parametrize("solver", ["ista", "{type: fista, restart: false}", "coordinate_descent", "fista"])
 @pytest.mark.parametrize("domain", ["real", "nonnegative"])
 def test_searches_that_no_shipped_spec_names(solver, domain, tmp_path):
