@@ -300,10 +300,11 @@ def _scaled(values: Array, preparation: Preparation) -> Array:
 
 
 def _wanted(preparation: Preparation) -> str:
+    """What would do: the shapes that the spec says, or the source's where the preparation changes how many numbers there are."""
     parts = []
     for variable in preparation.bind:
-        chain = preparation.chain_of(variable)
-        shape = LABEL if chain is None else chain.shape
+        chain, stated = preparation.chain_of(variable), preparation.shapes[variable]
+        shape = LABEL if chain is None else stated if math.prod(stated) == math.prod(chain.shape) else chain.shape
         parts.append(f"{variable} as an array of shape [rows{''.join(f', {each}' for each in shape)}]")
     named = "an .npz with arrays named like the variables or their fields: " if len(parts) > 1 else ""
     return named + ", ".join(parts)

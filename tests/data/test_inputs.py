@@ -146,6 +146,17 @@ def test_arrays_of_a_source_without_pictures(spec_of, source, tmp_path):
         read_input(tmp_path / "a.png", data.preparation)
 
 
+def test_the_shape_that_is_wanted_is_the_spec_s_own(spec_of, source, tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).standard_normal((60, 3, 4)))
+    np.save(tmp_path / "odd.npy", np.zeros((7, 10)))
+    for prepare, shape, wanted in (([], (12,), "12"), ([], (3, 4), "3, 4"), ([("whiten", {"kept": 5})], (5,), "3, 4")):
+        spec = spec_of(source("arrays", file="data.npz"), {"X": "x"}, prepare)
+        data = load_data(spec, {"X": shape}, [tmp_path])
+        with pytest.raises(DataError) as told:
+            read_input(tmp_path / "odd.npy", data.preparation)
+        assert told.value.issues[0].fix == f"save X as an array of shape [rows, {wanted}]"
+
+
 def test_a_step_that_cannot_be_undone_is_named(trained, tmp_path, monkeypatch):
     data, _, _ = trained
     np.save(tmp_path / "a.npy", data.fields["test"]["image"])
