@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TREE = ("factorgraph", "tests", "specs", "docs", "tools", "pyproject.toml", "README.md")
 AT_ONCE = 2
 LONGEST = 200  # seconds that the tests of one bug may take
-FAILURE = re.compile(r"FAILED (\S+?(\[.*?\])?)( - |$)")  # a name, which may hold " - " in its brackets, and what went wrong
+FAILURE = re.compile(r"(?:FAILED|ERROR) (\S+?(\[.*?\])?)( - |$)")  # a name, whose brackets may hold " - "
 FAILED = 1  # what pytest ends with where a test failed; 2 to 5 are broken imports, wrong options, no tests
 
 
@@ -94,7 +94,10 @@ def without_bugs(tests: list[str]) -> list[str]:
         return []
     with tempfile.TemporaryDirectory(prefix="bug-") as name:
         copy_to(Path(name))
-        status, said = pytest(Path(name), ["-n", str(AT_ONCE), *tests], LONGEST * len(tests))
+        try:
+            status, said = pytest(Path(name), ["-n", str(AT_ONCE), *tests], LONGEST * len(tests))
+        except subprocess.TimeoutExpired:
+            sys.exit(f"without a bug the tests took more than {LONGEST * len(tests)} s")
     failed = failures(said)
     if status not in (0, FAILED) or (status == FAILED and not failed):
         sys.exit(f"without a bug pytest ended with {status}: {' '.join(said[-2:])}")

@@ -6,7 +6,7 @@ PCA: of rows that are orthonormal, the second moment of what they read tells dir
 
 from __future__ import annotations
 
-from factorgraph.compile.dependence import origin
+from factorgraph.compile.dependence import origin, varies
 from factorgraph.compile.naming import named_procedures
 from factorgraph.compile.phases import loss_factors
 from factorgraph.compile.plan import ClosedTerm, PhasePlan
@@ -40,8 +40,9 @@ def _chosen_for(graph: Graph, plan: PhasePlan, term: ClosedTerm) -> Id:
         return ""
     named, code = named_procedures(graph)[plan.procedures[0]], graph.values[origin(graph, term.input)]
     one_hot = isinstance(code, Variable) and code.domain == "one_hot" and [each.id for each in named.block] == [code.id]
-    still = not graph.depends(term.beside, frozenset({code.id}))
-    return term.beside if one_hot and still and _plainly(named.method) and named.factors == (term.factor,) else ""
+    still = varies(graph, term.beside) and not graph.depends(term.beside, frozenset({code.id}))
+    nearest = graph.factors[term.factor].weight > 0 and named.factors == (term.factor,)  # of a negative weight the farthest
+    return term.beside if one_hot and still and nearest and _plainly(named.method) else ""
 
 
 def _plainly(method: Method) -> bool:

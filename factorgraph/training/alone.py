@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from factorgraph.compile.dependence import origin
+from factorgraph.factors._sums import flat
 from factorgraph.kernels import nearest as kernel
 from factorgraph.structure import Square
-from factorgraph.training.objective import ACTIVE, LATE, LOSS, Outcome
+from factorgraph.training.objective import ACTIVE, LATE, LOSS, Outcome, noted
 
 if TYPE_CHECKING:
     from factorgraph.compile.plan import Closed
@@ -31,7 +32,7 @@ def outcome(batch: Batch, closed: Closed, matrix: Tensor, weight: float) -> Outc
     graph, (term,) = batch.view.graph, closed.terms
     factor, leaf = graph.factors[term.factor], graph.factors[term.factor].leaf
     assert isinstance(leaf, Square), "the planner takes nothing else for such"
-    x = batch.values((closed.alone,), batch.given)[closed.alone].flatten(1)
+    x = flat(batch.values((closed.alone,), batch.given)[closed.alone])
     counts: dict[Id, Tensor] = {}
     searched: dict[str, Tensor] = {}
     if closed.kind == "directions":
@@ -42,15 +43,15 @@ def outcome(batch: Batch, closed: Closed, matrix: Tensor, weight: float) -> Outc
         searched = {ACTIVE: x.new_full((), 1 / matrix.shape[1]), LATE: x.new_zeros(())}
     beside = leaf.energy(x[:1], x[:1])[0]  # a square may have a number added to it
     share = factor.weight * (leaf.curvature({}) / 2 * distance / len(x) + beside)
-    numbers = {LOSS: weight * share, factor.id: share, **searched}
-    return Outcome(numbers[LOSS], {key: each.to(x.dtype) for key, each in numbers.items()}, batch, tuple(sums), counts)
+    loss = (weight * share).to(x.dtype)
+    return Outcome(loss, noted(batch, {LOSS: loss, factor.id: share, **searched}), batch, tuple(sums), counts)
 
 
 def nearest(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The squared distance of all rows x (rows, outputs) to the nearest columns (outputs, units), (); how many rows chose each,
     (units,); and what these add up to, (outputs, units). Of equal columns the first is chosen, and none that is no number."""
     lengths = matrix.double().square().sum(0)
-    usable = lengths.float().isfinite()  # the others are as if infinitely far
+    usable = lengths.to(x.dtype).isfinite()  # the others are as if infinitely far
     columns, lengths = torch.where(usable, matrix, 0), torch.where(usable, lengths, torch.inf)
     half, units = (lengths / 2).to(x.dtype), len(lengths)
     counts, sums, squares = lengths.new_zeros(units), lengths.new_zeros(units, len(matrix)), lengths.new_zeros(())
@@ -63,21 +64,29 @@ def nearest(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         sums.index_add_(0, chosen, seen.copy_(part))
         counts.index_add_(0, chosen, ones)  # bincount would wait for a device
         squares += torch.linalg.vector_norm(seen).square()
-    distance = squares - 2 * (columns.T * sums).sum() + torch.where(counts > 0, counts * lengths, 0).sum()
+    lengths = torch.where(counts > 0, lengths, 0)  # 0 times infinity is no number
+    distance = squares - 2 * (columns.T * sums).sum() + (counts * lengths).sum()
     return distance.clamp_min(0), counts, sums.T
 
 
 def moments(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """The squared distance of all x (rows, units) to their projections by directions (directions, units), (); and the sums of
-    their products, (units, units)."""
-    units = x.shape[1]
-    width, gram = -(-units // BLOCKS), x.new_zeros(units, units, dtype=torch.float64)
+    their products, (units, units).
+
+    Products are of what rows differ from the first, in their own precision: however far from zero all rows are, the directions in
+    which they differ are found, but for those of a variance below about 1e-6 of the largest.
+    """
+    units, first = x.shape[1], x[:1].sum(0)
+    width, gram, total = -(-units // BLOCKS), x.new_zeros(units, units, dtype=torch.float64), first.double().new_zeros(units)
     for part in _pieces(x, units):
-        seen = part if part.device.type == "cpu" else part.double()  # elsewhere a product may be of fewer digits
+        apart = part - first
+        total += apart.sum(0)
+        seen = apart if part.device.type == "cpu" else apart.double()  # elsewhere a product may be of fewer digits
         for begin in range(0, units, width):
             made = seen.new_zeros(min(width, units - begin), units - begin)
             gram[begin : begin + width, begin:] += torch.mm(seen[:, begin : begin + width].T, seen[:, begin:], out=made)
-    gram = gram.triu() + gram.triu(1).T
+    around = torch.outer(first.double(), total + len(x) / 2 * first.double())
+    gram = gram.triu() + gram.triu(1).T + around + around.T
     directions = rows.double()
     kept = directions @ gram @ directions.T
     distance = gram.diagonal().sum() - 2 * kept.diagonal().sum() + (kept * (directions @ directions.T)).sum()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from factorgraph.compile.lacking import counted
+from factorgraph.factors._sums import flat
 from factorgraph.graph.model import Application, Graph, Id
 from factorgraph.structure import Dispersed, Estimated, Placed, Selection, Square
 
@@ -55,7 +56,7 @@ def inputs(batch: Batch, closed: Closed) -> list[Read]:
             if each.selections:
                 seen = seen[:, _selected(graph, each, seen.shape[1]).to(seen.device)]
             weight = rows * (each.weight * curvature)
-            beside = known[each.beside].detach().flatten(1) if closed.told else None
+            beside = flat(known[each.beside].detach()) if closed.told else None
             found.append((seen.flatten(0, 1), weight.repeat_interleave(seen.shape[1]), beside))
     return found
 

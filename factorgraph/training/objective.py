@@ -313,9 +313,13 @@ def outcome(stretch: Stretch, side: Side, batch: Batch) -> Outcome:
     loss = reduce(torch.add, terms) if terms else batch.zero()
     with torch.no_grad():
         seen = {key: shares[key].mean() for key in (*stretch.view.graph.factors, ENTROPY) if key in shares}
-        weights = {key: each.clone() for key, each in _weights(batch).items()}  # as they are now: they go on learning
-        numbers = {LOSS: loss.detach(), **seen, **_searched(batch), **weights}
-        return Outcome(loss, {key: each.to(loss.dtype) for key, each in numbers.items()}, batch)
+        return Outcome(loss, noted(batch, {LOSS: loss.detach(), **seen, **_searched(batch)}), batch)
+
+
+def noted(batch: Batch, numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A step's numbers for the log, in the precision of its loss, with the weights as they are now: they go on learning."""
+    weights = {key: each.clone() for key, each in _weights(batch).items()}
+    return {key: each.to(numbers[LOSS].dtype) for key, each in {**numbers, **weights}.items()}
 
 
 def prepare(stretch: Stretch, side: Side, given: Mapping[Id, Tensor]) -> None:

@@ -287,3 +287,15 @@ def test_only_a_search_that_counts_magnitudes_can_be_dense():
         spec = SPEC.replace(old, new).replace(", solver: ista", "").replace("HEALTH", "")
         stretch, watch = stretches(compiler.build(loads(spec)), rows=100)[0], Watch()
         assert "dense" not in look(PLANTED["dense"], stretch, watch)["health"]
+
+
+def test_a_smaller_batch_counts_for_less():
+    stretch = stretch_of()
+    measure = next(each for each in stretch.measures if each.type == "dense")
+    seen = []
+    for rows, active in ((6, 0.0), (2, 1.0)):
+        codes = torch.full((rows, *FULL.shape[2:]), active)
+        found = Found({"Z": codes}, torch.zeros(rows), torch.ones(rows), torch.zeros(rows))
+        batch = Batch(stretch.view, {"Y": torch.zeros(rows, *INPUTS[0].shape[1:])}, ("best",), found={"best": found})
+        seen.append(measure.see(Step(batch, "model", torch.tensor(0.0)))["Z"])
+    assert float(measure.values({"Z": sum(seen)}, stretch)["Z"]) == pytest.approx(0.25)

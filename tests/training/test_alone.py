@@ -69,6 +69,17 @@ def test_moments_are_numpy_s_and_tell_what_directions_leave(units: int, monkeypa
     assert float(distance) == pytest.approx(((exact - exact @ of.T @ of) ** 2).sum(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("offset", "scale"), [(10.0, 0.003), (30.0, 0.01), (100.0, 0.05)])
+def test_directions_of_rows_that_differ_little_far_from_zero_are_found(offset: float, scale: float) -> None:
+    x = (RNG.normal(size=(5000, 4)) * np.array([4, 2, 1, 0.5]) * scale + offset).astype(np.float32)
+    values, vectors = np.linalg.eigh(x.astype(float).T @ x.astype(float))
+    rows = vectors[:, :-3:-1].T.copy()
+    distance, gram = alone.moments(torch.tensor(x), torch.tensor(rows))
+    assert float(distance) == pytest.approx(values[:2].sum(), rel=1e-4)
+    found = np.linalg.eigh(gram.numpy())[1][:, -2]
+    assert abs(found @ rows[1]) == pytest.approx(1, abs=1e-6)
+
+
 def test_columns_become_means_from_one_row_on_and_without_any_stay() -> None:
     matrix = torch.nn.Parameter(torch.tensor([[7.0, 7.0, 7.0]]))
     optimizer = Minimum([{"params": [matrix], "means": True}])
@@ -83,17 +94,24 @@ def test_columns_become_means_from_one_row_on_and_without_any_stay() -> None:
 
 MORE = "more: {type: squared_distance, between: [Z, 0]}, "
 ALIKE = {"factors.reconstruction.type": "gaussian"}  # a square with a number beside it
+TUNED = DIRECTIONS.replace("Z: W(Y)}", "Z: W(Y), U: {kind: latent, shape: [3]}}").replace("rows}}", "rows}, other: linear}")
+TUNED = TUNED.replace("factors: {", "factors: {sparse: {type: l1, of: U, weight: {active_fraction: 0.2}}, told: {OTHER}, ")
+TUNED = TUNED.replace("{OTHER}", "{type: squared_distance, between: [Y, other(U)]}")
+TUNED = TUNED.replace("learning: {fit: {", "learning: {rest: {only: [told, sparse], steps: 2}, fit: {only: [reconstruction], ")
+TUNED = TUNED.replace("learning:", "inference: {code: {method: argmin, of: U}}\nlearning:")
+FARTHEST = {"factors.reconstruction.weight": -1.0, "learning.fit.loss": {"half": {"type": "energy", "weight": -1.0}}}
 BY_TERM = {"learning.fit.loss": {"half": {"type": "energy", "weight": 0.5}}}
 
 
 def both(folder: Path, text: str, changes: dict[str, Any], patch: pytest.MonkeyPatch) -> list[Run]:
     """A run by sums alone, and the same as if more had to be known."""
     changes = {"learning.fit.epochs": 3, **changes}
-    first = fitted(folder, text, changes=changes, Y=CLOUDS)
-    assert first.plan.phases[0].closed[0].alone == "Y"
+    rows = CLOUDS if "shape: [4]" in text else CLOUDS[:, 0]
+    first = fitted(folder, text, changes=changes, Y=rows)
+    assert [each.closed[0].alone for each in first.plan.phases if each.closed] == ["Y"]
     patch.setattr(closed, "alone", lambda *_: "")
-    second = fitted(folder, text, name="general", changes=changes, Y=CLOUDS)
-    assert not second.plan.phases[0].closed[0].alone
+    second = fitted(folder, text, name="general", changes=changes, Y=rows)
+    assert [each.closed[0].alone for each in second.plan.phases if each.closed] == [""]
     return [first, second]
 
 
@@ -104,15 +122,17 @@ def both(folder: Path, text: str, changes: dict[str, Any], patch: pytest.MonkeyP
         (CLUSTERS, ALIKE),
         (CLUSTERS, BY_TERM),
         (CLUSTERS, {"learning.fit.on_dead": "resample", "functions.prototypes.init": 40.0}),
+        (CLUSTERS.replace("shape: [4]", "shape: []"), {}),
         (DIRECTIONS, {}),
         (DIRECTIONS, ALIKE | BY_TERM),
+        (TUNED, {}),
     ],
 )
 def test_parameters_and_all_that_the_log_says_are_those_of_gradients(
     text: str, changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = both(tmp_path, text, changes, monkeypatch)
-    (key,) = runs[0].folder.load_latest().tensors["model"]
+    key = next(each for each in runs[0].folder.load_latest().tensors["model"] if "prototypes" in each or ".W." in each)
     first, second = (parameter(each, key) for each in runs)
     np.testing.assert_allclose(first, second, atol=1e-5)
     assert (first != parameter(runs[0], key, "start")).any()
@@ -163,6 +183,7 @@ def test_rows_whose_squares_are_no_numbers_end_a_run(text: str, tmp_path: Path) 
         (CLUSTERS, {"inference.nearest.start": "previous"}),
         (CLUSTERS, {"inference.nearest.steps": 0}),
         (CLUSTERS, {"variables.Z.domain": "binary"}),
+        (CLUSTERS, FARTHEST),
         (DIRECTIONS.replace("factors: {", f"factors: {{{MORE.replace('Z', 'Y')}"), {}),
     ],
 )

@@ -246,7 +246,8 @@ def test_a_loss_that_sees_no_energy_and_runs_away(tmp_path: Path) -> None:
 def test_the_log_says_what_was_saved(spec_file: Path, tmp_path: Path) -> None:
     train(load(spec_file).with_changes({"learning.fit.steps": 3}, "test"), tmp_path / "run")
     lines = (tmp_path / "run" / "log.txt").read_text().splitlines()
-    assert [line.split(" ", 1)[1] for line in lines] == ["step 0: saved as start", "step 3: saved as fit"]
+    saved = [line.split(" ", 1)[1] for line in lines if "saved" in line]
+    assert saved == ["step 0: saved as start", "step 3: saved as fit"]
 
 
 def test_a_machine_that_lays_out_no_diagram_learns_all_the_same(

@@ -139,8 +139,8 @@ class Pool(Function, Affine, Grouping):
             (_, *rows), (_, *columns) = axes
             windows, strides = zip(rows, columns, strict=True)
             pooled = torch.nn.functional.max_pool2d if self.kind == "max" else torch.nn.functional.avg_pool2d
-            found: Tensor = pooled(x, windows, strides)
-            return found
+            found: Tensor = pooled(x.unsqueeze(1), windows, strides).squeeze(1) if x.dim() == 3 else pooled(x, windows, strides)
+            return found  # with an axis of maps: a batch of none would be maps of none, which torch refuses
         y = x.square() if self.kind == "l2" else x
         for axis, window, stride in axes:
             parts = self._windows(y, axis + 1, window, stride)  # (..., window)

@@ -41,8 +41,9 @@ class Dense(HealthLeaf):
         for procedure, found in step.batch.found.items():
             for key in _priced(step.batch.view, procedure):
                 if key in found.values and key not in shown:
-                    share = (found.values[key] != 0).float().mean()
-                    shown[key] = torch.stack([share, torch.ones_like(share)])
+                    code = found.values[key]
+                    active = torch.count_nonzero(code).float()
+                    shown[key] = torch.stack([active, torch.full_like(active, code.numel())])
         return shown
 
     def values(self, shown: Shown, stretch: Stretch) -> Shown:

@@ -20,7 +20,7 @@ class Minimum(Sums):
     def add(self, group: dict[str, Any], sums: Sequence[Tensor]) -> None:
         """Add a batch's part of G, and of P where that is asked for."""
         state = self.state[group["params"][0]]
-        for name, each in zip(("gram", "products"), sums, strict=False):
+        for name, each in zip(("gram",) if group["directions"] else ("gram", "products"), sums, strict=True):
             state[name] += each
 
     @torch.no_grad()

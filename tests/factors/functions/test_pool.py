@@ -25,6 +25,12 @@ def data(*shape, seed=0):
 IMAGES = data(3, 4, 9, 15)
 
 
+@pytest.mark.parametrize("kind", ["max", "average", "l2"])
+@pytest.mark.parametrize("image", [IMAGES, IMAGES[:, 0]], ids=["maps", "one image"])
+def test_a_batch_of_none_is_pooled_to_none(kind, image):
+    assert Pool(kind=kind, window=3).forward(image[:0], {}).shape == (0, *image.shape[1:-2], 3, 5)
+
+
 def pair(size):
     return size if isinstance(size, tuple) else (size, size)
 
