@@ -28,6 +28,7 @@ RUNS, KEPT = ROOT / "runs" / "reproduced", ROOT / "docs" / "pictures" / "gallery
 RECORD = KEPT / "record.json"
 FREE = ("generated", "CC BY")  # what a source's licence says where pictures of its data, or learned from them, may be shown
 MOST, WIDEST, COLORS = 3, 1000, 64  # figures a spec, pixels, shades: some 20 kB a figure
+LARGEST = 100_000  # bytes
 TELLING = ("energy_while_learning", "energy", "filters", "components", "maps", "density", "samples", "reconstructions", "codes")
 
 
@@ -95,13 +96,16 @@ def telling(folder: Path, asked: list[str]) -> Iterator[Path]:
 
 
 def small(file: Path) -> bytes:
-    """A figure in few colours, no wider than a page."""
+    """A figure in few colours, no wider than a page; narrower, if it is of much detail."""
     with Image.open(file) as picture:
         image = picture.convert("RGB")
     image.thumbnail((WIDEST, WIDEST * 2))
-    held = io.BytesIO()
-    image.quantize(COLORS).save(held, "PNG", optimize=True)
-    return held.getvalue()
+    while True:
+        held = io.BytesIO()
+        image.quantize(COLORS).save(held, "PNG", optimize=True)
+        if len(held.getvalue()) < LARGEST:
+            return held.getvalue()
+        image.thumbnail((image.width * 4 // 5, image.height * 4 // 5))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_a_clamped_code_is_an_array(cli, run, tmp_path):
         (["--clamp", "X=a.png", "--free", "X"], ["FG658", "clamped and free at once"]),
         (["--clamp", "label=10", "--free", "X"], ["FG660", "label has 10 values, and 10 is none of them", "0 to 9"]),
         (["--clamp", "Z=short.npy", "--free", "X"], ["FG660", "[2, 5]", "[rows, 12]"]),
-        (["--clamp", "X=short.npy"], ["FG521", "[rows, 8, 8]"]),
+        (["--clamp", "X=short.npy"], ["FG521", "[rows, 64]"]),
         (["--clamp", "X=none.png"], ["FG660", "no file none.png"]),
         (["--clamp", "X=a.png", "--mask", "large.png"], ["FG660", "9 x 9 pixels, and a.png 8 x 8"]),
         (["--clamp", "label=3", "--free", "X", "--mask", "mask.png"], ["FG660", "there are 0"]),

@@ -122,7 +122,7 @@ def test_in_pieces_it_is_the_same_and_so_is_its_gradient(loss: str, monkeypatch:
 
     monkeypatch.setattr(objective, "AT_ONCE", 4 * 3 * 6)  # numbers of four neighbours of three rows
     monkeypatch.setattr(Batch, "energy", counted)
-    pieces = value(loss, replace(batch, found={}, shares={}))
+    pieces = value(loss, replace(batch, found={}, shares={}, told={}))
     assert sizes == [3, 12, 6, 3]
     torch.testing.assert_close(pieces, whole)
     torch.testing.assert_close(torch.autograd.grad(pieces, parameters), expected)
