@@ -86,7 +86,7 @@ def geometric(ratios: Sequence[float]) -> float:
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows of equal keys as a table in Markdown."""
-    head = list(rows[0])
+    """Rows as a table in Markdown, a column for each key that any of them has."""
+    head = list(dict.fromkeys(key for each in rows for key in each))
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(each[key] for key in head) + " |" for each in rows)])
+    return "\n".join([*lines, *("| " + " | ".join(each.get(key, "") for key in head) + " |" for each in rows)])
