@@ -73,19 +73,20 @@ def moments(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """The squared distance of all x (rows, units) to their projections by directions (directions, units), (); and the sums of
     their products, (units, units).
 
-    Products are of what rows differ from the first, in their own precision: however far from zero all rows are, the directions in
-    which they differ are found, but for those of a variance below about 1e-6 of the largest.
+    Products are of what rows differ from the mean of the first piece, in their own precision: however far from zero rows are, the
+    directions in which they differ are found, but for those of a variance below about 1e-6 of the largest.
     """
-    units, first = x.shape[1], x[:1].sum(0)
-    width, gram, total = -(-units // BLOCKS), x.new_zeros(units, units, dtype=torch.float64), first.double().new_zeros(units)
-    for part in _pieces(x, units):
-        apart = part - first
+    units, pieces = x.shape[1], _pieces(x, x.shape[1])
+    middle = pieces[0].sum(0) / max(1, len(pieces[0]))
+    width, gram, total = -(-units // BLOCKS), x.new_zeros(units, units, dtype=torch.float64), middle.double().new_zeros(units)
+    for part in pieces:
+        apart = part - middle
         total += apart.sum(0)
         seen = apart if part.device.type == "cpu" else apart.double()  # elsewhere a product may be of fewer digits
         for begin in range(0, units, width):
             made = seen.new_zeros(min(width, units - begin), units - begin)
             gram[begin : begin + width, begin:] += torch.mm(seen[:, begin : begin + width].T, seen[:, begin:], out=made)
-    around = torch.outer(first.double(), total + len(x) / 2 * first.double())
+    around = torch.outer(middle.double(), total + len(x) / 2 * middle.double())
     gram = gram.triu() + gram.triu(1).T + around + around.T
     directions = rows.double()
     kept = directions @ gram @ directions.T
