@@ -53,14 +53,16 @@ def nearest(x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     lengths = matrix.double().square().sum(0)
     usable = lengths.to(x.dtype).isfinite()  # the others are as if infinitely far
     columns, lengths = torch.where(usable, matrix, 0), torch.where(usable, lengths, torch.inf)
-    half, units = (lengths / 2).to(x.dtype), len(lengths)
+    middle, units = columns.sum(1) / usable.sum().clamp_min(1), len(lengths)
+    apart = columns - middle[:, None]  # of what lies far from zero, squares would round away how it differs
+    half = torch.where(usable, apart.square().sum(0) / 2, torch.inf).to(x.dtype)
     counts, sums, squares = lengths.new_zeros(units), lengths.new_zeros(units, len(matrix)), lengths.new_zeros(())
     pieces = _pieces(x, sum(matrix.shape))
     many = len(pieces[0])  # one place for all of them: memory anew would cost a tenth more
     far, seen, ones = x.new_zeros(many, units), lengths.new_zeros(many, len(matrix)), lengths.new_ones(many)
     for part in pieces:
         far, seen, ones = far[: len(part)], seen[: len(part)], ones[: len(part)]
-        chosen = kernel.argmin(torch.addmm(half, part, columns, alpha=-1, out=far))
+        chosen = kernel.argmin(torch.addmm(half, part - middle, apart, alpha=-1, out=far))
         sums.index_add_(0, chosen, seen.copy_(part))
         counts.index_add_(0, chosen, ones)  # bincount would wait for a device
         squares += torch.linalg.vector_norm(seen).square()

@@ -31,7 +31,7 @@ RNG = np.random.default_rng(8)
 def test_the_nearest_columns_are_numpy_s_however_rows_are_cut(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far from zero, where the square of a distance is a small difference of large sums; a column is far, two are equal."""
     monkeypatch.setattr(alone, "HELD", held)
-    x, columns = (RNG.normal(size=(many, 3)).astype(np.float32) + np.float32(100) for many in (71, 6))
+    x, columns = (RNG.normal(size=(many, 3)).astype(np.float32) + np.float32(3000) for many in (71, 6))
     columns[2] += 50
     columns[4] = columns[1]
     squares = ((x[:, None].astype(float) - columns.astype(float)) ** 2).sum(2)
