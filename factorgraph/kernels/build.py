@@ -1,15 +1,18 @@
 """Kernels in C++: their source ships with the package, and is compiled once, where it is first used, into the user's cache.
 
-Nothing depends on them: where there is no compiler, or a kernel cannot be compiled or loaded, solvers do the same in torch.
+The machine's own compiler serves; where it has none, or one that refuses, that of a Python package, if that is installed. Nothing
+depends on kernels: where there is neither, or a kernel cannot be compiled or loaded, solvers do the same in torch.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 SWITCH = "FACTORGRAPH_COMPILED"  # 0: nothing is compiled, and nothing that was is loaded
 SHARED = "shared.h"
 COMPILERS = ("g++", "clang++", "c++")
+PACKAGE = "ziglang"  # clang with all that it needs, headers and libraries, as a wheel
+INSTALL = 'pip install "factorgraph-ebm[compiler]"'
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
-PATIENCE = 120  # seconds for a compiler; it takes three
+PATIENCE = 600  # seconds for a compiler; it takes three, that of the package first a minute for a library of its own
 REMEMBERED = 24 * 3600  # seconds for which a failure is: what it failed by, a full disk perhaps, may have passed
 
 
@@ -35,13 +40,14 @@ def missing(name: str) -> str:
         return f"{SWITCH} is 0"
     if os.name != "posix":
         return f"kernels are compiled on Linux and macOS, and this is {platform.system()}"
-    compiler = _compiler()
-    if compiler is None:
-        return f"there is no C++ compiler ({', '.join(COMPILERS)})"
+    compilers = _compilers()
+    if not compilers:
+        return f"there is no C++ compiler ({', '.join(COMPILERS)}); install one, or {INSTALL}"
     try:
-        return _refusal(_place(name, compiler))
+        refusals = [_refusal(_place(name, each)) for each in compilers]
     except (OSError, RuntimeError) as error:  # a folder that may not be read; a user without a home
         return f"there is no folder for kernels: {error}"
+    return "; ".join(dict.fromkeys(refusals)) if all(refusals) else ""
 
 
 def _refusal(place: Path) -> str:
@@ -67,13 +73,21 @@ def _is_there(path: Path) -> bool:
 @cache
 def library(name: str) -> ctypes.CDLL | None:
     """A kernel, compiled if it was not yet; ``None`` where it does not serve. What was tried once in a process is not again."""
+    if missing(name):
+        return None
+    for compiler in _compilers():
+        place = _place(name, compiler)
+        found = None if _refusal(place) else _made(name, compiler, place)
+        if found is not None or not _refusal(place):  # only one that refuses gives way to the next, not one that was ended
+            return found
+    return None
+
+
+def _made(name: str, compiler: tuple[str, ...], place: Path) -> ctypes.CDLL | None:
+    """By one compiler; what it refuses is remembered."""
     import subprocess
 
-    compiler = _compiler()
-    if missing(name) or compiler is None:
-        return None
-    place = _place(name, compiler)
-    failed, by = place.with_suffix(".failed"), Path(compiler).name
+    failed, by = place.with_suffix(".failed"), Path(compiler[0]).name
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_own(place.parent):
@@ -94,15 +108,19 @@ def library(name: str) -> ctypes.CDLL | None:
         return None
 
 
-def _compiler() -> str | None:
-    return next((found for each in COMPILERS if (found := shutil.which(each))), None)
+def _compilers() -> list[tuple[str, ...]]:
+    """Commands, the machine's own first; nothing is run or imported to know them."""
+    own = next((found for each in COMPILERS if (found := shutil.which(each))), None)
+    package = importlib.util.find_spec(PACKAGE)
+    packaged = shutil.which(str(Path(package.origin).with_name("zig"))) if package and package.origin else None
+    return [*([(own,)] if own else []), *([(packaged, "c++")] if packaged else [])]
 
 
-def _place(name: str, compiler: str) -> Path:
+def _place(name: str, compiler: tuple[str, ...]) -> Path:
     """Where the kernel lies: under a name of all that it is made from, so that nothing outdated is ever loaded."""
     import platformdirs
 
-    real = Path(compiler).resolve()
+    real = Path(compiler[0]).resolve()
     of = (_source(name), str(real), str(real.stat().st_mtime_ns), " ".join(FLAGS), platform.machine(), _processor())
     key = hashlib.sha256("\0".join(of).encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("factorgraph")) / "kernels" / f"{name}-{key}.so"
@@ -132,15 +150,21 @@ def _is_own(folder: Path) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
-def _compile(name: str, compiler: str, place: Path) -> None:
-    """In a folder of its own; its name comes last, so that several processes do not meet."""
+def _compile(name: str, compiler: tuple[str, ...], place: Path) -> None:
+    """In a folder of its own; its name comes last, so that several processes do not meet.
+
+    The package's compiler keeps its library of C++ beside the kernels, so that it is made once for all of them.
+    """
     import subprocess
 
+    if len(compiler) > 1:
+        print(f"{PACKAGE} compiles {name}: the first kernel takes about a minute, each other one seconds, once", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
         source, made = Path(work) / f"{name}.cpp", Path(work) / place.name
         source.write_text(_source(name), encoding="utf-8")
-        command = [compiler, *FLAGS, "-o", str(made), str(source)]
-        own = {**os.environ, "LC_ALL": "C", "TMPDIR": work}  # so that it leaves nothing elsewhere, and its words are known
+        command = [*compiler, *FLAGS, "-o", str(made), str(source)]
+        caches = {"ZIG_LOCAL_CACHE_DIR": work, "ZIG_GLOBAL_CACHE_DIR": str(place.parent / PACKAGE)}
+        own = {**os.environ, **caches, "LC_ALL": "C", "TMPDIR": work}  # it leaves nothing elsewhere, and its words are known
         subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", timeout=PATIENCE, cwd=work, env=own)
         made.chmod(0o700)
         made.replace(place)
