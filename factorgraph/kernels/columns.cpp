@@ -14,7 +14,7 @@
 namespace {
 
 constexpr int W = 4;      // numbers of a vector
-constexpr int PANEL = 4;  // columns of a panel: their gradients of two vectors stay in registers
+constexpr int PANEL = 6;  // columns of a panel: their slopes of two vectors, two of D and one of G stay in 16 registers
 typedef double V __attribute__((vector_size(W * sizeof(double)), aligned(8), may_alias));  // memory of a std::vector is enough
 
 struct Sweep {

@@ -28,12 +28,12 @@ def sums(units: int, outputs: int, kind: str) -> tuple[torch.Tensor, torch.Tenso
 
 
 def moved(norms: tuple[float, float | None], *given: torch.Tensor) -> tuple[Any, torch.Tensor]:
-    """By the kernel, and by torch."""
+    """By the kernel, and by torch; the last of several columns is a bias."""
     matrix, gram, products = given
-    blocks = [(slice(each, each + 1), norms if each % 3 else _columns.FREE) for each in range(len(gram))]
+    group = {"params": [matrix[:, :-1], matrix[:, -1:]] if len(gram) > 1 else [matrix], "norms": norms}
     bounds = gram.diagonal().clamp_min(_columns.TINY)
-    found = _columns._swept(matrix, gram, products, blocks, bounds)
-    return found, _columns._in_turn(matrix.clone(), gram, products, blocks, bounds)
+    found = _columns._swept(group, matrix, gram, products, bounds)
+    return found, _columns._in_turn(matrix.clone(), gram, products, _columns._blocks(group), bounds)
 
 
 @pytest.mark.parametrize("norms", [(1.0, 1.0), (0.0, 0.7), _columns.FREE])

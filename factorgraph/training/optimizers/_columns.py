@@ -45,10 +45,10 @@ class Columns(Sums):
         """Move every column once. A sum that is no number makes parameters that are none: the loop will tell."""
         for group in self.param_groups:
             (gram, products), matrix = self.sums(group), self.joined(group["params"])
-            blocks, bounds = _blocks(group), _bounds(group, gram)
-            moved = _swept(matrix, gram, products, blocks, bounds) if len(blocks) == len(gram) else None
+            bounds = _bounds(group, gram)
+            moved = _swept(group, matrix, gram, products, bounds) if len(bounds) == len(gram) else None
             if moved is None:
-                moved = _in_turn(matrix, gram, products, blocks, bounds)
+                moved = _in_turn(matrix, gram, products, _blocks(group), bounds)
             for parameter, part in zip(group["params"], self.parted(group, moved), strict=True):
                 parameter.copy_(part)
 
@@ -73,12 +73,12 @@ def _bounds(group: dict[str, Any], gram: Tensor) -> Tensor:
     return bounds.clamp_min(TINY)
 
 
-def _swept(
-    matrix: Tensor, gram: Tensor, products: Tensor, blocks: Sequence[tuple[slice, Norms]], bounds: Tensor
-) -> Tensor | None:
+def _swept(group: dict[str, Any], matrix: Tensor, gram: Tensor, products: Tensor, bounds: Tensor) -> Tensor | None:
     """As :func:`_in_turn` where each block is one column, by the compiled kernel; ``None`` where that does not serve."""
-    norms = gram.new_tensor([(least, torch.inf if largest is None else largest) for _, (least, largest) in blocks])
-    return kernel.sweep(matrix, gram, products, bounds, norms[:, 0], norms[:, 1])
+    least, largest = group["norms"]
+    norms = gram.new_tensor([[least], [torch.inf if largest is None else largest]]).repeat(1, len(gram))
+    norms[:, group["params"][0].shape[1] :] = gram.new_tensor([[0.0], [torch.inf]])  # the bias, if any, is free
+    return kernel.sweep(matrix, gram, products, bounds, *norms)
 
 
 def _in_turn(matrix: Tensor, gram: Tensor, products: Tensor, blocks: Sequence[tuple[slice, Norms]], bounds: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from factorgraph.kernels import sums as kernel
+
 Read = tuple[Tensor, Tensor, Tensor | None]  # (rows, units), the weight of each row, (rows,), and its target, (rows, outputs)
 
 
@@ -42,9 +44,9 @@ class Sums(torch.optim.Optimizer):
         for x, weight, beside in inputs:
             seen = torch.cat([x, x.new_ones(x.shape[0], 1)], 1) if bias else x
             seen = seen.double() if self.exact else seen
-            weighed = seen * weight.to(seen)[:, None]
-            gram += weighed.T @ seen
-            products += [] if beside is None else [beside.to(seen).T @ weighed]
+            moment, product = _moments(seen, weight.to(seen), None if beside is None else beside.to(seen))
+            gram += moment
+            products += [] if product is None else [product]
         self.state[matrix]["gram"] += gram
         of_all = torch.stack(products).sum(0).double() if products else self.joined(group["params"]) @ gram
         for each, product in zip(group["params"], self.parted(group, of_all), strict=True):
@@ -72,3 +74,12 @@ class Sums(torch.optim.Optimizer):
         sizes = [each[0].numel() for each in group["params"]]
         parts = torch.split(joined, sizes, 1)
         return [part.reshape(each.shape) for part, each in zip(parts, group["params"], strict=True)]
+
+
+def _moments(x: Tensor, weight: Tensor, beside: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Sums over rows of w x x' (units, units) and w y x' (outputs, units). Sparse codes, if any, are a tenth as much work."""
+    found = None if beside is None else kernel.moments(x, weight, beside)
+    if found is not None:
+        return found
+    weighed = x * weight[:, None]
+    return weighed.T @ x, None if beside is None else beside.T @ weighed
