@@ -55,6 +55,7 @@ claims:
 bench:
 	@tools/environment.sh bench
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.lasso_codes
+	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.group_codes
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.dictionary_learning
 
 reliability:

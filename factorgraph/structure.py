@@ -263,7 +263,8 @@ class Structure:
     shared: bool = True  # no sample changes the Hessian of the quadratic terms
     choices: int = 0  # values that a finite block can take
     magnitudes: bool = True  # the rest, if there is one, is magnitudes of units, all real or all nonnegative
-    gap: bool = False  # it is squares, and beside them a weight on the magnitude of each unit
+    grouped: bool = False  # the rest is lengths of disjoint groups, perhaps magnitudes beside them, all real or all nonnegative
+    gap: bool = False  # it is squares, and beside them a weight on the magnitude of each unit, or on the length of its group
     convolved: bool = False  # all of the smooth part behind functions is one square behind one convolution
     undivided: str = UNDIVIDED  # why it cannot be minimised variable by variable; empty where it can
 
@@ -279,7 +280,7 @@ class Structure:
 
     def has(self) -> frozenset[str]:
         known = ("differentiable", "bounded", "convex", "quadratic", "shared", "proximal", "plain", "settled", "magnitudes")
-        return frozenset(name for name in (*known, "gap", "convolved", "divisible") if getattr(self, name))
+        return frozenset(name for name in (*known, "grouped", "gap", "convolved", "divisible") if getattr(self, name))
 
 
 class Solver(Leaf, ABC):

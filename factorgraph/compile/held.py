@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from factorgraph.compile.dependence import Kind, varies
+from factorgraph.compile.terms import grouped
 from factorgraph.graph.model import Application
 from factorgraph.lazy import torch
 
@@ -62,7 +63,8 @@ def owners_of(block: Block) -> tuple[str, ...] | None:
     graph, known = block.program.graph, block.dependences
     alike = {up for key in block.still if not varies(graph, key) for up in graph.ancestors(key)}
     made = any(isinstance(graph.values[each], Application) for each in alike)  # by what may be noise while learning
-    if made or block.parts or not all(term.magnitude for term in block.rest):
+    norms = all(term.magnitude or grouped(graph.factors[term.factor], known, graph) is not None for term in block.rest)
+    if made or block.parts or not norms:
         return None
     read = graph.leading_to(key for name in block.searched for key in graph.factors[name].arguments)
     moving = (graph.values[each] for each in sorted(read) if known[each].kind is not Kind.CONSTANT)

@@ -16,7 +16,7 @@ from factorgraph.compile.dependence import Dependence, Kind, dependences
 from factorgraph.compile.network import check
 from factorgraph.compile.plan import Kernel, ProcedurePlan, Term
 from factorgraph.compile.summing import misfit_sum, plan_sum
-from factorgraph.compile.terms import has_gap, structure_of, terms_of
+from factorgraph.compile.terms import has_gap, has_groups, structure_of, terms_of
 from factorgraph.errors import Issue, SpecError, issue
 from factorgraph.graph.model import Graph, Id, Variable
 from factorgraph.inference.domains import CONTINUOUS, FINITE
@@ -37,7 +37,8 @@ NEEDS = {  # the words of Structure, as users read them
     "proximal": "a non-smooth part with a proximal map",
     "plain": "an energy without a non-smooth part",
     "magnitudes": "magnitudes alone, as of l1, beside the smooth part, of real or of nonnegative values",
-    "gap": "squares alone, beside them a weight on the magnitude of each unit",
+    "grouped": "lengths of groups that share no unit beside the smooth part, and nothing else but magnitudes",
+    "gap": "squares alone, beside them a weight on the magnitude of each unit or on the length of its group",
     "convolved": "one square behind kernels of stride 1, and no other behind a function",
     "divisible": "several variables, each with a solver for when the others stand still",
 }
@@ -111,7 +112,8 @@ def _structure(graph: Graph, named: Named, terms: tuple[Term, ...], known: Mappi
     found = structure_of(terms, named.block, sum(prod(each.shape) for each in named.block))
     convolved = found.quadratic and len(named.block) == 1 and drawn_in(graph, terms, known) is not None
     gap = found.convex and has_gap(graph, terms, named.block, known)
-    return replace(found, undivided=undivided, convolved=convolved, gap=gap)
+    grouped = len({each.domain for each in named.block}) == 1 and has_groups(graph, terms, known)
+    return replace(found, undivided=undivided, convolved=convolved, gap=gap, grouped=grouped)
 
 
 def _divided(graph: Graph, named: Named) -> tuple[tuple[ProcedurePlan, ...], str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from factorgraph import registry
 from factorgraph.compile.convolved import convolved_form
 from factorgraph.compile.dependence import Dependence, Kind, dependences, moving_in, varies
+from factorgraph.compile.groups import groups_of
 from factorgraph.compile.held import Held, owners_of
 from factorgraph.compile.norms import Norms
 from factorgraph.compile.parts import Parts
@@ -237,16 +238,14 @@ class Block:
 
         def value(z: Tensor) -> Tensor:
             parts = self.split(z)
-            total = z.new_zeros(z.shape[0])
-            for share in shares:
-                total = total + share.energy(parts)
-            return total
+            return sum((share.energy(parts) for share in shares), z.new_zeros(z.shape[0]))
 
         def prox(v: Tensor, t: Tensor) -> Tensor:
             return self.shrink(v, [(share, self._columns(share.weight * t, share.variable)) for share in shares])
 
-        alike = len({each.domain for each in self.variables}) == 1 and "simplex" not in kept.values()
-        return Rest(value, prox, self._l1(shares, start) if alike else None, alike and bool(kept))
+        if len({each.domain for each in self.variables}) > 1 or "simplex" in kept.values():
+            return Rest(value, prox)
+        return Rest(value, prox, self._l1(shares, start), bool(kept), groups_of(self, shares, start))
 
     def shrink(self, v: Tensor, thresholds: Sequence[tuple[Share, Tensor]]) -> Tensor:
         """The proximal map of all of the rest together: of each unit, then of the domains, then of groups, which keep the signs

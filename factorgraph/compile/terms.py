@@ -121,11 +121,19 @@ def sums_squares(factor: FactorNode, moving: frozenset[int]) -> bool:
 def has_gap(
     graph: Graph, terms: Iterable[Term], block: Iterable[Variable], known: Mapping[Id, Dependence]
 ) -> bool:
-    """Whether convex terms have a duality gap: all that is smooth is squares, and the magnitude of each variable has a weight."""
+    """Whether convex terms have a duality gap: all that is smooth is squares, and the magnitudes of each variable's units, or
+    the lengths of its groups, have a weight."""
     found = [(term, graph.factors[term.factor]) for term in terms]
     squares = all(term.quadratic and sums_squares(each, moving_in(each, known)) for term, each in found if term.part != "rest")
-    weighed = {variable_of(each, known, graph) for term, each in found if term.magnitude and term.weight > 0}
+    norms = [each for term, each in found if term.part == "rest" and (term.magnitude or grouped(each, known, graph) is not None)]
+    weighed = {variable_of(each, known, graph) for each in norms if each.weight > 0}
     return squares and all(each.id in weighed for each in block)
+
+
+def has_groups(graph: Graph, terms: Iterable[Term], known: Mapping[Id, Dependence]) -> bool:
+    """Whether the rest is lengths of groups and nothing else but magnitudes."""
+    rest = [(term, grouped(graph.factors[term.factor], known, graph)) for term in terms if term.part == "rest"]
+    return any(lengths for _, lengths in rest) and all(term.magnitude or lengths is not None for term, lengths in rest)
 
 
 def grouped(factor: FactorNode, known: Mapping[Id, Dependence], graph: Graph) -> Application | None:

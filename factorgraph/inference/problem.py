@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Quadratic:
     """``z' H z / 2 + b' z + c``: the smooth part in closed form, ``z`` flattened to (batch, units).
 
-    Beside an l1 it must be a sum of squares, ``|D z - y|^2 / 2`` for some D and y, or the duality gap is none.
+    Beside an l1, or groups, it must be a sum of squares, ``|D z - y|^2 / 2`` for some D and y, or the duality gap is none.
     """
 
     hessian: Tensor  # symmetric; (units, units), the same for every row, or (batch, units, units)
@@ -50,17 +50,51 @@ class Quadratic:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """``units . |z|`` and ``weight . |z_g|``, the lengths of disjoint groups: every unit is in one of them.
+
+    A weight of a group may be 0 where none of a unit's is: all together are a norm, whose dual tells a gap.
+    """
+
+    places: Tensor  # (groups, members) int64: the units of each; beyond the last of a group, how many units there are
+    weight: Tensor  # (groups,)
+    units: Tensor  # (units,)
+
+    def of(self, x: Tensor) -> Tensor:
+        """(rows, units) -> (rows, groups, members); 0 beyond the last of a group."""
+        gathered: Tensor = torch.nn.functional.pad(x, (0, 1))[:, self.places]
+        return gathered
+
+    def at_units(self, x: Tensor) -> Tensor:
+        """(groups,) -> (units,)"""
+        last = len(self.units)
+        return x.new_empty(last + 1).index_copy(0, self.places.flatten(), x.repeat_interleave(self.places.shape[1]))[:last]
+
+    @property
+    def least(self) -> Tensor:
+        """(units,): what each unit pays, alone, for being one longer."""
+        return self.units + self.at_units(self.weight)
+
+
+@dataclass(frozen=True)
 class Rest:
     """The part without a gradient, domain included: ``prox(v, t)`` is argmin_z t rest(z) + |z - v|^2 / 2.
 
     It returns memory of its own, never ``v`` or a part of it: solvers write the next ``v`` over the last.
-    ``l1`` holds the weight of abs(z) per unit, broadcastable to ``z``, when the rest is nothing else: it gives a duality gap.
+    ``l1`` holds the weight of abs(z) per unit, broadcastable to ``z``, when the rest is nothing else: it gives a duality gap; so
+    do ``groups``, when it is nothing else but lengths of them beside it.
     """
 
     value: Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch,)
     prox: Callable[[Tensor, Tensor], Tensor]
     l1: Tensor | None = None
     nonnegative: bool = False
+    groups: Groups | None = None
+
+    @property
+    def least(self) -> Tensor | None:
+        """What each unit pays, alone, for being one longer, as ``l1``; ``None`` where the rest is anything else."""
+        return self.l1 if self.groups is None else self.groups.least
 
 
 @dataclass(frozen=True)
@@ -93,7 +127,7 @@ class Problem:
     rest: Rest | None = None
     quadratic: Quadratic | None = None
     convolved: Convolved | None = None  # the smooth part, where a solver is to see its kernels
-    squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1 it has a duality gap
+    squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1, or groups, it has a duality gap
     compiled: bool = False  # a compiled kernel may search, where the solver has one
     fused: bool = False  # a kernel may take several of the solver's steps at once
     choices: Choices | None = None  # of a finite domain

@@ -14,6 +14,7 @@ from factorgraph.compile.problems import Block
 from factorgraph.compile.procedures import Inference
 from factorgraph.compile.terms import variable_of
 from factorgraph.graph.model import WEIGHT, Graph, Id, Variable
+from factorgraph.inference.problem import Groups
 from factorgraph.leaving.recorded import number
 from factorgraph.leaving.written import Written, indented, refused
 
@@ -110,6 +111,15 @@ def weights(written: Written, block: Block, like: str, owner: str, known: Tensor
         total = costs[0] if len(costs) == 1 else f"({' + '.join(costs)})"
         parts.append(f"{total} * {like}.new_ones({size})" if costs else f"{like}.new_zeros({size})")
     return parts[0] if len(parts) == 1 else f"torch.cat([{', '.join(parts)}])"
+
+
+def groups(written: Written, block: Block, owner: str, known: Groups) -> str:
+    """Which units are in each group, and what the length of each group and the magnitude of each unit cost, as written."""
+    count, members = known.places.shape
+    in_order = torch.equal(known.places, torch.arange(count * members).view(count, members))
+    places = f"torch.arange({count * members}).view({count}, {members})" if in_order else f"torch.tensor({known.places.tolist()})"
+    lengths = _runs(known.weight, block, "z.new_full")
+    return f"{places}, {lengths}, {weights(written, block, 'z', owner, known.units)}"
 
 
 def magnitudes(written: Written, block: Block, variable: Id, owner: str, but: str = "") -> list[str]:

@@ -75,6 +75,36 @@ def duality_gap_nonnegative(z: Tensor, gradient: Tensor, smooth: Tensor, weight:
     return gap.clamp_min(0) / (smooth + paid).clamp_min(1e-38)
 
 
+def duality_gap_of_groups(
+    z: Tensor, gradient: Tensor, pull: Tensor, smooth: Tensor, places: Tensor, weight: Tensor, units: Tensor
+) -> Tensor:
+    """(batch,): how far the energy smooth + units.|z| + weight.(lengths of groups) can be above the least one, as a share of it.
+
+    The smooth part is a sum of squares. s scales the residual until no group is pulled by more than its weights bear: Newton's
+    method, from above. ``places`` (groups, members): the units of each, beyond its last how many there are.
+    """
+
+    def of(x: Tensor) -> Tensor:
+        found: Tensor = torch.cat([x, x.new_zeros(len(x), 1)], 1)[:, places]
+        return found
+
+    last, pull = len(units), pull.clamp_min(1e-38)
+    own = weight.new_empty(last + 1).index_copy(0, places.flatten(), weight.repeat_interleave(places.shape[1]))[:last]
+    s = torch.where(own == 0, units / pull, 1).amin(1).clamp_max(1)
+    limit, bare, long = torch.where(weight > 0, weight, torch.inf), of(units[None]), of(pull)
+    for _ in range(2):
+        over = (s[:, None, None] * long - bare).clamp_min(0)
+        length = over.norm(dim=2)
+        steep = (over * long).sum(2) / length.clamp_min(1e-38)
+        s = torch.minimum(s, (s[:, None] - (length - limit) / steep.clamp_min(1e-38)).amin(1))
+    length = (s[:, None, None] * long - bare).clamp_min(0).norm(dim=2)
+    s = s * (limit / length.clamp_min(1e-38)).amin(1).clamp_max(1)
+    paid = (units * z.abs()).sum(1) + (weight * of(z).norm(dim=2)).sum(1)
+    gap = (1 - s).square() * smooth + s * (z * gradient).sum(1) + paid
+    share: Tensor = gap.clamp_min(0) / (smooth + paid).clamp_min(1e-38)
+    return share
+
+
 def residual(z: Tensor, moved: Tensor) -> Tensor:
     """(batch,): how far one more step moves z, as a share of its norm."""
     far: Tensor = (moved - z).norm(dim=1) / z.norm(dim=1).clamp_min(1e-6)

@@ -88,8 +88,8 @@ class Search:
     @property
     def has_gap(self) -> bool:
         """Whether its certificate is a duality gap."""
-        rest = self.rest
-        return self.inference.block.squares and rest is not None and rest.l1 is not None and bool((rest.l1 > 0).all())
+        least = None if self.rest is None else self.rest.least
+        return self.inference.block.squares and least is not None and bool((least > 0).all())
 
     @property
     def steps_whole(self) -> bool:
@@ -101,6 +101,10 @@ class Search:
         if not self.has_gap:
             sure = "z - gradient(z) / bound"
             return f"{take(reference.residual)}(z, shrink({sure}))"
+        if self.rest.groups is not None:
+            pull = "-gradient(z)" if self.rest.nonnegative else "gradient(z).abs()"
+            groups = blocks.groups(self.written, self.inference.block, self.owner, self.rest.groups)
+            return f"{take(reference.duality_gap_of_groups)}(z, gradient(z), {pull}, {value}, {groups})"
         gap = take(reference.duality_gap_nonnegative if self.rest.nonnegative else reference.duality_gap)
         weight = blocks.weights(self.written, self.inference.block, "z", self.owner, self.rest.l1)
         return f"{gap}(z, gradient(z), {value}, {weight})"

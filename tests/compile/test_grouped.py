@@ -9,7 +9,11 @@ import pytest
 import torch
 
 import factorgraph as fg
+from factorgraph.compile import plan_procedures
+from factorgraph.compile.plan import describe
 from factorgraph.errors import SpecError
+from factorgraph.graph.resolve import resolve
+from factorgraph.kernels import build
 from factorgraph.spec.load import loads
 
 TEXT = """
@@ -41,7 +45,7 @@ def shrink(v: np.ndarray, t: float) -> np.ndarray:
     return np.sign(v) * np.maximum(abs(v) - t, 0)
 
 
-@pytest.mark.parametrize("solver", ["fista", "ista", "admm"])
+@pytest.mark.parametrize("solver", ["fista", "ista", "admm", "group_active_set"])
 @pytest.mark.parametrize("domain", ["real", "nonnegative"])
 @pytest.mark.parametrize("of", ["pool(Z)", "C"])
 def test_a_group_norm_beside_magnitudes(solver: str, domain: str, of: str) -> None:
@@ -59,6 +63,38 @@ def test_a_group_norm_beside_magnitudes(solver: str, domain: str, of: str) -> No
     left = pull - 0.4 * z / np.maximum(length, 1e-30)
     np.testing.assert_allclose(left[z != 0], 0.2 * np.sign(z[z != 0]), rtol=1e-5)
     assert (z >= 0).all() or domain == "real"
+
+
+def test_on_a_lattice_and_beside_another_variable_all_solvers_end_at_one_code() -> None:
+    """Groups are blocks of 2 x 2 of one variable; units of the other pay by themselves."""
+    text = TEXT.replace("Z: {kind: latent, shape: [8, 3]}", "Z: {kind: latent, shape: [4, 6]}\n  A: {kind: latent, shape: [7]}")
+    text = text.replace("  C: {is: pool(Z)}\n", "").replace("window: [1, 3]", "window: [2, 2]").replace("[8, 3]}", "[7]}")
+    text = text.replace("decoder(Z)]", "decoder(Z) + other(A)]").replace("of: Z, steps", "of: [Z, A], steps")
+    text = text.replace("sparsity: {type: l1, of: Z, weight: 0.2}", "sparsity: {type: l1, of: A, weight: 0.3}")
+    text = text.replace("  shift:", "  other: {type: linear, bias: false}\n  shift:")
+    y, codes = torch.randn(6, 20, generator=torch.Generator().manual_seed(3)).double(), []
+    for solver in ("group_active_set", "fista"):
+        found = model_of(text, inference__optimal__solver=solver).infer(Y=y)
+        assert (found.status == 0).all() and (found.certificate < 1e-10).all()
+        codes.append(torch.cat([found["Z"].flatten(1), found["A"]], 1))
+    torch.testing.assert_close(codes[0], codes[1], rtol=0, atol=1e-5)
+    blocks = codes[0][:, :24].view(6, 2, 2, 3, 2).transpose(2, 3).reshape(6, 6, 4)
+    off = (blocks == 0).all(2)
+    assert torch.equal(off, (blocks == 0).any(2)) and 0.05 < off.double().mean() < 0.95
+
+
+def test_groups_on_a_cpu_are_searched_by_a_kernel_where_one_can_be_compiled() -> None:
+    missing = build.missing("group_active_set")
+    plan = plan_procedures(resolve(loads(TEXT)))["optimal"]
+    assert plan.solver is not None
+    assert (plan.solver["type"], plan.kernel) == (("fista", "gram") if missing else ("group_active_set", "compiled"))
+    anywhere = describe(plan_procedures(resolve(loads(TEXT)), "cuda")["optimal"], "")
+    assert "group_active_set is not chosen: its compiled kernel is for a CPU" in anywhere
+    shifted = TEXT.replace("weight: 0.4}", "weight: 0.4}\n  pull: {type: inner_product, between: [Z, shift(Y)]}")
+    other = describe(plan_procedures(resolve(loads(shifted)))["optimal"], "")
+    assert "group_active_set will not do: it needs squares alone" in other
+    plain = describe(plan_procedures(resolve(loads(TEXT.replace("weight: 0.4", "weight: 0"))))["optimal"], "")
+    assert "group_active_set will not do: it needs lengths of groups" in plain
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ SPLIT = (
     "A, B",
 )
 KINDS = {"l1": ("real", ""), "nonnegative": ("nonnegative", ""), "group": ("real", "lengths")}
-EVERY = ["admm", "fista", "ista"]  # and those that move one unit at a time, which groups do not allow
+EVERY = ["admm", "fista", "ista"]  # and one that moves groups, and those that move one unit at a time, which groups do not allow
 SINGLE = [*EVERY, "active_set", *({"type": "coordinate_descent", "order": order} for order in ("greedy", "cyclic"))]
 TURNS = [{"type": "block_coordinate", "inner": inner} for inner in (1, 20)]
 
@@ -113,7 +113,7 @@ def optimal_in_groups(z: Tensor) -> None:
 
 
 CONDITIONS: dict[str, Callable[[Tensor], None]] = {"l1": optimal, "nonnegative": optimal_above_zero, "group": optimal_in_groups}
-CASES = [(kind, solver) for kind in KINDS for solver in (*(EVERY if kind == "group" else SINGLE), *TURNS)]
+CASES = [(kind, solver) for kind in KINDS for solver in (*([*EVERY, "group_active_set"] if kind == "group" else SINGLE), *TURNS)]
 
 
 @pytest.mark.parametrize(("kind", "solver"), CASES, ids=str)

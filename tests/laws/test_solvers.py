@@ -13,7 +13,7 @@ from factorgraph import registry
 from factorgraph.inference import domains
 from factorgraph.inference.convolved import Convolved
 from factorgraph.inference.loop import solve
-from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Part, Problem, Quadratic, Rest
+from factorgraph.inference.problem import CONVERGED, OUT_OF_STEPS, Groups, Part, Problem, Quadratic, Rest
 from factorgraph.inference.solvers._kinds import Minimising, Summing
 from factorgraph.structure import UNDIVIDED, Structure
 
@@ -61,6 +61,7 @@ def whole() -> list[Structure]:
             found.append(one)
             if quadratic and shared and convex and rest == "proximal" and domain in ("real", "nonnegative"):
                 found += [replace(one, gap=True), replace(one, gap=True, convolved=True)]
+                found += [replace(one, gap=gap, grouped=True, magnitudes=False) for gap in (False, True)]
     return found
 
 
@@ -109,6 +110,13 @@ def test_a_gap_is_what_the_active_set_goes_by():
     assert accepting(replace(structure, size=1025)) == NAMED and accepting(replace(structure, gap=False)) == NAMED
 
 
+def test_of_groups_a_gap_is_what_the_active_set_of_groups_goes_by():
+    structure = Structure(True, True, True, True, True, False, size=16, gap=True, grouped=True, magnitudes=False)
+    others = [each for each in NAMED if each != "coordinate_descent"]
+    assert accepting(structure) == ["group_active_set", *others]
+    assert accepting(replace(structure, size=1025)) == others and accepting(replace(structure, gap=False)) == others
+
+
 def test_behind_a_convolution_a_gap_is_what_the_working_set_goes_by():
     structure = Structure(True, True, True, True, True, False, size=5000, gap=True, convolved=True)
     assert accepting(structure) == ["working_set", *NAMED]
@@ -134,7 +142,7 @@ def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():
-    words = Structure(True, True, True, True, True, True, gap=True, convolved=True, undivided="").has()
+    words = Structure(True, True, True, True, True, True, grouped=True, gap=True, convolved=True, undivided="").has()
     for cls in SOLVERS.values():
         assert cls.needs <= words and cls.uses <= words
 
@@ -358,9 +366,19 @@ def behind_kernels(problem: Problem) -> Problem:
     return replace(problem, convolved=convolved, take=fewer)
 
 
+def in_groups(problem: Problem) -> Problem:
+    """The same problem, whose magnitudes are lengths of groups of one unit."""
+    shape, take = problem.start.shape[1:], problem.take
+    weight = problem.rest.l1.expand(shape).flatten()
+    groups = Groups(torch.arange(len(weight), device=weight.device)[:, None], weight, torch.zeros_like(weight))
+    fewer = None if take is None else lambda rows: in_groups(take(rows))
+    return replace(problem, rest=replace(problem.rest, l1=None, groups=groups), take=fewer)
+
+
 def seen(name: str, problem: Problem) -> Problem:
     """As the solver is given it."""
     problem = in_halves(problem) if SOLVERS[name].divides else problem
+    problem = in_groups(problem) if "grouped" in SOLVERS[name].needs else problem
     return behind_kernels(problem) if "convolved" in SOLVERS[name].needs else problem
 
 

@@ -269,6 +269,20 @@ def test_searches_that_no_shipped_spec_names(solver, domain, tmp_path):
     assert close(both.left.infer_optimal(both.given["Y"]), wanted, 1e-5) and (wanted == 0).any() and wanted.abs().max() > 0.1
 
 
+@pytest.mark.parametrize("domain", ["real", "nonnegative"])
+@pytest.mark.parametrize("window", [[1, 3], [2, 1]])
+def test_the_gap_of_groups_is_written(domain, window, tmp_path):
+    """A tolerance that is met long before the steps are taken: codes agree where both stop by the same rule."""
+    spec = specs.SPARSE.replace("argmin, of: Z", "argmin, of: Z, steps: 500, tolerance: 0.01, solver: fista")
+    spec = re.sub(r"Z: {kind: latent, shape: [^}]*}", f"Z: {{kind: latent, domain: {domain}, shape: [4, 3]}}", spec)
+    pool = f"  pool: {{type: pool, kind: l2, window: {window}}}"
+    spec = spec.replace("factors:", f"{pool}\nfactors:\n  lengths: {{type: l1, of: pool(Z), weight: 0.2}}")
+    both = Both(loads(spec), tmp_path)
+    found = both.model.infer(**both.given)
+    assert close(both.left.infer_optimal(both.given["Y"]), found.variables["Z"], 1e-5)
+    assert "duality_gap_of_groups" in both.file.text() and (found.status == 0).all() and (found.steps < 200).all()
+
+
 def test_several_latents_by_their_closed_form(tmp_path):
     ridge = "a: {type: squared_distance, between: [A, 0.37]}"
     both = Both(loads(specs.TWO_LATENTS.replace("a: {type: l1, of: A, weight: 0.3}", ridge)), tmp_path)

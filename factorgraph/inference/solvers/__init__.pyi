@@ -210,6 +210,32 @@ class Grid(SolverForm):
         points: Number = 128,
     ) -> None: ...
 
+class GroupActiveSet(SolverForm):
+    r"""Moves the groups that lower the energy most, one by one, and then all that are active by Newton's method.
+
+    .. math:: z_g \leftarrow \operatorname{prox}_{P_g / L_g}(z_g - \nabla_g f / L_g), \qquad
+              z_A \leftarrow z_A - t \, (H_{AA} + \nabla^2 P)^{-1} \nabla_A (f + P), \qquad
+              P = \sum_i w_i |z_i| + \sum_g W_g \, |z_g|_2
+
+    with f the squares, H their Hessian, L_g the largest eigenvalue of a group's part of it and A the units that are not zero:
+    there the price of groups is smooth. t, at most 1, ends where a unit that pays by itself, or is kept nonnegative, becomes
+    zero, or where a group turns around, and is halved until the energy falls. The moves find which groups are active, Newton's
+    method makes a tight tolerance cheap.
+
+    A step is such a round: one or two are enough where few groups are active. A compiled kernel takes all steps for each sample
+    by itself, on as many threads as torch has; where it does not serve, the same is done in torch, slower than ``fista`` on dense
+    codes. Both end at the certificate of the tolerance, and not at the same bits.
+
+    Needs:    squares with one Hessian for all samples, at most 1024 units; beside them lengths of groups that share no unit, and
+              perhaps a weight on the magnitude of each unit. Compiled, groups of about the same size.
+    Shapes:   z (batch, *shape), gradient (batch, units), H (units, units); each row has its own active groups.
+    Source:   moves: Qin, Scheinberg & Goldfarb, Efficient block-coordinate descent algorithms for the group lasso, Math. Prog.
+              Comp. 5, 2013; active groups: Roth & Fischer, ICML 2008; the price: Yuan & Lin, J. R. Stat. Soc. B 68, 2006, with
+              magnitudes beside it Simon, Friedman, Hastie & Tibshirani, J. Comput. Graph. Stat. 22, 2013.
+    """
+
+    def __init__(self) -> None: ...
+
 class HalfQuadratic(SolverForm):
     r"""Alternates between a code that explains and a copy of it that is sparse, and couples the two ever more tightly.
 
