@@ -225,7 +225,7 @@ def _domain(domain: str) -> str:
 KERNELS = {
     "gram": "the Hessian is formed once for a batch: one matrix product a step",
     "compiled": "the Hessian is formed once for a batch; compiled code searches for each sample by itself",
-    "fused": "the Hessian is formed once for a batch; several steps at once, on the chip of a CUDA device",
+    "fused": "the Hessian is formed once for a batch; all steps at once, on the chip of a CUDA device",
     "grams": "the Hessian of each sample is formed",
     "gradient": "each step differentiates the energy",
     "fourier": "the convolution is a product of Fourier coefficients; its border is exact",

@@ -92,7 +92,7 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
     check(graph, named, terms, structure, known)
     solver, reason, others = _choose(named, terms, structure)
     kernel = _kernel(graph, named, terms, structure, known, solver)
-    if kernel == "gram" and _asks_for_fused(named, structure, solver):
+    if kernel == "gram" and _fuses(named, structure, solver):
         why = fista.missing(named.device, units)
         kernel, others = ("gram", (*others, f"its steps are not fused: {why}")) if why else ("fused", others)
     return replace(
@@ -365,10 +365,10 @@ def _kernel(
     return "fourier" if "fourier" in kernels and is_quick(graph, terms, known) else "gradient"
 
 
-def _asks_for_fused(named: Named, structure: Structure, solver: Solver) -> bool:
-    """Whether somebody wants a kernel in place of the solver's own steps, and there is one that takes them."""
+def _fuses(named: Named, structure: Structure, solver: Solver) -> bool:
+    """Whether there is a kernel on this kind of device that searches in the solver's place."""
     fuses = "fused" in _kernels(type(solver), structure) and solver.model_dump(mode="json") == fista.STEPS_OF
-    return fista.is_wanted() and fuses and named.method.runs() is Minimising
+    return named.device == "cuda" and fuses and named.method.runs() is Minimising
 
 
 def _cheap(graph: Graph, named: Named, units: int, known: Mapping[Id, Dependence]) -> bool:

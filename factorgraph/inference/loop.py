@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from factorgraph.inference.certificate import certifier
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Minimum, Problem
-from factorgraph.inference.rows import choose, finite, readable
+from factorgraph.inference.rows import choose, finite, flat, readable
 from factorgraph.inference.solvers._kinds import Compiled, Direct, Iterative, Recordable, State
 from factorgraph.inference.solvers._steps import step_length
 from factorgraph.kernels import fista as kernel
@@ -41,6 +41,8 @@ def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Min
         if isinstance(solver, Direct):
             return _direct(solver, problem, steps)
         if isinstance(solver, Compiled) and steps > 0 and (found := solver.search(problem, steps, tolerance)) is not None:
+            return found
+        if problem.fused and (found := _fused(problem, steps, tolerance)) is not None:
             return found
         assert isinstance(solver, Iterative), f"the solver {solver.type} is neither direct nor iterative"
         return _iterate(solver, problem, steps, tolerance, lambda run, state: run(state))
@@ -101,9 +103,7 @@ def _iterate(solver: Iterative, problem: Problem, steps: int, tolerance: float, 
 
 
 def _several(solver: Iterative, problem: Problem) -> Callable[[int, State], State]:
-    """So many steps in a row: one by one, unless a kernel takes them at once."""
-    if problem.fused and (fused := _fused(problem)) is not None:
-        return fused
+    """So many steps in a row."""
     step = solver.stepper(problem)
 
     def run(size: int, state: State) -> State:
@@ -114,11 +114,15 @@ def _several(solver: Iterative, problem: Problem) -> Callable[[int, State], Stat
     return run
 
 
-def _fused(problem: Problem) -> Callable[[int, State], State] | None:
-    quadratic, rest = problem.quadratic, problem.rest
+def _fused(problem: Problem, steps: int, tolerance: float) -> Minimum | None:
+    """The whole search by a kernel on the device, which nobody waits for; ``None`` where it does not serve."""
+    quadratic, rest, start = problem.quadratic, problem.rest, problem.start
     assert quadratic is not None and not quadratic.apart and (rest is None or rest.l1 is not None), "what is planned as fused"
-    weight, nonnegative = (None, False) if rest is None else (rest.l1, rest.nonnegative)
-    return kernel.steps(quadratic.gradient, quadratic.hessian, weight, nonnegative, step_length(problem))
+    weight = None if rest is None or rest.l1 is None else rest.l1.expand(start.shape[1:]).reshape(-1)
+    nonnegative = rest is not None and rest.nonnegative
+    given = (quadratic.hessian, quadratic.linear, quadratic.constant, weight, flat(start), step_length(problem))
+    found = kernel.search(*given, problem.squares, nonnegative, steps, tolerance)
+    return None if found is None else Minimum(found.code.view(start.shape), found.status, found.steps, found.certificate)
 
 
 def _only_finite(state: State) -> Tensor:
