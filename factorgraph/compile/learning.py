@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from factorgraph.data.order import torch_generator
@@ -30,6 +31,7 @@ class Learning:
     previous: Mapping[str, Mapping[Id, Tensor]] = field(default_factory=dict)  # by procedure: what it found for these rows before
     kept: dict[str, Parameters] = field(default_factory=dict)  # new values by owner; several applications come one after another
     dependent: dict[str, tuple[Tensor | int, int]] = field(default_factory=dict)  # by procedure: rows without a derivative
+    generators: list[torch.Generator] = field(default_factory=list)  # that were made on a CUDA device
     _saw: dict[Id, Parameters] = field(default_factory=dict)
     _beside: list[tuple[Mapping[Id, Tensor], Learning]] = field(default_factory=list)
 
@@ -65,6 +67,22 @@ class Learning:
             self.kept[owner] = {**self.kept.get(owner, {}), **{name: each.detach() for name, each in kept.items()}}
         return result
 
+    @property
+    def drew(self) -> bool:
+        """Whether numbers were drawn on a CUDA device."""
+        return any(each.get_offset() for each in self.generators)
+
     def _random(self, application: Id, x: Tensor) -> torch.Generator:
         device = "cpu" if x.device.type == "meta" else str(x.device)  # what has no values has no random numbers of its own
-        return torch_generator(self.seed, "learn", *self.purpose, application, device=device)
+        if not x.is_cuda:
+            return torch_generator(self.seed, "learn", *self.purpose, application, device=device)
+        if torch.cuda.is_current_stream_capturing():  # nothing is drawn in what is recorded, and none may be made there
+            return _idle(device)
+        self.generators.append(torch_generator(self.seed, "learn", *self.purpose, application, device=device))
+        _idle(device)
+        return self.generators[-1]
+
+
+@cache
+def _idle(device: str) -> torch.Generator:
+    return torch.Generator(device)

@@ -324,7 +324,7 @@ class Model(nn.Module):
         like = next(iter(given.values()))
         generator = generator or torch.Generator().manual_seed(self.spec.seed)
         drawn = ((each.id, draw(each, like.shape[0], generator)) for each in missing)
-        return {**given, **{key: each.to(dtype=like.dtype, device=like.device) for key, each in drawn}}
+        return {**given, **{key: each.to(dtype=like.dtype, device=like.device, non_blocking=True) for key, each in drawn}}
 
     def visible(self, known: Mapping[Id, Tensor]) -> tuple[str, ...]:
         """The factors that can be evaluated: one that touches a variable predicted later is left out where that is not given."""

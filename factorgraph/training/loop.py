@@ -32,11 +32,11 @@ from factorgraph.run.folder import RunFolder
 from factorgraph.run.signals import StopRequest
 from factorgraph.training.dependent import Dependent
 from factorgraph.training.guard import Guard
-from factorgraph.training.health._base import Step
 from factorgraph.training.keeping import Codes, HaltedError, Keeper, found
 from factorgraph.training.memory import Memory
-from factorgraph.training.objective import ACTIVE, LATE, LOSS, evaluate, numbers_owned, prepare, shares_of
+from factorgraph.training.objective import ACTIVE, LATE, LOSS, numbers_owned, prepare, shares_of
 from factorgraph.training.resampling import Resampling, in_all, in_words
+from factorgraph.training.rounds import Drawn, Rounds
 from factorgraph.training.shelf import forget
 from factorgraph.training.sides import Side, Stretch, parameters_by_address, stretches
 from factorgraph.training.tuning import Tuning, known_before
@@ -89,17 +89,6 @@ class Options:
     say: Callable[[str], None] = lambda _: None
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The batch of a step, on the device."""
-
-    values: Mapping[str, Tensor]
-    present: Mapping[str, Tensor]
-    codes: Codes  # what is kept of these rows
-    index: Any  # which training rows these are, an array
-    unmeasured: frozenset[str]  # the factors that touch what no row has
-
-
 class Trainer:
     """One sitting of a run. :meth:`run` returns whether learning reached its end."""
 
@@ -114,10 +103,10 @@ class Trainer:
         self.owned = numbers_owned(model.graph)
         self.memory = Memory([each.view.inferences for each in self.stretches], data.rows("train"), options.device)
         self.dependent = Dependent()
+        self.rounds = Rounds(model, self.memory, self.dependent, options.device, self._precision)
         self.began = self.saved = self.pictured = time.monotonic()
         self.done_here = 0
         self.watch = Watch(options.device)
-        self.tuning: Tuning | None = None
         self.resampling: Resampling | None = None
         self.last_row: Mapping[str, Any] = {}
 
@@ -203,7 +192,7 @@ class Trainer:
         def make(step: int) -> Rows:
             return self.data.drawn(stretch.id, step, stretch.shares, stretch.whole)
 
-        self.tuning = Tuning(stretch, self.codes.found)
+        self.rounds.tuning = Tuning(stretch, self.codes.found)
         self.resampling = Resampling(stretch, self.sides, self.data.present["train"]) if stretch.phase.on_dead else None
         for rows in Prefetch(make, range(self.position.step, stretch.steps), self.options.workers):
             self._step(stretch, rows)
@@ -257,21 +246,10 @@ class Trainer:
         seed = self.model.spec.seed
         purpose = ("noise", stretch.id, self.position.step, side.plan.player, repeat)
         noisy = self.model.with_noise(self.model.assign(drawn.values), torch_generator(seed, *purpose))
-        given = {**noisy, **drawn.codes.features}
-        known = {key: each for key, each in drawn.codes.found.items() if key in side.plan.procedures}
-        with self._precision():
-            learning = Learning(seed, purpose[1:], stretch.learned, self.memory.of(drawn.index))
-            outcome = evaluate(stretch, side, given, learning, drawn.present, known)
-        self.memory.keep(drawn.index, outcome.batch.found)
-        if side.names:
-            if side.learn(outcome, stretch.moment(self.position.step)):
-                self.model.project(stretch.view.graph, stretch.view.inferences, side.owners)  # others stay as they are to the bit
-            self.dependent.count(stretch.id, learning.dependent)
-            self.model.keep({owner: each for owner, each in learning.kept.items() if owner in side.owners | stretch.free})
-        self.watch.see(stretch, Step(outcome.batch, side.plan.player, outcome.loss, outcome.counts))
-        if self.tuning is not None:
-            self.tuning.follow(outcome.batch)
-        return {key: each for key, each in outcome.numbers.items() if key not in drawn.unmeasured}
+        learning = Learning(seed, purpose[1:], stretch.learned, self.memory.of(drawn.index))
+        numbers, shown = self.rounds.take(stretch, side, {**noisy, **drawn.codes.features}, drawn, learning, self.position.step)
+        self.watch.join(stretch, shown)
+        return {key: each for key, each in numbers.items() if key not in drawn.unmeasured}
 
     def _end(self, stretch: Stretch) -> None:
         if not self.position.measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from factorgraph.training import alone
 from factorgraph.training.closed import Estimates, Moved, inputs, slope
 from factorgraph.training.curved import curvatures
 from factorgraph.training.objective import Batch, Outcome, View, outcome
+from factorgraph.training.pace import Moment, Pace
 from factorgraph.training.watch import measures
 
 if TYPE_CHECKING:
@@ -49,16 +50,19 @@ LEAST, SAMPLES = 25, 20_000  # steps and samples of a look at health, see ``Stre
 class Side:
     """One player of a phase: what it trains and its optimizer. A phase without players has one side, called model."""
 
+    alike: ClassVar[bool] = True  # each step does the same with its batch
+
     def __init__(self, plan: PhasePlan, player: Player, view: View, phase: Phase):
         self.plan, self.player, self.phase, self.graph = plan, player, phase, view.graph
         known = parameters_by_address(view.model)
         self.names: dict[str, Tensor] = {address: known[address] for address in plan.parameters}
         self.owners = {owner_of(address) for address in self.names}
-        self.rates = [declared(view.graph, address).rate for address in self.names]
         assert player.optimizer is not None and player.learning_rate is not None, "a phase fills in what its players leave out"
         self.learning_rate = player.learning_rate
         groups = self._groups()
         self.optimizer: Optimizer | None = player.optimizer.build(groups, self.learning_rate) if groups else None
+        rates = [self.learning_rate * declared(view.graph, address).rate for address in self.names]
+        self.pace = Pace(self.optimizer, rates, phase.schedule)
 
     def _groups(self) -> list[dict[str, Any]]:
         return [{"params": [each]} for each in self.names.values()]
@@ -69,20 +73,18 @@ class Side:
 
     def learn(self, outcome: Outcome, at: Moment) -> bool:
         """What a step does with what it has evaluated. Says whether parameters moved."""
-        self.descend(self.gradients(outcome), at.progress)
+        self.pace.at(at.progress)
+        self.descend(self.gradients(outcome))
         return True
 
     def gradients(self, outcome: Outcome) -> tuple[Tensor | None, ...]:
         """Those of the loss by what the side trains."""
         return torch.autograd.grad(outcome.loss, list(self.names.values()), allow_unused=True)
 
-    def descend(self, gradients: tuple[Tensor | None, ...], progress: float) -> None:
-        """One step along the gradients, at ``progress`` (0 to 1) of the phase."""
+    def descend(self, gradients: tuple[Tensor | None, ...]) -> None:
+        """One step along the gradients."""
         if self.optimizer is None:
             return
-        factor = self.phase.schedule.factor(progress)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = self.learning_rate * rate * factor
         for parameter, gradient in zip(self.names.values(), gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
@@ -107,11 +109,13 @@ class Side:
         """Put the memory back, bit by bit."""
         if self.optimizer is not None:
             optimizer_from_named(self.optimizer, self.names, tensors, about, f"{self.plan.player}:")
+            self.pace.place()
 
 
 class ClosedSide(Side):
     """A side that goes by sums over data: to the minimum at the end of each pass, or column by column at each step."""
 
+    alike = False
     optimizer: Sums | None
 
     def __init__(self, plan: PhasePlan, player: Player, view: View, phase: Phase):
@@ -219,6 +223,7 @@ class AloneSide(ClosedSide):
 class CurvedSide(Side):
     """A side whose optimizer is told how much the energy is curved along each parameter."""
 
+    alike = False
     optimizer: Newton | None
 
     def learn(self, outcome: Outcome, at: Moment) -> bool:
@@ -230,14 +235,6 @@ class CurvedSide(Side):
             draws = 1 if self.optimizer.has_begun else FIRST_DRAWS
             self.optimizer.gather(curvatures(outcome.batch, seen, list(self.names.values()), draws))
         return super().learn(outcome, at)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where a step stands in its phase."""
-
-    progress: float  # 0 to 1
-    is_last: bool  # of a pass through the data, or of the phase
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ def measures(phase: Phase) -> list[HealthLeaf]:
     return made  # type: ignore[return-value]
 
 
+@torch.no_grad()
+def seen(stretch: Stretch, step: Step) -> dict[str, Tensor]:
+    """What a step of one side shows, by measure and subject."""
+    return {f"{each.type}{BETWEEN}{subject}": shown for each in stretch.measures for subject, shown in each.see(step).items()}
+
+
 class Watch:
     """What is gathered of the look that is under way, and what the last one told. ``device``: where a resumed run gathers."""
 
@@ -39,13 +45,14 @@ class Watch:
 
     def see(self, stretch: Stretch, step: Step) -> None:
         """A step of one side."""
-        with torch.no_grad():
-            for measure in stretch.measures:
-                for subject, shown in measure.see(step).items():
-                    key = measure.type + BETWEEN + subject
-                    before = self.shown.get(key)
-                    join = torch.add if measure.joins == "sum" else torch.maximum
-                    self.shown[key] = shown if before is None else join(before, shown)
+        self.join(stretch, seen(stretch, step))
+
+    def join(self, stretch: Stretch, shown: Mapping[str, Tensor]) -> None:
+        """Beside what earlier steps of the look have shown."""
+        joins = {each.type: torch.add if each.joins == "sum" else torch.maximum for each in stretch.measures}
+        for key, each in shown.items():
+            before = self.shown.get(key)
+            self.shown[key] = each if before is None else joins[key.partition(BETWEEN)[0]](before, each)
 
     def dead(self, latent: str) -> Tensor | None:
         """(units,): which units of a variable are dead, from the look so far; ``None`` where no step has shown any."""

@@ -11,13 +11,18 @@ import torch
 from torch import Tensor
 
 from factorgraph import compile as compiler
+from factorgraph.compile.learning import Learning
 from factorgraph.compile.model import Model
 from factorgraph.inference.loop import CHECK_EVERY
+from factorgraph.kernels.build import SWITCH
 from factorgraph.spec.load import loads
 from factorgraph.spec.schema import Spec
+from factorgraph.training import replay
 from factorgraph.training.objective import evaluate
+from factorgraph.training.pace import Moment
+from factorgraph.training.replay import WARM, Replay
 from factorgraph.training.session import StoppedError, resume, train
-from factorgraph.training.sides import Moment, stretches
+from factorgraph.training.sides import stretches
 from tests.training.specs import RUN
 from tests.training.test_meta import models
 from tests.training.test_resume import fingerprint
@@ -40,7 +45,9 @@ def sample(model: Model, rows: int) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("spec", models(), ids=lambda each: each.name)
-def test_codes_and_energies_are_those_of_the_cpu(spec: Spec) -> None:
+def test_codes_and_energies_are_those_of_the_cpu(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same steps: what is compiled searches otherwise, to the same tolerance."""
+    monkeypatch.setenv(SWITCH, "0")
     model = compiler.build(spec).double()
     values = sample(model, 5)
     latent = [name for name, each in model.inferences.items() if each.of_latents]
@@ -65,7 +72,8 @@ def test_a_step_of_learning_waits_between_blocks_of_iterations_only(spec: Spec) 
                     warnings.simplefilter("always")
                     torch.cuda.set_sync_debug_mode("warn")
                     try:
-                        outcome = evaluate(stretch, side, given)
+                        learning = Learning(0, (stretch.id, 0, side.plan.player, 0), stretch.learned)
+                        outcome = evaluate(stretch, side, given, learning)
                         side.learn(outcome, Moment(0.5, is_last=True))
                         model.project()
                     finally:
@@ -90,3 +98,66 @@ def test_what_a_run_learns_is_what_it_learns_on_the_cpu(tmp_path: Path) -> None:
     cpu, cuda = (each.folder.load_latest().tensors["model"] for each in runs)
     for name, value in cpu.items():
         torch.testing.assert_close(cuda[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+STEADY = """
+factorgraph: 1
+variables: {Y: {kind: observed, shape: [25]}, N: {kind: noise, shape: [25]}, Z: {kind: latent, shape: [9]}}
+functions:
+  decoder: {type: linear, bias: false, unit_norm: columns}
+  encoder: {type: network, layers: 12fc-bn-9fc}
+factors:
+  reconstruction: {type: squared_distance, between: [Y, decoder(Z)]}
+  prediction:     {type: squared_distance, between: [Z, encoder(Y + 0.1 * N)], weight: 0.5}
+  sparsity:       {type: l1, of: Z, weight: 0.3}
+inference:
+  optimal: {method: argmin, of: Z, start: encoder(Y), steps: 40}
+learning: {joint: {loss: energy, epochs: 4, batch_size: 16, learning_rate: 0.004, schedule: linear}}
+data: {source: natural_patches, size: 5, count: 100, test: 20, prepare: [remove_mean, {whiten: 0.02}], bind: {Y: image}}
+expect: {low: {claim: "it learns", metric: energy(optimal) / start.energy(optimal), at_most: 1.0}}
+"""
+
+
+def test_steps_that_are_recorded_learn_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched = []
+    launch = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: launched.append(graph) or launch(graph))
+    recorded = train(loads(STEADY), tmp_path / "recorded", device="cuda")
+    steps = sum(each["split"] == "train" for each in recorded.folder.metrics.rows())
+    assert len(launched) == steps - WARM and len(set(map(id, launched))) == 1
+    with pytest.raises(StoppedError):
+        train(loads(STEADY), tmp_path / "halted", stop_after=11, device="cuda")
+    resumed = resume(tmp_path / "halted", device="cuda")
+    monkeypatch.setattr(Replay, "__call__", lambda self, given, step, apart: step(given))
+    launched.clear()
+    eager = train(loads(STEADY), tmp_path / "eager", device="cuda")
+    assert not launched and fingerprint(recorded.path) == fingerprint(eager.path) == fingerprint(resumed.path)
+
+
+@pytest.mark.parametrize("layer", ["0.3drop", "12fc"])
+def test_a_step_that_draws_on_the_device_is_not_recorded(layer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = []
+    record = Replay._recorded
+    monkeypatch.setattr(Replay, "_recorded", lambda *given: recorded.append(given[0]) or record(*given))
+    train(loads(STEADY.replace("12fc-bn-9fc", f"12fc-{layer}-9fc")), tmp_path / "run", device="cuda")
+    assert bool(recorded) == (layer == "12fc")
+
+
+def test_what_cannot_be_recorded_after_all_goes_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = STEADY.replace("12fc-bn-9fc", "12fc-0.3drop-9fc")
+    eager = train(loads(spec), tmp_path / "eager", device="cuda")
+    monkeypatch.setattr(replay, "_heard", lambda step: (False, step()))
+    monkeypatch.setattr(Learning, "drew", False)
+    recorded: list[object] = []
+    record = Replay._recorded
+    monkeypatch.setattr(Replay, "_recorded", lambda *given: recorded.append(given[0]) or record(*given))
+    assert fingerprint(train(loads(spec), tmp_path / "run", device="cuda").path) == fingerprint(eager.path)
+    assert len(recorded) == 1
+
+
+def test_a_run_goes_on_on_another_kind_of_device(tmp_path: Path) -> None:
+    for first, then in (("cuda", "cpu"), ("cpu", "cuda")):
+        with pytest.raises(StoppedError):
+            train(loads(STEADY), tmp_path / first, stop_after=11, device=first)
+        done = resume(tmp_path / first, device=then)
+        assert all(math.isfinite(each["loss"]) for each in done.folder.metrics.rows() if each["split"] == "train")

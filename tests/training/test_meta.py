@@ -11,7 +11,8 @@ from factorgraph.compile.model import Model
 from factorgraph.spec.load import load, loads, specs
 from factorgraph.spec.schema import Spec
 from factorgraph.training.objective import LOSS, evaluate
-from factorgraph.training.sides import Moment, stretches
+from factorgraph.training.pace import Moment
+from factorgraph.training.sides import stretches
 from tests.training.specs import RUN
 from tests.training.test_unrolled import RUN as UNROLLED
 

@@ -158,7 +158,7 @@ def test_the_optimizer_forgets_those_columns_alone(optimizer, tmp_path):
     assert isinstance(side, Side)
     (parameter,) = side.names.values()
     for _ in range(2):
-        side.descend((torch.ones_like(parameter),), 0.0)
+        side.descend((torch.ones_like(parameter),))
     acting.act(Told([1, 4], 9), 5, given)
     memory = [each for each in side.optimizer.state[parameter].values() if each.shape == parameter.shape]
     assert memory
