@@ -35,6 +35,10 @@ class Learning:
     _saw: dict[Id, Parameters] = field(default_factory=dict)
     _beside: list[tuple[Mapping[Id, Tensor], Learning]] = field(default_factory=list)
 
+    def afresh(self) -> Learning:
+        """The same step, of which nothing has been evaluated yet."""
+        return replace(self, kept={}, dependent={}, generators=[], _saw={}, _beside=[])
+
     def beside(self, others: Mapping[Id, Tensor]) -> Learning:
         """The same step with other tensors in the batch's place: a stand-in has random numbers and statistics of its own."""
         for known, found in self._beside:

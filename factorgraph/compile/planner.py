@@ -94,7 +94,7 @@ def _planned(graph: Graph, named: Named, parts: tuple[ProcedurePlan, ...] = (), 
     kernel = _kernel(graph, named, terms, structure, known, solver)
     if kernel == "gram" and _fuses(named, structure, solver):
         why = fista.missing(named.device, units)
-        kernel, others = ("gram", (*others, f"its steps are not fused: {why}")) if why else ("fused", others)
+        kernel, others = ("gram", (*others, f"the search is not one kernel: {why}")) if why else ("fused", others)
     return replace(
         plan,
         terms=terms,

@@ -33,8 +33,9 @@ COMPACT_BELOW = 0.75  # share of rows still open at which copying them out is ch
 def solve(solver: Solver, problem: Problem, steps: int, tolerance: float) -> Minimum:
     """The minimum of each row as far as ``steps`` iterations go, without recording gradients.
 
-    A row stops early when its certificate is below ``tolerance``, looked at every ``CHECK_EVERY`` iterations; with a tolerance of
-    0 none does. A row that stops being finite keeps the last code that was seen finite. Direct solvers count as one step.
+    A row stops early when its certificate is below ``tolerance``, looked at every ``CHECK_EVERY`` iterations, or as often as a
+    kernel does; with a tolerance of 0 none does. A row that stops being finite keeps the last code that was seen finite, or its
+    start. Direct solvers count as one step.
     """
     with torch.no_grad():
         if len(problem.start) == 0:
@@ -68,8 +69,8 @@ def _tiles(problem: Problem) -> Iterator[Problem]:
     if problem.take is None or not shared or start.device.type != "cpu" or len(start) < 2 * rows:
         yield problem
         return
-    for some in torch.arange(len(start)).split(rows):
-        yield problem.take(some)
+    for begin in range(0, len(start), rows):
+        yield problem.take(torch.arange(begin, min(begin + rows, len(start))))
 
 
 def _together(tiles: Sequence[Minimum]) -> Minimum:

@@ -129,7 +129,7 @@ class Problem:
     convolved: Convolved | None = None  # the smooth part, where a solver is to see its kernels
     squares: bool = False  # the smooth part is a sum of squares of affine maps: with an l1, or groups, it has a duality gap
     compiled: bool = False  # a compiled kernel may search, where the solver has one
-    fused: bool = False  # a kernel may take several of the solver's steps at once
+    fused: bool = False  # a kernel may search in the solver's place
     choices: Choices | None = None  # of a finite domain
     parts: tuple[Part, ...] = ()  # which together are all of it, where it is minimised part by part
     take: Callable[[Tensor], Problem] | None = None  # the same problem for some rows; ``start`` is taken too

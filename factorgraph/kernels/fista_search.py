@@ -32,7 +32,7 @@ def _shrunk(v, threshold, NONNEGATIVE: tl.constexpr):  # type: ignore[no-untyped
     return v - tl.minimum(tl.maximum(v, -threshold), threshold)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _joined(a, b, c, d, e, f, g, h):  # type: ignore[no-untyped-def]
     """Three sums and a minimum of two parts: one pass over all units, where each by itself would wait for all threads."""
     return a + e, b + f, c + g, tl.minimum(d, h)
@@ -126,8 +126,8 @@ def _search(  # type: ignore[no-untyped-def]
         seen = _certificate(z, slope, b, free, weights, is_unit, t, gapped, NONNEGATIVE)
         is_open, sound = found == OUT_OF_STEPS, tl.abs(seen) < float("inf")
         found = tl.where(is_open, tl.where(sound, tl.where(seen < tolerance, CONVERGED, OUT_OF_STEPS), NOT_FINITE), found)
-        last = tl.where(is_open & sound, taken, last)
-        sure = tl.where(is_open & sound, seen, sure)
+        last = tl.where(is_open, tl.where(sound, taken, 0), last)
+        sure = tl.where(is_open, tl.where(sound, seen, float("inf")), sure)
         still = found == OUT_OF_STEPS
         going = (taken < steps) & (tl.max(still.to(tl.int32), 0) > 0)
         if going:

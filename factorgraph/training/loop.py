@@ -264,6 +264,7 @@ class Trainer:
                 self.options.on_picture()
         self.position = Position(self.position.phase + 1, 0, self.position.total)
         self.sides = ()
+        self.rounds.replays.clear()
         self.watch.begin()
 
     def _measure(self, stretch: Stretch) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from factorgraph.run.state import COUNTERS
+
 if TYPE_CHECKING:
     from factorgraph.structure import Schedule
 
@@ -45,8 +47,9 @@ class Pace:
         for group in self.optimizer.param_groups:
             group["capturable"] = first.is_cuda
         for held in self.optimizer.state.values():
-            if isinstance(step := held.get("step"), Tensor):
-                held["step"] = step.to(first.device if first.is_cuda else "cpu")
+            for slot in COUNTERS:
+                if isinstance(count := held.get(slot), Tensor):
+                    held[slot] = count.to(first.device if first.is_cuda else "cpu")
 
     def at(self, progress: float) -> None:
         """Let steps go as far as the schedule says at ``progress`` (0 to 1) of the phase."""
@@ -60,6 +63,11 @@ class Pace:
         lengths = rates if self.lengths is None else self.lengths.unbind()
         for group, each in zip(self.optimizer.param_groups, lengths, strict=True):
             group["lr"] = each
+
+    @property
+    def on_device(self) -> bool:
+        """Whether all that changes from step to step is on the device, but for what ``on_host`` tells."""
+        return self.optimizer is None or "capturable" in self.optimizer.defaults or isinstance(self.optimizer, torch.optim.SGD)
 
     @property
     def on_host(self) -> tuple[float, ...]:

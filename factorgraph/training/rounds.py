@@ -47,12 +47,16 @@ class Rounds:
         self.tuning: Tuning | None = None
         self.replays: dict[str, Replay] = {}  # by player
 
-    def take(self, stretch: Stretch, side: Side, given: Mapping[Id, Tensor], drawn: Drawn, learning: Learning, at: int) -> Made:
+    def take(self, stretch: Stretch, side: Side, given: Mapping[Id, Tensor], drawn: Drawn, begun: Learning, at: int) -> Made:
         """A round on ``given``, at a step of the phase: its numbers, and what measures of health saw."""
         moment = stretch.moment(at)
         known = {key: each for key, each in drawn.codes.found.items() if key in side.plan.procedures}
 
+        taken = begun
+
         def step(given: Mapping[Id, Tensor]) -> Made:
+            nonlocal taken
+            taken = learning = begun.afresh()  # one that is recorded in vain is taken once more
             with self.precision():
                 outcome = evaluate(stretch, side, given, learning, drawn.present, known)
             self.memory.keep(drawn.index, outcome.batch.found)
@@ -67,8 +71,8 @@ class Rounds:
             return outcome.numbers, shown
 
         side.pace.at(moment.progress)
-        apart = bool(known or drawn.present or self.memory.codes)  # the step reads more than what is given
-        return self._replay(side)(given, step, lambda: apart or learning.drew or bool(learning.dependent))
+        beside = bool(known or drawn.present or self.memory.codes)  # the step reads more than what is given
+        return self._replay(side)(given, step, lambda: beside or taken.drew or bool(taken.dependent))
 
     def _replay(self, side: Side) -> Replay:
         """How the steps of a side are launched."""

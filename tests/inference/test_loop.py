@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from factorgraph.inference import loop
 from factorgraph.inference.loop import CHECK_EVERY, solve
-from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, SENTENCES, Problem
+from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, SENTENCES, Problem, Quadratic
 from factorgraph.inference.solvers.fista import Fista
 from factorgraph.inference.solvers.gradient import Gradient
 from factorgraph.inference.solvers.ista import Ista
@@ -84,3 +85,25 @@ def test_samples_that_are_one_number_each():
 def test_already_at_the_minimum():
     found = solve(Fista(), bowl(torch.zeros(2, 3)), 100, 1e-4)
     assert (found.status == CONVERGED).all() and (found.steps == CHECK_EVERY).all()
+
+
+def test_rows_that_are_searched_some_at_a_time_end_where_all_together_do(monkeypatch):
+    source = torch.Generator().manual_seed(0)
+    d, y = torch.randn(4, 6, generator=source, dtype=torch.float64), torch.randn(7, 4, generator=source, dtype=torch.float64)
+    sizes = []
+
+    def posed(y):
+        form = Quadratic(d.T @ d + torch.eye(6, dtype=torch.float64), -y @ d, y.square().sum(1) / 2)
+        sizes.append(len(y))
+        bound = torch.linalg.eigvalsh(form.hessian)[-1]
+        return Problem(y.new_zeros(len(y), 6), form.value, form.gradient, bound, quadratic=form, take=lambda rows: posed(y[rows]))
+
+    y[4] = torch.nan
+    whole = solve(Fista(), posed(y), 1000, 1e-12)
+    assert set(whole.status.tolist()) == {CONVERGED, NOT_FINITE}
+    monkeypatch.setattr(loop, "TILE", 3 * 6)
+    sizes.clear()
+    found = solve(Fista(), posed(y), 1000, 1e-12)
+    assert sizes[0] == 7 and max(sizes[1:]) == 3
+    torch.testing.assert_close(vars(found), vars(whole), rtol=0, atol=1e-11)
+    torch.testing.assert_close(found.z[:4], torch.linalg.solve(d.T @ d + torch.eye(6, dtype=torch.float64), d.T @ y[:4].T).T)

@@ -103,6 +103,26 @@ def test_a_row_that_is_not_a_number_is_told_and_disturbs_no_other() -> None:
 
 
 @run
+def test_a_row_that_runs_away_goes_back_to_its_start() -> None:
+    problem = lasso(batch=3)
+    assert problem.bound is not None
+    found = solve(Fista(), replace(problem, bound=problem.bound / 1e3), 3000, 0.0)
+    assert (found.status == NOT_FINITE).all() and (found.z == problem.start).all()
+    assert (found.steps == 0).all() and found.certificate.isinf().all()
+
+
+@run
+def test_a_row_is_searched_as_if_it_were_alone() -> None:
+    problem = lasso()
+    assert problem.take is not None
+    whole = solve(Fista(), problem, 200, 1e-4)
+    for row in (0, BATCH - 1):
+        alone = solve(Fista(), problem.take(torch.tensor([row], device=DEVICE)), 200, 1e-4)
+        torch.testing.assert_close(alone.z[0], whole.z[row], rtol=0, atol=1e-4)  # the product with the atoms may round otherwise
+        assert alone.steps[0] == whole.steps[row] and alone.status[0] == whole.status[row]
+
+
+@run
 def test_what_it_does_not_hold_the_solver_does() -> None:
     large, double = lasso(fista.LARGEST + 1, batch=2), lasso(batch=2)
     form = double.quadratic
@@ -147,7 +167,7 @@ def test_it_is_planned_on_a_cuda_device_where_it_serves(monkeypatch: pytest.Monk
         assert planned(**other).kernel == "gram", other
     assert planned(device="cpu").kernel == "gram"
     monkeypatch.setattr(planner.fista, "missing", lambda device, units: "a reason")
-    assert "its steps are not fused: a reason" in describe(planned(), "")
+    assert "the search is not one kernel: a reason" in describe(planned(), "")
 
 
 def test_why_it_does_not_serve_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_steps_that_are_recorded_learn_the_same_to_the_bit(tmp_path: Path, monke
     with pytest.raises(StoppedError):
         train(loads(STEADY), tmp_path / "halted", stop_after=11, device="cuda")
     resumed = resume(tmp_path / "halted", device="cuda")
-    monkeypatch.setattr(Replay, "__call__", lambda self, given, step, apart: step(given))
+    monkeypatch.setattr(Replay, "__call__", lambda self, given, step, reads_more: step(given))
     launched.clear()
     eager = train(loads(STEADY), tmp_path / "eager", device="cuda")
     assert not launched and fingerprint(recorded.path) == fingerprint(eager.path) == fingerprint(resumed.path)
@@ -144,7 +144,7 @@ def test_a_step_that_draws_on_the_device_is_not_recorded(layer: str, tmp_path: P
 
 
 def test_what_cannot_be_recorded_after_all_goes_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = STEADY.replace("12fc-bn-9fc", "12fc-0.3drop-9fc")
+    spec = STEADY.replace("12fc-bn-9fc", "12fc-bn-0.3drop-9fc")
     eager = train(loads(spec), tmp_path / "eager", device="cuda")
     monkeypatch.setattr(replay, "_heard", lambda step: (False, step()))
     monkeypatch.setattr(Learning, "drew", False)
@@ -155,9 +155,17 @@ def test_what_cannot_be_recorded_after_all_goes_on_as_it_is(tmp_path: Path, monk
     assert len(recorded) == 1
 
 
-def test_a_run_goes_on_on_another_kind_of_device(tmp_path: Path) -> None:
+def test_a_wait_is_heard() -> None:
+    one = torch.ones((), device="cuda")
+    assert replay._heard(lambda: ({}, {"one": one + 1}))[0] is False
+    assert replay._heard(lambda: ({}, {"one": one + one.item()}))[0] is True
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "{type: sgd, momentum: 0.9}", "adagrad", "rprop"])
+def test_a_run_goes_on_on_another_kind_of_device(optimizer: str, tmp_path: Path) -> None:
+    spec = STEADY.replace("schedule: linear", f"optimizer: {optimizer}")
     for first, then in (("cuda", "cpu"), ("cpu", "cuda")):
         with pytest.raises(StoppedError):
-            train(loads(STEADY), tmp_path / first, stop_after=11, device=first)
+            train(loads(spec), tmp_path / first, stop_after=11, device=first)
         done = resume(tmp_path / first, device=then)
         assert all(math.isfinite(each["loss"]) for each in done.folder.metrics.rows() if each["split"] == "train")
