@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from factorgraph import compile as compiler
 from factorgraph.graph.resolve import resolve
@@ -27,9 +29,12 @@ def fingerprint(specs: Iterable[Spec]) -> str:
 
 
 def leaf_sources(spec: Spec) -> str:
-    """What changes when the source of a leaf changes that the spec, its defaults or its plan name, or a helper of one."""
-    plan = compiler.plan(spec, resolve(spec)).to_json()
-    words = set(re.findall(r"[a-z][a-z0-9_]*", f"{spec.full()}\n{plan}"))
+    """What changes when the source of a leaf changes that the spec, its defaults or its plan name, or a helper of one.
+
+    Solvers that the plan only says it did not take have no part in a figure.
+    """
+    plan = json.loads(compiler.plan(spec, resolve(spec)).to_json(), object_hook=_taken)
+    words = set(re.findall(r"[a-z][a-z0-9_]*", f"{spec.full()}\n{json.dumps(plan)}"))
     files = {file for family in FAMILIES for name in words & set(leaves(family)) for file in _files(family, name)}
     return _digest("\0".join(f"{file.name} {_source(file)}" for file in sorted(files)).encode())
 
@@ -38,6 +43,10 @@ def _texts(spec: Spec) -> Iterator[str]:
     yield spec.document.text
     for each in spec.use.values():
         yield from _texts(each.spec)
+
+
+def _taken(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in part.items() if key != "others"}
 
 
 @cache
