@@ -14,7 +14,7 @@ help:
 	@echo "make docs         build the documentation as a site, with its gallery, in build/site"
 	@echo "make bugs         apply each deliberate bug of tests/bugs and require that a test fails"
 	@echo "make claims       check what specs claim where something changed, for MINUTES (10); renews docs/claims.md"
-	@echo "make bench        sparse codes and dictionaries by models and by peers at equal quality: ratios of CPU seconds"
+	@echo "make bench        every benchmark, by models and by peers at equal quality, hours; one: make bench BENCHMARKS=kmeans_pca"
 	@echo "make reliability  the long versions of kill, corruption and fuzz tests"
 	@echo "make clean        remove .venv and what tools left"
 
@@ -52,11 +52,13 @@ claims:
 	@tools/environment.sh dev
 	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/claims.py --minutes $(MINUTES)
 
+BENCHMARKS ?= lasso_codes group_codes dictionary_learning convolutional_codes kmeans_pca infer_cost training_step codes_from_disk gpu_fista gpu_steps
+
 bench:
 	@tools/environment.sh bench
-	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.lasso_codes
-	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.group_codes
-	@OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.dictionary_learning
+	@for each in $(BENCHMARKS); do \
+	  echo; echo "== $$each"; OMP_NUM_THREADS=$(THREADS) $(BIN)/python -W ignore -m benchmarks.$$each || exit 1; \
+	done
 
 reliability:
 	@tools/environment.sh dev

@@ -100,6 +100,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=NAMES)
     told = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("nothing is measured: there is no CUDA device")
+        return
     torch.use_deterministic_algorithms(True, warn_only=True)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     specs = [(name, fg.load(SPECS / f"{name}.yaml")) for name in told.names] + [("a net for digits", fg.loads(CONVNET))]
