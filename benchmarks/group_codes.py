@@ -3,8 +3,8 @@
 Signals and atoms are those of ``lasso_codes``: 10,000 patches 12 x 12, *raw* or *white*, and 256 atoms of unit norm. Groups of 4
 or of 8 hold atoms that are alike: each is the first that is left, with those of the largest correlation with it. The weight of
 lengths, the same for all, leaves about 10 % or 3 % of a code active. The quality of a code is its relative duality gap in double
-precision, by one formula. Counted is all from signals and atoms to codes: ours by ``Model.infer`` with the planner's solver;
-*fista* is ours too, named in the spec, and stops by the same gap. SPAMS is ``fistaFlat``, whose tolerance is one of its own.
+precision, by one formula. Counted is all from signals and atoms to codes: ours by ``Model.infer`` with ``group_active_set``;
+*fista* is ours too, and stops by the same gap. SPAMS is ``fistaFlat``, whose tolerance is one of its own.
 
     python -m benchmarks.group_codes [--patches white] [--members 4] [--only fista]
 """
@@ -35,7 +35,7 @@ factors:
   reconstruction: {{type: squared_distance, between: [Y, decoder(Z)], weight: 0.5}}
   groups:         {{type: l1, of: group(Z), weight: {weight}}}
 inference:
-  codes: {{method: argmin, of: Z, tolerance: {tolerance}, steps: {steps}{solver}}}
+  codes: {{method: argmin, of: Z, tolerance: {tolerance}, steps: {steps}, solver: {solver}}}
 """
 MEMBERS = (4, 8)
 SLOW, SLOWEST = 2000, 500  # samples for steps in torch, and for SPAMS, signal by signal
@@ -85,12 +85,11 @@ def gaps(case: Grouped, z: np.ndarray) -> np.ndarray:
 # --- the ways ------------------------------------------------------------------------------------------------------------------
 
 
-def of_model(case: Grouped, samples: int, tolerance: float, solver: str = "") -> Setting:
-    """By a model, whose solver is the planner's if none is named."""
+def of_model(case: Grouped, samples: int, tolerance: float, solver: str = "group_active_set") -> Setting:
+    """By a model."""
     y = torch.from_numpy(case.x[:samples])
     sizes = {"inputs": SIDE**2, "groups": UNITS // case.members, "members": case.members}
-    named = f", solver: {solver}" if solver else ""
-    text = SPEC.format(**sizes, weight=case.weight, tolerance=tolerance, steps=STEPS, solver=named)
+    text = SPEC.format(**sizes, weight=case.weight, tolerance=tolerance, steps=STEPS, solver=solver)
     model = fg.build(fg.loads(text)).requires_grad_(False)
     matrix, atoms = model.get_parameter("functions.decoder.matrix"), torch.from_numpy(case.d.T.copy())
 

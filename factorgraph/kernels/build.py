@@ -76,7 +76,10 @@ def library(name: str) -> ctypes.CDLL | None:
     if missing(name):
         return None
     for compiler in _compilers():
-        place = _place(name, compiler)
+        try:
+            place = _place(name, compiler)
+        except OSError:  # it has just been removed
+            continue
         found = None if _refusal(place) else _made(name, compiler, place)
         if found is not None or not _refusal(place):  # only one that refuses gives way to the next, not one that was ended
             return found

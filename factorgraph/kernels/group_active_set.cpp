@@ -341,19 +341,21 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
 
   // The largest share of g, at most s, that a group's weights bear: |(share p - w)_+| = W by Newton's method, from above.
   T borne(int64_t j, T s) const {
+    T square = 0;
     for (int tries = 0; tries < 30; tries++) {
-      T square = 0, along = 0;
+      T along = 0;
+      square = 0;
       for (int64_t k = 0; k < members; k++) {
         const T at = g[k * across + j], p = NONNEGATIVE ? std::max(at, T(0)) : std::fabs(at);
         const T over = std::max(s * p - w[k * across + j], T(0));
         square += over * over; along += over * p;
       }
-      if (!(square > limit[j])) break;
+      if (!(square > limit[j])) return s;
       const T h = std::sqrt(square), next = s - (h - together[j]) * h / along;
       if (!(next < s)) break;
       s = std::max(next, T(0));
     }
-    return s;
+    return together[j] > 0 ? s * std::min(T(1), together[j] / std::sqrt(square)) : s;  // so much is borne for sure
   }
 
   T gap(T c) {  // relative duality gap, by the formula of certificate.py
@@ -399,7 +401,7 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
       }
       int s = support();
       if (s <= SOLVED)
-        for (int tries = 0; tries < TRIES && s > 0 && newton(s); tries++) {
+        for (int tries = 0; tries < TRIES && s > 0 && s <= SOLVED && newton(s); tries++) {  // a sweep may make it larger
           if (blocked) sweep();
           s = support();
         }

@@ -23,6 +23,7 @@ def moments(x: Tensor, weight: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | Non
     if kernel is None or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return None
     call = kernel.sums_float if x.dtype == torch.float32 else kernel.sums_double
+    assert len(x) == len(weight) == len(y), "the kernel reads as many rows of each"
     rows, units, outputs = *x.shape, y.shape[1]
     given = [each.to(x).contiguous() for each in (x, y, weight)]
     found = x.new_zeros(units, units), x.new_zeros(units, outputs)

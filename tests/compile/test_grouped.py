@@ -83,13 +83,14 @@ def test_on_a_lattice_and_beside_another_variable_all_solvers_end_at_one_code() 
     assert torch.equal(off, (blocks == 0).any(2)) and 0.05 < off.double().mean() < 0.95
 
 
-def test_groups_on_a_cpu_are_searched_by_a_kernel_where_one_can_be_compiled() -> None:
-    missing = build.missing("group_active_set")
+def test_groups_are_searched_by_a_kernel_where_that_is_named_and_can_be_compiled() -> None:
     plan = plan_procedures(resolve(loads(TEXT)))["optimal"]
+    assert plan.solver is not None and (plan.solver["type"], plan.kernel) == ("fista", "gram")
+    assert "group_active_set and half_quadratic would also do" in describe(plan, "")
+    named = TEXT.replace("method: argmin", "method: argmin, solver: group_active_set")
+    plan = plan_procedures(resolve(loads(named)))["optimal"]
     assert plan.solver is not None
-    assert (plan.solver["type"], plan.kernel) == (("fista", "gram") if missing else ("group_active_set", "compiled"))
-    anywhere = describe(plan_procedures(resolve(loads(TEXT)), "cuda")["optimal"], "")
-    assert "group_active_set is not chosen: its compiled kernel is for a CPU" in anywhere
+    assert (plan.solver["type"], plan.kernel) == ("group_active_set", "gram" if build.missing("group_active_set") else "compiled")
     shifted = TEXT.replace("weight: 0.4}", "weight: 0.4}\n  pull: {type: inner_product, between: [Z, shift(Y)]}")
     other = describe(plan_procedures(resolve(loads(shifted)))["optimal"], "")
     assert "group_active_set will not do: it needs squares alone" in other

@@ -113,7 +113,8 @@ def test_a_gap_is_what_the_active_set_goes_by():
 def test_of_groups_a_gap_is_what_the_active_set_of_groups_goes_by():
     structure = Structure(True, True, True, True, True, False, size=16, gap=True, grouped=True, magnitudes=False)
     others = [each for each in NAMED if each != "coordinate_descent"]
-    assert accepting(structure) == ["group_active_set", *others]
+    named = [*others[:3], "group_active_set", *others[3:]]
+    assert accepting(structure) == named, "fista first: groups may be dense"
     assert accepting(replace(structure, size=1025)) == others and accepting(replace(structure, gap=False)) == others
 
 
@@ -138,7 +139,7 @@ def test_nothing_is_divided_that_some_solver_takes_whole():
 
 def test_every_solver_is_first_for_some_structure_or_is_there_to_be_named():
     first = {accepting(structure)[0] for structure in reachable() if accepting(structure)}
-    assert first == set(SOLVERS) - {"admm", "coordinate_descent", "half_quadratic"}
+    assert first == set(SOLVERS) - {"admm", "coordinate_descent", "group_active_set", "half_quadratic"}
 
 
 def test_solvers_speak_of_the_structure_in_its_own_words():

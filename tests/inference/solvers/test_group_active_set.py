@@ -13,6 +13,7 @@ from factorgraph.inference.certificate import duality_gap
 from factorgraph.inference.loop import solve
 from factorgraph.inference.problem import CONVERGED, NOT_FINITE, OUT_OF_STEPS, Groups, Problem, Quadratic, Rest
 from factorgraph.inference.solvers.active_set import ActiveSet
+from factorgraph.inference.solvers.fista import Fista
 from factorgraph.inference.solvers.group_active_set import GroupActiveSet
 from factorgraph.kernels import group_active_set as kernel
 from factorgraph.kernels.build import missing
@@ -213,6 +214,20 @@ def test_more_units_than_a_newton_step_moves_are_swept(members):
     found = solve(GroupActiveSet(), problem, 300, 1e-8)
     assert (found.status == CONVERGED).all() and ((found.z != 0).sum(1) > 256).all()
     assert (duality_gap(problem, found.z) < 1e-8).all()
+
+
+@only_compiled
+@pytest.mark.parametrize(("units", "prices", "nonnegative"), [(800, (0.02, 0.1), False), (600, (0.05, 0.05), True)])
+def test_a_support_that_grows_beyond_a_newton_step_is_swept(units, prices, nonnegative):
+    """Units come back within active groups while Newton steps are taken: about as many as one may move, and then more."""
+    source = torch.Generator().manual_seed(1)
+    d = torch.randn(300, units, generator=source, dtype=torch.float64).float() / 300**0.5
+    y = torch.randn(20, 300, generator=source, dtype=torch.float64).float()
+    problem = group_lasso(d, y, prices[0], table([8] * (units // 8)), units=prices[1], nonnegative=nonnegative)
+    found = solve(GroupActiveSet(), problem, 100, 2e-3)
+    many = (found.z != 0).sum(1)
+    assert (many > 200).all() and (found.status == CONVERGED).all()
+    torch.testing.assert_close(problem.energy(found.z), problem.energy(solve(Fista(), problem, 3000, 1e-5).z), rtol=3e-3, atol=0)
 
 
 def test_the_gap_is_that_of_the_dual_point_that_is_told():
