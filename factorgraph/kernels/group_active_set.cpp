@@ -11,7 +11,6 @@
 namespace {
 
 constexpr int BYTES = 64;    // of a vector; a narrower machine takes several at once
-constexpr int64_t ROWS = 8;  // that a thread takes at a time
 constexpr int SOLVED = 256;  // units that a Newton step moves; a larger support is swept group by group
 constexpr int UNITS = 64, SWEEPS = 4, TRIES = 64, HALVINGS = 6;  // of a step: units moved, about; sweeps, or Newton steps
 constexpr int64_t CONVERGED = 0, OUT_OF_STEPS = 1, NOT_FINITE = 2;
@@ -442,27 +441,6 @@ template <class T, bool NONNEGATIVE> struct Search {  // one row after another, 
   }
 };
 
-template <class T, bool NONNEGATIVE> bool run(const Task<T> &task, int64_t threads) {
-  using One = Search<T, NONNEGATIVE>;
-  threads = std::max<int64_t>(1, std::min(threads, (task.rows + ROWS - 1) / ROWS));
-  const int64_t each = (One::size(task.width, task.across) / One::W + 1) * One::W;
-  Memory<T> memory = zeros<T>(threads * each);
-  if (!memory) return false;
-  std::atomic<int64_t> next{0};
-  auto work = [&](int64_t thread) {
-    auto one = std::make_unique<One>(task, memory.get() + thread * each);
-    for (int64_t from; (from = next.fetch_add(ROWS)) < task.rows;)
-      for (int64_t at = from; at < std::min(from + ROWS, task.rows); at++) one->row(at);
-  };
-  std::vector<std::thread> others;
-  try {
-    for (int64_t thread = 1; thread < threads; thread++) others.emplace_back(work, thread);
-  } catch (const std::system_error &) {}  // fewer threads do the same
-  work(0);
-  for (auto &other : others) other.join();
-  return true;
-}
-
 template <class T> bool search(Task<T> task, const T *hessian, bool nonnegative, int64_t threads) {
   constexpr int W = BYTES / sizeof(T);
   const int64_t across = task.across = (task.groups + W - 1) / W * W, width = task.width = across * task.members;
@@ -477,7 +455,8 @@ template <class T> bool search(Task<T> task, const T *hessian, bool nonnegative,
   for (int i = 0; i < W; i++) task.first[i] = i;
   for (task.places = 1; task.places < across - 1;) task.places = 2 * task.places + 1;
   task.gram = gram.get();
-  return nonnegative ? run<T, true>(task, threads) : run<T, false>(task, threads);
+  const int64_t numbers = Search<T, false>::size(task.width, task.across);
+  return nonnegative ? each_row<T, Search<T, true>>(task, numbers, threads) : each_row<T, Search<T, false>>(task, numbers, threads);
 }
 
 }  // namespace

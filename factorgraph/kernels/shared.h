@@ -96,4 +96,27 @@ class Team {  // threads that take what is numbered, one after the other, as the
   }
 };
 
+constexpr int64_t ROWS = 8;  // that a thread takes at a time
+
+// Each row of a batch by one search, with so many numbers of memory, on a few threads as they become free.
+template <class T, class One, class Task> bool each_row(const Task &task, int64_t numbers, int64_t threads) {
+  threads = std::max<int64_t>(1, std::min(threads, (task.rows + ROWS - 1) / ROWS));
+  const int64_t each = (numbers / One::W + 1) * One::W;
+  Memory<T> memory = zeros<T>(threads * each);
+  if (!memory) return false;
+  std::atomic<int64_t> next{0};
+  auto work = [&](int64_t thread) {
+    auto one = std::make_unique<One>(task, memory.get() + thread * each);
+    for (int64_t from; (from = next.fetch_add(ROWS)) < task.rows;)
+      for (int64_t at = from; at < std::min(from + ROWS, task.rows); at++) one->row(at);
+  };
+  std::vector<std::thread> others;
+  try {
+    for (int64_t thread = 1; thread < threads; thread++) others.emplace_back(work, thread);
+  } catch (const std::system_error &) {}  // fewer threads do the same
+  work(0);
+  for (auto &other : others) other.join();
+  return true;
+}
+
 }  // namespace
