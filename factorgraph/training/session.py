@@ -206,6 +206,9 @@ def choose_device(device: str, precision: str) -> str:
         raise RunError(issue("FG676", f'there is no device "{device}"', allowed="auto, cpu, cuda"))
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise RunError(issue("FG676", "this machine has no CUDA device that torch can use", fix="--device cpu"))
+    known = ("cpu", "cuda", *(f"cuda:{each}" for each in range(torch.cuda.device_count())))
+    if chosen not in known:
+        raise RunError(issue("FG676", f'there is no device "{device}"', allowed=", ".join(("auto", *known))))
     if precision == "tf32" and not chosen.startswith("cuda"):
         raise RunError(issue("FG676", "tf32 is a format of CUDA devices", fix="--precision float32"))
     return chosen

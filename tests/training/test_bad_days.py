@@ -156,6 +156,18 @@ def test_devices_that_are_not_there(device: str, precision: str, words: str, mon
     told(caught, words)
 
 
+@pytest.mark.parametrize(("device", "is_there"), [("cuda:1", True), ("cuda:2", False), ("cuda:x", False), ("cpu:1", False)])
+def test_only_devices_that_are_there_are_taken(device: str, is_there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    if is_there:
+        assert choose_device(device, "float32") == device
+        return
+    with pytest.raises(RunError) as caught:
+        choose_device(device, "float32")
+    told(caught, "auto, cpu, cuda, cuda:0, cuda:1")
+
+
 def test_bf16_learns_and_keeps_its_parameters_in_float32(spec_file: Path, tmp_path: Path) -> None:
     run = train(load(spec_file).with_changes({"learning.fit.steps": 5}, "test"), tmp_path / "run", precision="bf16", device="cpu")
     assert all(each.dtype.is_floating_point and each.element_size() == 4 for each in run.model.parameters())
